@@ -1,0 +1,148 @@
+/**
+ * Every option of `uktx run`, once: the flag parser, the environment variables, oclif's help and the documentation come
+ * from this table. Precedence: flag, then environment variable.
+ */
+
+export interface OptionSpec {
+  name: string;
+  char?: string;
+  /** boolean flags take no value; `multiple` ones may be repeated. */
+  type: 'boolean' | 'string';
+  multiple?: boolean;
+  /** Placeholder of the value in help. */
+  value?: string;
+  env?: string;
+  /** Allowed values. */
+  choices?: readonly string[];
+  description: string;
+  /** For developers: listed apart in help. */
+  debug?: boolean;
+}
+
+export const runOptions = [
+  { name: 'env', char: 'e', type: 'string', multiple: true, value: 'K=V', description: "set a variable in the guest's environment (K alone: remove it)" },
+  { name: 'workdir', char: 'w', type: 'string', value: 'DIR', description: 'working folder of the guest (a guest path)' },
+  { name: 'argv0', type: 'string', value: 'NAME', description: 'argv[0] of the guest' },
+  { name: 'rootfs', type: 'string', value: 'DIR|TAR|CPIO', env: 'UKTX_ROOTFS', description: "the guest's root: a folder, a tar or a cpio archive (default: the host's root, read-only)" },
+  { name: 'volume', char: 'v', type: 'string', multiple: true, value: 'SRC:DST[:ro]', description: 'mount a host folder or file in the guest' },
+  { name: 'rw', type: 'boolean', description: 'mount the working folder read-write' },
+  { name: 'memory', type: 'string', value: 'SIZE', env: 'UKTX_MEMORY', description: 'memory the guest may use, e.g. 512M (default: 2G)' },
+  { name: 'stack-size', type: 'string', value: 'SIZE', description: "size of the guest's main stack (default: 8M)" },
+  { name: 'strace', type: 'boolean', description: 'trace system calls and signals to stderr' },
+  { name: 'stats', type: 'boolean', description: 'print counters to stderr at exit' },
+  { name: 'stats-file', type: 'string', value: 'FILE', description: 'write the counters to a file as JSON' },
+  { name: 'cpu', type: 'string', value: 'MODEL', choices: ['x86-64-v2'], description: 'CPU the guest sees (default: x86-64-v2)' },
+  { name: 'dump', type: 'string', value: 'asm,ir', debug: true, description: 'print blocks as they are translated' },
+  { name: 'range', type: 'string', value: 'FROM-TO', debug: true, description: 'guest addresses that --dump covers, in hexadecimal' },
+  { name: 'disable-pass', type: 'string', multiple: true, value: 'NAME', choices: ['dead-code'], debug: true, description: 'leave out an optimisation pass' },
+  { name: 'verify-ir', type: 'boolean', env: 'UKTX_VERIFY_IR', debug: true, description: 'check the form of every translated block' },
+  { name: 'debug', type: 'boolean', env: 'UKTX_DEBUG', debug: true, description: 'show stack traces of internal errors' },
+] as const satisfies readonly OptionSpec[];
+
+export interface RunOptions {
+  program: string;
+  args: string[];
+  env: string[];
+  workdir?: string;
+  argv0?: string;
+  rootfs?: string;
+  volume: string[];
+  rw: boolean;
+  /** Bytes. */
+  memory?: number;
+  /** Bytes. */
+  stackSize?: number;
+  strace: boolean;
+  stats: boolean;
+  statsFile?: string;
+  cpu?: string;
+  dump?: readonly ('asm' | 'ir')[];
+  range?: readonly [number, number];
+  disabledPasses: string[];
+  verifyIr: boolean;
+  debug: boolean;
+}
+
+/** A mistake of the user's: one line, exit status 2. */
+export class UsageError extends Error {}
+
+/**
+ * Puts `--` before the first positional argument of `run`, so that everything from PROGRAM on belongs to the guest.
+ * `args` are the words after `run`. A `--` the user wrote stays the only one.
+ */
+export function separateGuestArguments(args: readonly string[], options: readonly OptionSpec[] = runOptions): string[] {
+  const takesValue = (word: string): boolean => {
+    if (word.startsWith('--')) return !word.includes('=') && options.some((o) => o.type === 'string' && `--${o.name}` === word);
+    // A short option takes the next word only when it is the whole word: `-e K=V`, but `-eK=V`.
+    return word.length === 2 && options.some((o) => o.type === 'string' && 'char' in o && o.char === word[1]);
+  };
+  for (let k = 0; k < args.length; k++) {
+    const word = args[k]!;
+    if (word === '--') return [...args];
+    if (!word.startsWith('-') || word === '-') return [...args.slice(0, k), '--', ...args.slice(k)];
+    if (takesValue(word)) k++;
+  }
+  return [...args];
+}
+
+/** Bytes from `64M`, `1G`, `4096`, `512K`; UsageError naming the flag otherwise. */
+export function parseSize(flag: string, text: string): number {
+  const m = /^(\d+(?:\.\d+)?)([KMG]?)(?:i?B)?$/i.exec(text);
+  const unit = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 }[m?.[2]?.toUpperCase() ?? ''];
+  const bytes = m ? Math.floor(Number(m[1]) * unit!) : Number.NaN;
+  if (!(bytes > 0)) throw new UsageError(`--${flag} takes a size such as 64M or 1G, not '${text}'`);
+  return bytes;
+}
+
+function parseRange(text: string): [number, number] {
+  const m = /^(?:0x)?([0-9a-f]+)-(?:0x)?([0-9a-f]+)$/i.exec(text);
+  if (!m) throw new UsageError(`--range takes FROM-TO in hexadecimal, not '${text}'`);
+  return [Number.parseInt(m[1]!, 16), Number.parseInt(m[2]!, 16)];
+}
+
+type RawValues = Record<string, string | boolean | (string | boolean)[] | undefined>;
+
+/** Checked options from parsed flag values and the words from PROGRAM on. */
+export function toRunOptions(values: RawValues, rest: readonly string[], environment: NodeJS.ProcessEnv): RunOptions {
+  const [program, ...args] = rest;
+  if (program === undefined) throw new UsageError('run needs a PROGRAM: uktx run [flags] PROGRAM [ARGS...]');
+  const specs: readonly OptionSpec[] = runOptions;
+  const raw = (name: string): unknown => {
+    const spec = specs.find((o) => o.name === name)!;
+    if (values[name] !== undefined) return values[name];
+    const fromEnv = spec.env === undefined ? undefined : environment[spec.env];
+    if (fromEnv === undefined || fromEnv === '') return undefined;
+    return spec.type === 'boolean' ? fromEnv !== '0' : fromEnv;
+  };
+  const text = (name: string): string | undefined => raw(name) as string | undefined;
+  const list = (name: string): string[] => (raw(name) as string[] | undefined) ?? [];
+  const flag = (name: string): boolean => raw(name) === true;
+  for (const spec of specs) {
+    for (const v of spec.choices ? [text(spec.name) ?? []].flat() : [])
+      if (!spec.choices!.includes(v)) throw new UsageError(`--${spec.name} takes one of ${spec.choices!.join(', ')}, not '${v}'`);
+  }
+  const dump = text('dump')?.split(',');
+  for (const what of dump ?? []) if (what !== 'asm' && what !== 'ir') throw new UsageError(`--dump takes asm, ir or both joined by a comma, not '${what}'`);
+  const optional = <K extends string, V>(key: K, v: V | undefined): { [P in K]?: V } => (v === undefined ? {} : { [key]: v }) as { [P in K]?: V };
+  const size = (name: string): number | undefined => (text(name) === undefined ? undefined : parseSize(name, text(name)!));
+  return {
+    program, args,
+    env: list('env'),
+    volume: list('volume'),
+    rw: flag('rw'),
+    strace: flag('strace'),
+    stats: flag('stats'),
+    disabledPasses: list('disable-pass'),
+    verifyIr: flag('verify-ir'),
+    debug: flag('debug'),
+    ...optional('workdir', text('workdir')),
+    ...optional('argv0', text('argv0')),
+    ...optional('rootfs', text('rootfs')),
+    ...optional('memory', size('memory')),
+    ...optional('stackSize', size('stack-size')),
+    ...optional('statsFile', text('stats-file')),
+    ...optional('cpu', text('cpu')),
+    ...optional('dump', dump as ('asm' | 'ir')[] | undefined),
+    ...optional('range', text('range') === undefined ? undefined : parseRange(text('range')!)),
+  };
+}

@@ -1,0 +1,183 @@
+/** One guest system: the processes of a run and what they share. */
+import type { FdTable } from './fs/fd-table.ts';
+import { FdTable as FdTableImpl } from './fs/fd-table.ts';
+import type { FsContext } from './fs/fs-context.ts';
+import type { OpenFile } from './fs/open-file.ts';
+import type { Vfs } from './fs/vfs.ts';
+import { AddressSpace } from './mm/address-space.ts';
+import type { GuestMemory } from './mm/guest-memory.ts';
+import { UserMemory } from './mm/user-memory.ts';
+import { SI_KERNEL } from './abi/signals.ts';
+import { sendSignal } from './signals/send.ts';
+import { PendingSignals, SignalHandlers } from './signals/state.ts';
+import type { CpuContext, Isa } from './task/cpu-context.ts';
+import { type Credentials, hostCredentials } from './task/credentials.ts';
+import { FutexTable } from './task/futex-table.ts';
+import { GuestTask } from './task/guest-task.ts';
+import type { Host } from './task/host.ts';
+import { Process } from './task/process.ts';
+import { RLIMIT_NOFILE } from './task/rlimits.ts';
+import { KernelStats } from './task/stats.ts';
+import { Timers } from './time/timers.ts';
+
+export interface KernelOptions {
+  /** Bytes of memory the guest may use; default: what the host says. */
+  memoryLimit: number;
+  /** Soft RLIMIT_STACK in bytes. */
+  stackSize: number;
+  /** Receives one line a system call and signal, or null. */
+  strace: ((line: string) => void) | null;
+  hostname: string;
+  domainname: string;
+  /** Pid of the first process, and the pid its getppid(2) returns. */
+  pid: number;
+  ppid: number;
+  /** Internal errors are rethrown with their stack instead of becoming EIO. */
+  debug: boolean;
+  /** A task needs `beforeUserMode` soon: set its vCPU's attention word. */
+  onAttention: ((task: GuestTask) => void) | null;
+  /** A process was stopped by SIGSTOP, SIGTSTP, ... */
+  onStop: ((process: Process, signo: number) => void) | null;
+}
+
+export interface KernelInit {
+  host: Host;
+  vfs: Vfs;
+  options?: Partial<KernelOptions>;
+  createMemory: () => GuestMemory;
+}
+
+export interface SpawnInit {
+  /** Registers of the first thread, made over the memory of `mm`. */
+  cpu: (mm: AddressSpace) => CpuContext;
+  fs: FsContext;
+  /** Open file descriptions for descriptors 0, 1, 2...; null leaves a descriptor closed. */
+  stdio: readonly (OpenFile | null)[];
+  cred?: Credentials;
+  comm?: string;
+}
+
+const defaultOptions: KernelOptions = {
+  memoryLimit: 0,
+  stackSize: 8 << 20,
+  strace: null,
+  hostname: 'uktx',
+  domainname: '(none)',
+  pid: 2,
+  ppid: 1,
+  debug: false,
+  onAttention: null,
+  onStop: null,
+};
+
+export class Kernel {
+  readonly host: Host;
+  readonly vfs: Vfs;
+  readonly options: KernelOptions;
+  readonly createMemory: () => GuestMemory;
+  readonly processes = new Map<number, Process>();
+  /** Every live thread by tid. */
+  readonly tasks = new Map<number, GuestTask>();
+  readonly stats = new KernelStats();
+  readonly timers: Timers;
+  readonly futexes = new FutexTable();
+  /** Monotonic and real time at start, milliseconds. */
+  readonly bootMonotonic: number;
+  readonly bootRealtime: number;
+  hostname: string;
+  domainname: string;
+  /** The first process. */
+  init: Process | null = null;
+  #nextPid: number;
+  #exitListeners: ((process: Process) => void)[] = [];
+
+  constructor(init: KernelInit) {
+    this.host = init.host;
+    this.vfs = init.vfs;
+    this.options = { ...defaultOptions, ...init.options };
+    this.options.memoryLimit ||= init.host.memoryTotal;
+    this.createMemory = init.createMemory;
+    this.hostname = this.options.hostname;
+    this.domainname = this.options.domainname;
+    this.#nextPid = this.options.pid;
+    this.timers = new Timers(() => this.monotonicMs());
+    this.bootMonotonic = this.monotonicMs();
+    const [sec, nsec] = this.host.realtime();
+    this.bootRealtime = sec * 1000 + nsec / 1e6;
+  }
+
+  /** CLOCK_MONOTONIC in milliseconds, with fractions. */
+  monotonicMs(): number {
+    const [sec, nsec] = this.host.monotonic();
+    return sec * 1000 + nsec / 1e6;
+  }
+
+  /** The next free pid or tid. */
+  allocPid(): number {
+    for (;;) {
+      const pid = this.#nextPid++;
+      if (this.#nextPid > 4_194_303) this.#nextPid = 300;
+      if (!this.processes.has(pid) && !this.tasks.has(pid)) return pid;
+    }
+  }
+
+  /** Creates the first process with its one thread; the loader then gives it a program. */
+  spawnInit(init: SpawnInit): GuestTask {
+    const process = new Process(this, this.allocPid(), null, this.options.ppid);
+    this.processes.set(process.pid, process);
+    this.init = process;
+    const files: FdTable = new FdTableImpl(() => process.rlimits[RLIMIT_NOFILE]!.soft);
+    init.stdio.forEach((file, fd) => {
+      if (file) files.installAt(fd, file, false);
+    });
+    const mm = new AddressSpace(this.createMemory());
+    return new GuestTask(this, process, process.pid, {
+      cpu: init.cpu(mm),
+      mm,
+      mem: new UserMemory(mm.memory),
+      files,
+      fs: init.fs,
+      cred: init.cred ?? hostCredentials(),
+      sighand: new SignalHandlers(),
+      signals: new PendingSignals(),
+      comm: init.comm ?? '',
+    });
+  }
+
+  process(pid: number): Process | null {
+    return this.processes.get(pid) ?? null;
+  }
+  task(tid: number): GuestTask | null {
+    return this.tasks.get(tid) ?? null;
+  }
+
+  /** Takes a process out of the table (it has been waited for, or nobody will). */
+  forget(process: Process): void {
+    this.processes.delete(process.pid);
+  }
+  onProcessExit(listener: (process: Process) => void): void {
+    this.#exitListeners.push(listener);
+  }
+  processExited(process: Process): void {
+    for (const listener of this.#exitListeners) listener(process);
+  }
+
+  /** A thread has gone: close its descriptors unless another thread uses the same table. */
+  releaseFiles(task: GuestTask): void {
+    for (const other of this.tasks.values()) if (other.files === task.files) return;
+    for (const fd of [...task.files.entries()].map(([n]) => n)) task.files.close(fd);
+  }
+
+  /** A signal that reached the host process (SIGINT, SIGTERM, SIGWINCH ...), for the foreground of the guest. */
+  hostSignal(signo: number): void {
+    const { init } = this;
+    if (!init) return;
+    for (const process of this.processes.values()) {
+      if (process.pgid === init.pgid && process.exitStatus === null) sendSignal(process, signo, { code: SI_KERNEL });
+    }
+  }
+
+  get isa(): Isa {
+    return this.init?.leader?.cpu.isa ?? 'x86_64';
+  }
+}

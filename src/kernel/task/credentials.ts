@@ -1,0 +1,67 @@
+/** Credentials of a thread: user and group ids and capabilities (credentials(7), capabilities(7)). */
+
+/** Highest capability of Linux 6.1 (CAP_CHECKPOINT_RESTORE). */
+export const CAP_LAST = 40;
+export const CAP_CHOWN = 0;
+export const CAP_DAC_OVERRIDE = 1;
+export const CAP_DAC_READ_SEARCH = 2;
+export const CAP_FOWNER = 3;
+export const CAP_FSETID = 4;
+export const CAP_KILL = 5;
+export const CAP_SETGID = 6;
+export const CAP_SETUID = 7;
+export const CAP_SETPCAP = 8;
+export const CAP_SYS_CHROOT = 18;
+export const CAP_SYS_ADMIN = 21;
+export const CAP_SYS_NICE = 23;
+export const CAP_SYS_RESOURCE = 24;
+export const CAP_SYS_TIME = 25;
+
+const ALL_CAPS = (1n << BigInt(CAP_LAST + 1)) - 1n;
+
+export class Credentials {
+  uid: number;
+  euid: number;
+  suid: number;
+  fsuid: number;
+  gid: number;
+  egid: number;
+  sgid: number;
+  fsgid: number;
+  /** Supplementary groups. */
+  groups: number[];
+  capPermitted: bigint;
+  capEffective: bigint;
+  capInheritable = 0n;
+  capAmbient = 0n;
+  capBounding = ALL_CAPS;
+  /** PR_SET_SECUREBITS. */
+  securebits = 0;
+
+  constructor(uid: number, gid: number, groups: readonly number[] = []) {
+    this.uid = this.euid = this.suid = this.fsuid = uid;
+    this.gid = this.egid = this.sgid = this.fsgid = gid;
+    this.groups = [...groups];
+    this.capPermitted = this.capEffective = uid === 0 ? ALL_CAPS : 0n;
+  }
+
+  capable(cap: number): boolean {
+    return ((this.capEffective >> BigInt(cap)) & 1n) === 1n;
+  }
+  /** Group membership as permission checks see it. */
+  inGroup(gid: number): boolean {
+    return gid === this.fsgid || this.groups.includes(gid);
+  }
+  clone(): Credentials {
+    const copy = new Credentials(this.uid, this.gid, this.groups);
+    return Object.assign(copy, this, { groups: [...this.groups] });
+  }
+}
+
+/** The ids the guest runs with: the host user's, or 1000 on hosts without ids. */
+export function hostCredentials(): Credentials {
+  const uid = process.getuid?.() ?? 1000;
+  const gid = process.getgid?.() ?? 1000;
+  const groups = process.getgroups?.() ?? [gid];
+  return new Credentials(uid, gid, groups);
+}

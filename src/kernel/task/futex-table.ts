@@ -1,0 +1,75 @@
+/** Futex wait queues (futex(2)). A futex is named by the address space it lies in and its address there. */
+import { WaitQueue } from './wait-queue.ts';
+
+export const FUTEX_BITSET_MATCH_ANY = 0xffff_ffff;
+
+export interface FutexWaiter {
+  /** Where it waits now; FUTEX_REQUEUE changes this. */
+  space: object;
+  address: number;
+  readonly bitset: number;
+  woken: boolean;
+  /** Woken together with `woken`. */
+  readonly queue: WaitQueue;
+}
+
+export class FutexTable {
+  // Not a Map of strings: a space that dies takes its queues with it.
+  #spaces = new WeakMap<object, Map<number, FutexWaiter[]>>();
+
+  #list(space: object, address: number): FutexWaiter[] {
+    return this.#spaces.get(space)?.get(address) ?? [];
+  }
+
+  #insert(w: FutexWaiter): void {
+    let byAddress = this.#spaces.get(w.space);
+    if (!byAddress) this.#spaces.set(w.space, (byAddress = new Map()));
+    const list = byAddress.get(w.address);
+    if (list) list.push(w);
+    else byAddress.set(w.address, [w]);
+  }
+
+  /** Queues a waiter at the end. */
+  add(space: object, address: number, bitset: number): FutexWaiter {
+    const w: FutexWaiter = { space, address, bitset, woken: false, queue: new WaitQueue() };
+    this.#insert(w);
+    return w;
+  }
+
+  /** Takes a waiter out, wherever it has been requeued to. Does nothing for one that was woken. */
+  remove(w: FutexWaiter): void {
+    const byAddress = this.#spaces.get(w.space);
+    const list = byAddress?.get(w.address);
+    const i = list?.indexOf(w) ?? -1;
+    if (i < 0) return;
+    list!.splice(i, 1);
+    if (list!.length === 0) byAddress!.delete(w.address);
+  }
+
+  /** Wakes up to `count` waiters whose bitset meets `bitset`, oldest first; returns how many. */
+  wake(space: object, address: number, count: number, bitset: number): number {
+    let woken = 0;
+    for (const w of [...this.#list(space, address)]) {
+      if (woken >= count) break;
+      if ((w.bitset & bitset) === 0) continue;
+      this.remove(w);
+      w.woken = true;
+      w.queue.wake();
+      woken++;
+    }
+    return woken;
+  }
+
+  /** Moves up to `count` waiters to another futex without waking them; returns how many. */
+  requeue(space: object, from: number, to: number, count: number): number {
+    let moved = 0;
+    for (const w of [...this.#list(space, from)]) {
+      if (moved >= count) break;
+      this.remove(w);
+      w.address = to;
+      this.#insert(w);
+      moved++;
+    }
+    return moved;
+  }
+}

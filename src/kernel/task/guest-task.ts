@@ -1,0 +1,205 @@
+/** A guest thread. */
+import { errno } from '../abi/errno.ts';
+import type { FdTable } from '../fs/fd-table.ts';
+import type { FsContext } from '../fs/fs-context.ts';
+import type { Kernel } from '../kernel.ts';
+import type { AddressSpace } from '../mm/address-space.ts';
+import { UserMemory } from '../mm/user-memory.ts';
+import { deliverSignals } from '../signals/deliver.ts';
+import type { PendingSignals, SignalHandlers } from '../signals/state.ts';
+import type { CpuContext } from './cpu-context.ts';
+import type { Credentials } from './credentials.ts';
+import { exitRobustList } from './robust-list.ts';
+import type { Process } from './process.ts';
+import { CONTINUE, type UserModeAction } from './run-control.ts';
+import type { Task, WaitResult } from './task.ts';
+import type { WaitQueue } from './wait-queue.ts';
+
+const READY: Promise<WaitResult> = Promise.resolve('ready');
+const TIMEOUT: Promise<WaitResult> = Promise.resolve('timeout');
+const SIGNAL: Promise<WaitResult> = Promise.resolve('signal');
+
+export interface TaskParts {
+  cpu: CpuContext;
+  mm: AddressSpace;
+  mem: UserMemory;
+  files: FdTable;
+  fs: FsContext;
+  cred: Credentials;
+  sighand: SignalHandlers;
+  signals: PendingSignals;
+  comm: string;
+}
+
+export class GuestTask implements Task {
+  readonly kernel: Kernel;
+  readonly process: Process;
+  readonly tid: number;
+  cpu: CpuContext;
+  mm: AddressSpace;
+  mem: UserMemory;
+  files: FdTable;
+  fs: FsContext;
+  cred: Credentials;
+  sighand: SignalHandlers;
+  signals: PendingSignals;
+  comm: string;
+  clearChildTid = 0;
+  robustList = 0;
+  robustListLength = 0;
+  /** PR_SET_PDEATHSIG. */
+  parentDeathSignal = 0;
+  /** PR_SET_TIMERSLACK, nanoseconds. */
+  timerSlack = 50_000;
+
+  // The system call being made, for restarts (see signals/deliver.ts).
+  /** Number of the current call, -1 outside of one. */
+  syscallNumber = -1;
+  /** ERESTART* (positive) when the call was interrupted and its result register is not written yet; else 0. */
+  restart = 0;
+  /** What restart_syscall(2) runs after ERESTART_RESTARTBLOCK. */
+  restartBlock: (() => number | Promise<number>) | null = null;
+
+  // The last fault, for x86-64 signal frames (thread.trap_nr, thread.error_code, thread.cr2).
+  trapno = 0;
+  trapErr = 0;
+  faultAddress = 0;
+
+  /** True once the thread is to leave: its status if it is the last one. */
+  exitCode: number | null = null;
+  /** The thread has been taken out of its process. */
+  dead = false;
+  #interruptWait: (() => void) | null = null;
+
+  constructor(kernel: Kernel, process: Process, tid: number, parts: TaskParts) {
+    this.kernel = kernel;
+    this.process = process;
+    this.tid = tid;
+    this.cpu = parts.cpu;
+    this.mm = parts.mm;
+    this.mem = parts.mem;
+    this.files = parts.files;
+    this.fs = parts.fs;
+    this.cred = parts.cred;
+    this.sighand = parts.sighand;
+    this.signals = parts.signals;
+    this.comm = parts.comm;
+    process.tasks.set(tid, this);
+    kernel.tasks.set(tid, this);
+  }
+
+  /** An unblocked signal is pending, or the thread is to die or stop: what ends an interruptible wait. */
+  signalPending(): boolean {
+    const own = this.signals;
+    const shared = this.process.signals.set;
+    const { blocked } = own;
+    if (((own.set.lo | shared.lo) & ~blocked.lo) !== 0 || ((own.set.hi | shared.hi) & ~blocked.hi) !== 0) return true;
+    if (this.process.groupExit !== null || this.process.stopSignal !== 0 || this.exitCode !== null) return true;
+    const { awaited } = own;
+    return awaited !== null && ((((own.set.lo | shared.lo) & awaited.lo) | ((own.set.hi | shared.hi) & awaited.hi)) !== 0);
+  }
+
+  /** A signal has become pending that this thread does not block, or waits for. */
+  signalArrived(): void {
+    if (this.signalPending()) this.interrupt();
+  }
+
+  /** Ends an interruptible wait and makes the runtime ask `beforeUserMode` soon. */
+  interrupt(): void {
+    this.#interruptWait?.();
+    this.kernel.options.onAttention?.(this);
+  }
+
+  /** Waiting in `wait` now (state S in /proc/self/stat). */
+  get waiting(): boolean {
+    return this.#interruptWait !== null;
+  }
+
+  wait(queues: readonly WaitQueue[], ready: () => boolean, timeoutMs: number | null): Promise<WaitResult> {
+    const isReady = (): boolean => {
+      try {
+        return ready();
+      } catch {
+        // The caller looks at its condition again and meets the same error where it can be reported.
+        return true;
+      }
+    };
+    if (isReady()) return READY;
+    if (this.signalPending()) return SIGNAL;
+    if (timeoutMs !== null && !(timeoutMs > 0)) return TIMEOUT;
+    return new Promise((resolve) => {
+      const finish = (result: WaitResult): void => {
+        for (const q of queues) q.remove(waiter);
+        timer?.cancel();
+        this.#interruptWait = null;
+        resolve(result);
+      };
+      const waiter = (): void => {
+        if (isReady()) finish('ready');
+      };
+      for (const q of queues) q.add(waiter);
+      const timer =
+        timeoutMs === null
+          ? null
+          : this.kernel.timers.at(this.kernel.monotonicMs() + timeoutMs, () => finish(isReady() ? 'ready' : 'timeout'));
+      this.#interruptWait = () => finish('signal');
+    });
+  }
+
+  /**
+   * To be called whenever the thread would (again) run guest code: after each system call, fault and attention tick.
+   * Delivers signals by building their frames, decides about restarts, and tells of death.
+   */
+  beforeUserMode(): UserModeAction {
+    if (this.restart === 0 && this.signals.saved === null && !this.signalPending()) return CONTINUE;
+    return deliverSignals(this);
+  }
+
+  /** exit(2): this thread leaves; the process, too, when it is the last. */
+  exit(code: number): void {
+    this.exitCode ??= code & 0xff;
+  }
+
+  /**
+   * Takes the thread out of its process: wakes joiners (CLONE_CHILD_CLEARTID), releases robust futexes, closes what it
+   * alone held. Returns true when it was the last one.
+   */
+  leave(): boolean {
+    if (this.dead) return false;
+    this.dead = true;
+    exitRobustList(this);
+    this.#clearChildTid();
+    this.process.tasks.delete(this.tid);
+    this.kernel.tasks.delete(this.tid);
+    this.kernel.releaseFiles(this);
+    return this.process.tasks.size === 0;
+  }
+
+  #clearChildTid(): void {
+    const address = this.clearChildTid;
+    this.clearChildTid = 0;
+    // Linux does this only while others share the memory; a dead process's memory is nobody's.
+    if (address === 0 || this.process.tasks.size <= 1) return;
+    if (this.mem.accessible(address, 4, 2) < 4) return;
+    this.mem.writeU32(address, 0);
+    this.kernel.futexes.wake(this.mm, address, 1, 0xffff_ffff);
+  }
+
+  /** New program in place (execve(2)): what execve resets that is not in the address space. */
+  afterExec(comm: string): void {
+    this.comm = comm.slice(0, 15);
+    this.sighand = this.sighand.fork();
+    this.sighand.resetForExec();
+    this.signals.altStack = { sp: 0, flags: 2, size: 0 };
+    this.clearChildTid = 0;
+    this.robustList = 0;
+    this.robustListLength = 0;
+    this.restartBlock = null;
+    this.parentDeathSignal = 0;
+    this.process.execed = true;
+    this.process.dumpable = 1;
+  }
+}
+
+/** Result of an interrupted wait that is to be restarted when the handler says SA_RESTART. */
+export const RESTART = -errno.ERESTARTSYS;

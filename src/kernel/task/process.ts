@@ -1,0 +1,171 @@
+/** A process: a thread group and what its threads share that is not in an object of its own. */
+import type { Path } from '../fs/fs-context.ts';
+import type { Kernel } from '../kernel.ts';
+import {
+  CLD_CONTINUED, CLD_DUMPED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, SA_NOCLDSTOP, SA_NOCLDWAIT, SIGCHLD, SIGCONT,
+} from '../abi/signals.ts';
+import { sendSignal } from '../signals/send.ts';
+import { SIG_IGN, SignalQueue } from '../signals/state.ts';
+import { IntervalTimers } from '../time/itimers.ts';
+import type { ExitStatus } from './exit-status.ts';
+import type { GuestTask } from './guest-task.ts';
+import { defaultRlimits, RLIMIT_STACK, type Rlimit } from './rlimits.ts';
+import { WaitQueue } from './wait-queue.ts';
+
+export class Process {
+  readonly kernel: Kernel;
+  readonly pid: number;
+  parent: Process | null;
+  /** Parent's pid as the guest sees it: that of `parent`, or what the options say for the first process. */
+  ppid: number;
+  pgid: number;
+  sid: number;
+  readonly tasks = new Map<number, GuestTask>();
+  readonly children = new Set<Process>();
+  /** Signals sent to the process as a whole. */
+  readonly signals = new SignalQueue();
+  /** Woken when a child exits, stops or continues. */
+  readonly childWaiters = new WaitQueue();
+  /** Indexed by RLIMIT_*. */
+  rlimits: Rlimit[];
+
+  // Set by exec, shown by procfs.
+  exe: Path | null = null;
+  /** Absolute path of the executable, as /proc/self/exe shows it. */
+  exePath = '';
+  argStart = 0;
+  argEnd = 0;
+  envStart = 0;
+  envEnd = 0;
+  auxv: Uint8Array = new Uint8Array(0);
+  /** Address of the vDSO's __kernel_rt_sigreturn (AArch64), set by the loader. */
+  sigreturnTrampoline = 0;
+  /** Has called execve since fork (setpgid(2) cares). */
+  execed = false;
+
+  dumpable = 1;
+  noNewPrivs = false;
+  childSubreaper = false;
+  personality = 0;
+  nice = 0;
+  oomScoreAdj = 0;
+  ioprio = 0;
+  /** Controlling terminal's device number, 0 without one. */
+  ttyDev = 0;
+  readonly itimers = new IntervalTimers(this);
+  /** Start on the monotonic clock, milliseconds. */
+  readonly startTime: number;
+  /** CPU time of waited-for children, milliseconds. */
+  childrenCpuTime = 0;
+
+  /** Signal the parent gets at exit (0: none). */
+  exitSignal = SIGCHLD;
+  /** Set once the group is to die; each thread leaves before it would run user code again. */
+  groupExit: ExitStatus | null = null;
+  /** Set when the last thread has gone. */
+  exitStatus: ExitStatus | null = null;
+  /** Signal that stopped the process, 0 while it runs. */
+  stopSignal = 0;
+  /** A stop or continue not yet reported by wait(2). */
+  unreported: 'stopped' | 'continued' | null = null;
+  #resumed: { promise: Promise<void>; resolve: () => void } | null = null;
+
+  constructor(kernel: Kernel, pid: number, parent: Process | null, ppid: number) {
+    this.kernel = kernel;
+    this.pid = pid;
+    this.parent = parent;
+    this.ppid = ppid;
+    this.pgid = parent?.pgid ?? pid;
+    this.sid = parent?.sid ?? pid;
+    this.rlimits = parent ? parent.rlimits.map((r) => ({ ...r })) : defaultRlimits(kernel.options.stackSize);
+    this.startTime = kernel.monotonicMs();
+    parent?.children.add(this);
+  }
+
+  /** The thread-group leader, or another thread when it has exited; null after the last. */
+  get leader(): GuestTask | null {
+    return this.tasks.get(this.pid) ?? this.tasks.values().next().value ?? null;
+  }
+
+  /** Soft stack limit in bytes, for the loader and mmap's base. */
+  get stackLimit(): number {
+    return this.rlimits[RLIMIT_STACK]!.soft;
+  }
+
+  /** exit_group(2) or death by signal: the first caller decides the status. */
+  exitGroup(status: ExitStatus): void {
+    if (this.groupExit || this.exitStatus) return;
+    this.groupExit = status;
+    this.resume(false);
+    for (const task of this.tasks.values()) task.interrupt();
+  }
+
+  /** Stops all threads; they wait at their next return to user mode. */
+  stop(signo: number): void {
+    if (this.stopSignal !== 0) return;
+    this.stopSignal = signo;
+    let resolve = (): void => {};
+    const promise = new Promise<void>((r) => {
+      resolve = r;
+    });
+    this.#resumed = { promise, resolve };
+    this.unreported = 'stopped';
+    for (const task of this.tasks.values()) task.interrupt();
+    this.#tellParent(CLD_STOPPED, signo);
+    this.kernel.options.onStop?.(this, signo);
+  }
+
+  /** SIGCONT, or a death that must get past a stop. */
+  resume(continued: boolean): void {
+    if (this.stopSignal === 0) return;
+    this.stopSignal = 0;
+    this.#resumed?.resolve();
+    this.#resumed = null;
+    if (continued) {
+      this.unreported = 'continued';
+      this.#tellParent(CLD_CONTINUED, SIGCONT);
+    }
+  }
+
+  /** Settles when a stopped process goes on. */
+  get resumed(): Promise<void> {
+    return this.#resumed?.promise ?? Promise.resolve();
+  }
+
+  /** The last thread has gone. */
+  finish(status: ExitStatus): void {
+    this.exitStatus = status;
+    this.itimers.cancel();
+    this.signals.clear();
+    for (const child of this.children) {
+      child.parent = null;
+      child.ppid = 1;
+      if (child.exitStatus) this.kernel.forget(child);
+    }
+    this.children.clear();
+    this.kernel.processExited(this);
+    if (!this.parent || this.#parentIgnoresExit()) {
+      this.parent?.children.delete(this);
+      this.kernel.forget(this);
+    }
+    const code = status.kind === 'exited' ? CLD_EXITED : status.core ? CLD_DUMPED : CLD_KILLED;
+    this.#tellParent(code, status.kind === 'exited' ? status.code : status.signal);
+  }
+
+  #parentIgnoresExit(): boolean {
+    const action = this.parent?.leader?.sighand.get(SIGCHLD);
+    return action !== undefined && (action.handler === SIG_IGN || (action.flags & SA_NOCLDWAIT) !== 0);
+  }
+
+  #tellParent(code: number, status: number): void {
+    const { parent } = this;
+    if (!parent) return;
+    const stopping = code === CLD_STOPPED || code === CLD_CONTINUED;
+    const flags = parent.leader?.sighand.get(SIGCHLD).flags ?? 0;
+    const signo = stopping ? SIGCHLD : this.exitSignal;
+    if (signo > 0 && !(stopping && flags & SA_NOCLDSTOP)) {
+      sendSignal(parent, signo, { code, pid: this.pid, uid: this.leader?.cred.uid ?? 0, status });
+    }
+    parent.childWaiters.wake();
+  }
+}

@@ -1,0 +1,26 @@
+/** Wait queues: how a blocked system call learns that something it waits for has changed. */
+
+export type Waiter = () => void;
+
+/**
+ * A set of callbacks run on each `wake`. Level-triggered by use: a waiter re-examines its condition after every wake,
+ * so spurious wakes are harmless.
+ */
+export class WaitQueue {
+  #waiters = new Set<Waiter>();
+
+  add(w: Waiter): void {
+    this.#waiters.add(w);
+  }
+  remove(w: Waiter): void {
+    this.#waiters.delete(w);
+  }
+  get empty(): boolean {
+    return this.#waiters.size === 0;
+  }
+  /** Calls every waiter present at the time of the call. */
+  wake(): void {
+    if (this.#waiters.size === 0) return;
+    for (const w of [...this.#waiters]) w();
+  }
+}

@@ -1,0 +1,79 @@
+/** The clocks of clock_gettime(2). */
+import { errno, sysError } from '../abi/errno.ts';
+import { NSEC } from '../abi/time-structs.ts';
+import type { Kernel } from '../kernel.ts';
+import type { Task } from '../task/task.ts';
+
+export const CLOCK_REALTIME = 0;
+export const CLOCK_MONOTONIC = 1;
+export const CLOCK_PROCESS_CPUTIME_ID = 2;
+export const CLOCK_THREAD_CPUTIME_ID = 3;
+export const CLOCK_MONOTONIC_RAW = 4;
+export const CLOCK_REALTIME_COARSE = 5;
+export const CLOCK_MONOTONIC_COARSE = 6;
+export const CLOCK_BOOTTIME = 7;
+export const CLOCK_REALTIME_ALARM = 8;
+export const CLOCK_BOOTTIME_ALARM = 9;
+export const CLOCK_TAI = 11;
+
+/** One tick of a kernel with HZ=250: what the coarse clocks resolve. */
+export const TICK_NSEC = 4_000_000;
+
+/** [seconds, nanoseconds] of a clock. Throws EINVAL for ids that do not exist. */
+export function readClock(task: Task, id: number): [number, number] {
+  const { host } = task.kernel;
+  switch (id) {
+    case CLOCK_REALTIME:
+    case CLOCK_REALTIME_ALARM:
+    case CLOCK_TAI:
+      return host.realtime();
+    case CLOCK_MONOTONIC:
+    case CLOCK_MONOTONIC_RAW:
+    case CLOCK_BOOTTIME:
+    case CLOCK_BOOTTIME_ALARM:
+      return host.monotonic();
+    case CLOCK_PROCESS_CPUTIME_ID:
+    case CLOCK_THREAD_CPUTIME_ID:
+      return host.cpuTime();
+    case CLOCK_REALTIME_COARSE:
+      return coarse(host.realtime());
+    case CLOCK_MONOTONIC_COARSE:
+      return coarse(host.monotonic());
+    default:
+      checkCpuClock(task, id);
+      return host.cpuTime();
+  }
+}
+
+function coarse([sec, nsec]: [number, number]): [number, number] {
+  return [sec, nsec - (nsec % TICK_NSEC)];
+}
+
+/** clock_getcpuclockid(3) ids: ~pid << 3, bit 2 for threads, bits 0-1 the kind (3: a device's descriptor). */
+function checkCpuClock(task: Task, id: number): void {
+  if (id >= 0 || (id & 3) === 3) throw sysError(errno.EINVAL);
+  const pid = ~(id >> 3);
+  const perThread = (id & 4) !== 0;
+  if (pid === 0) return;
+  const found = perThread ? task.process.tasks.has(pid) : task.kernel.process(pid) !== null;
+  if (!found) throw sysError(errno.EINVAL);
+}
+
+/** Resolution in nanoseconds. */
+export function clockResolution(task: Task, id: number): number {
+  if (id === CLOCK_REALTIME_COARSE || id === CLOCK_MONOTONIC_COARSE) return TICK_NSEC;
+  readClock(task, id);
+  return 1;
+}
+
+/** The clock in milliseconds, with fractions. */
+export function clockMs(task: Task, id: number): number {
+  const [sec, nsec] = readClock(task, id);
+  return sec * 1000 + nsec / 1e6;
+}
+
+/** CPU time of the run in milliseconds. */
+export function cpuMs(kernel: Kernel): number {
+  const [sec, nsec] = kernel.host.cpuTime();
+  return sec * 1000 + nsec / (NSEC / 1000);
+}

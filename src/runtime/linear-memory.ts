@@ -1,0 +1,73 @@
+/** A guest's memory: one shared WebAssembly.Memory of 4 GiB and the page table the interpreter checks against. */
+import { type GuestMemory, GUEST_LIMIT, PAGE_SIZE, PROT_EXEC, PROT_READ, PROT_WRITE } from '../kernel/mm/guest-memory.ts';
+import { PAGE_EXEC, PAGE_GUEST_WRITE, PAGE_MAPPED, PAGE_READ, PAGE_TABLE, PAGE_WRITE } from '../translator/ir/layout.ts';
+
+const WASM_PAGES = 65536;
+
+/** Who must know that guest code may have changed. */
+export interface CodeOwner {
+  /** Drops translations made from bytes in [start, end). */
+  invalidate(start: number, end: number): void;
+}
+
+export class LinearMemory implements GuestMemory {
+  readonly memory: WebAssembly.Memory;
+  readonly u8: Uint8Array;
+  readonly u16: Uint16Array;
+  readonly u32: Uint32Array;
+  readonly i64: BigInt64Array;
+  readonly view: DataView;
+  code: CodeOwner | null = null;
+
+  constructor() {
+    // Created small and grown: creation at full size forces a garbage collection (docs/memory.md).
+    this.memory = new WebAssembly.Memory({ initial: 16, maximum: WASM_PAGES, shared: true });
+    this.memory.grow(WASM_PAGES - 16);
+    const { buffer } = this.memory;
+    this.u8 = new Uint8Array(buffer);
+    this.u16 = new Uint16Array(buffer);
+    this.u32 = new Uint32Array(buffer);
+    this.i64 = new BigInt64Array(buffer);
+    this.view = new DataView(buffer);
+  }
+
+  protect(start: number, end: number, prot: number): void {
+    const first = start / PAGE_SIZE;
+    const last = end / PAGE_SIZE;
+    this.code?.invalidate(start, end);
+    let bits = 0;
+    if (prot >= 0) {
+      // x86 and AArch64 page tables have no write-only or execute-only pages for user mode as Linux sets them up.
+      bits = PAGE_MAPPED;
+      if (prot !== 0) bits |= PAGE_READ;
+      if (prot & PROT_WRITE) bits |= PAGE_WRITE | PAGE_GUEST_WRITE;
+      if (prot & PROT_EXEC) bits |= PAGE_EXEC;
+    }
+    this.u8.fill(bits, PAGE_TABLE + first, PAGE_TABLE + last);
+  }
+
+  protection(address: number): number {
+    if (!(address >= 0 && address < GUEST_LIMIT)) return -1;
+    const bits = this.u8[PAGE_TABLE + Math.floor(address / PAGE_SIZE)]!;
+    if (!(bits & PAGE_MAPPED)) return -1;
+    return (bits & PAGE_READ ? PROT_READ : 0) | (bits & PAGE_GUEST_WRITE ? PROT_WRITE : 0) | (bits & PAGE_EXEC ? PROT_EXEC : 0);
+  }
+
+  zero(start: number, end: number): void {
+    // Reading an untouched page does not make it resident; writing it would.
+    const { i64, u8 } = this;
+    for (let page = start; page < end; page += PAGE_SIZE) {
+      const to = Math.min(page + PAGE_SIZE, end) >>> 3;
+      for (let k = page >>> 3; k < to; k++) {
+        if (i64[k] !== 0n) {
+          u8.fill(0, page, Math.min(page + PAGE_SIZE, end));
+          break;
+        }
+      }
+    }
+  }
+
+  written(start: number, end: number): void {
+    this.code?.invalidate(start, end);
+  }
+}

@@ -1,0 +1,47 @@
+/** The Host interface on Node. */
+import { randomFillSync } from 'node:crypto';
+import { totalmem } from 'node:os';
+import { writeSync } from 'node:fs';
+import type { Host } from '../kernel/task/host.ts';
+
+/** The guest's memory is one 4 GiB linear memory: more than 2 GiB in use leaves no room for reservations. */
+const MEMORY_CEILING = 2 * 1024 ** 3;
+
+export class NodeHost implements Host {
+  readonly memoryTotal: number;
+  readonly #realtimeOffset: bigint;
+
+  constructor(memoryLimit?: number) {
+    this.memoryTotal = Math.min(memoryLimit ?? totalmem(), MEMORY_CEILING);
+    this.#realtimeOffset = BigInt(Math.round((performance.timeOrigin + performance.now()) * 1e6)) - process.hrtime.bigint();
+  }
+  monotonic(): [number, number] {
+    const [sec, nsec] = process.hrtime();
+    return [sec, nsec];
+  }
+  realtime(): [number, number] {
+    // Date.now() follows clock adjustments; the monotonic clock supplies what lies below a millisecond.
+    const now = process.hrtime.bigint() + this.#realtimeOffset;
+    const drift = BigInt(Date.now()) * 1_000_000n - now;
+    const exact = drift > 50_000_000n || drift < -50_000_000n ? now + drift : now;
+    return [Number(exact / 1_000_000_000n), Number(exact % 1_000_000_000n)];
+  }
+  cpuTime(): [number, number] {
+    const { user, system } = process.cpuUsage();
+    const us = user + system;
+    return [Math.floor(us / 1e6), (us % 1e6) * 1000];
+  }
+  randomFill(dst: Uint8Array): void {
+    // Not every Node version accepts shared memory here.
+    const own = new Uint8Array(dst.length);
+    for (let at = 0; at < own.length; at += 65536) randomFillSync(own.subarray(at, at + 65536));
+    dst.set(own);
+  }
+  diagnostic(line: string): void {
+    try {
+      writeSync(2, `uktx: ${line}\n`);
+    } catch {
+      // Nobody can be told when stderr itself is gone.
+    }
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * The part of the vCPU state that every ISA shares. A vCPU is 4096 bytes; slots are byte offsets into it and fit 16 bits.
+ * [0, 0x80) common, [0x80, 0x400) the ISA's registers, then temporaries, which live within one guest instruction.
+ */
+export const VCPU_SIZE = 0x1000;
+
+/**
+ * The runtime's part of linear memory, above every guest address. It is guest-writable in the end (a host bug away), so
+ * nothing outside Wasm trusts what it reads there.
+ */
+export const RUNTIME_BASE = 0xf000_0000;
+/** vCPU states, VCPU_SIZE each. */
+export const VCPUS = RUNTIME_BASE;
+/** One byte of PAGE_* bits per 4 KiB page of the whole 4 GiB. */
+export const PAGE_TABLE = 0xf100_0000;
+/** Jump cache: JUMP_CACHE_ENTRIES of { pc: u32, ip: u32 }, index = low bits of pc. */
+export const JUMP_CACHE = 0xf110_0000;
+export const JUMP_CACHE_ENTRIES = 0x10000;
+/** Static data of the helper module. */
+export const HELPER_DATA = 0xf120_0000;
+/** Interpreter code. */
+export const CODE_START = 0xf200_0000;
+export const CODE_END = 0xff00_0000;
+
+export const SLOT_PC = 0x00;
+/** Always zero; the base of absolute addresses. */
+export const SLOT_ZERO = 0x08;
+/** u32: address of the interpreter op that exited. */
+export const SLOT_EXIT_IP = 0x10;
+/** u32: meaning depends on the exit reason. */
+export const SLOT_EXIT_ARG = 0x14;
+/** i64: guest address of a fault. */
+export const SLOT_FAULT_ADDRESS = 0x18;
+/** u32: ACCESS_*. */
+export const SLOT_FAULT_ACCESS = 0x20;
+
+export const ISA_STATE = 0x80;
+export const TEMPS = 0x400;
+export const TEMP_COUNT = 256;
+export const VECTOR_TEMPS = 0xc00;
+export const VECTOR_TEMP_COUNT = 64;
+
+/** Operand value that means "the constant in `imm`" (allowed for the last input only). */
+export const CONST = -1;
+
+/** Page-permission bits, one byte a page (runtime/address-space). WRITE is clear on pages that hold translated code. */
+export const PAGE_READ = 1;
+export const PAGE_WRITE = 2;
+export const PAGE_EXEC = 4;
+/** The guest may write here, whether or not the store must first drop translated code. */
+export const PAGE_GUEST_WRITE = 16;
+export const PAGE_MAPPED = 128;
+
+/** Why the interpreter returned. Helpers return 0 to go on, or one of these. */
+export const exitReason = {
+  none: 0,
+  /** No translation for the pc in SLOT_PC. */
+  miss: 1,
+  /** An unlinked exit: SLOT_EXIT_ARG is the address of the link word, SLOT_PC the target. */
+  link: 2,
+  /** System call; SLOT_PC is the next instruction. */
+  syscall: 3,
+  /** SLOT_EXIT_ARG is a `trap` number; SLOT_EXIT_IP the op. */
+  trap: 4,
+  /** Guest memory access refused: SLOT_FAULT_*, SLOT_EXIT_IP the op. */
+  fault: 5,
+  /** The budget of block exits is used up; SLOT_EXIT_IP is where to go on. */
+  tick: 6,
+  /** The floating-point mode changed: go on at SLOT_PC in code of the flavour that fits. */
+  mode: 7,
+} as const;
+
+/** Synchronous exceptions a guest instruction can raise, other than memory faults. */
+export const trap = {
+  invalidOpcode: 1,
+  divide: 2,
+  breakpoint: 3,
+  debug: 4,
+  privileged: 5,
+  overflow: 6,
+  x87: 7,
+  simd: 8,
+  /** Misaligned operand of an instruction that demands alignment (#GP on x86). */
+  protection: 9,
+} as const;
+export type TrapNumber = (typeof trap)[keyof typeof trap];

@@ -1,0 +1,98 @@
+/** Op table rows and the registry of them. */
+import type { Expr, ExprBuilder, OperandType } from './expr.ts';
+
+/**
+ * What an op does beyond computing a result.
+ * - pure: nothing. load, store: one guest memory access of `bytes` at input 0 plus the displacement in `imm`.
+ * - rmw: reads and writes guest memory at the same place.
+ * - state: writes fixed slots (`writes`), reads `reads`.
+ * - helper: calls a helper that may touch any vCPU state or guest memory and may exit (its i32 result is an exit reason).
+ */
+export type OpKind = 'pure' | 'load' | 'store' | 'rmw' | 'state' | 'helper';
+
+export interface Op {
+  readonly name: string;
+  readonly kind: OpKind;
+  readonly inputs: readonly OperandType[];
+  readonly result: OperandType | null;
+  readonly doc: string;
+  /** pure, state: inputs -> result (or effect). load: (pointer) -> result. store: (pointer, value). rmw: (pointer, inputs...). */
+  readonly sem: (m: ExprBuilder, ...inputs: Expr[]) => Expr;
+  /** Memory ops: access size in bytes. */
+  readonly bytes: number;
+  /** Memory ops: natural alignment demanded (#GP otherwise), 0 for none. */
+  readonly align: number;
+  /** Fixed slots read and written beside the operands (state ops). */
+  readonly reads: readonly number[];
+  readonly writes: readonly number[];
+  /** The last input may be a constant. */
+  readonly constable: boolean;
+  /** Dense number in registration order. */
+  id: number;
+}
+
+export class OpTable {
+  readonly ops: Op[] = [];
+  readonly #byName = new Map<string, Op>();
+
+  add(op: Omit<Op, 'id'>): Op {
+    if (this.#byName.has(op.name)) throw new Error(`op ${op.name} defined twice`);
+    const row = { ...op, id: this.ops.length };
+    this.ops.push(row);
+    this.#byName.set(op.name, row);
+    return row;
+  }
+  get(name: string): Op {
+    const op = this.#byName.get(name);
+    if (!op) throw new Error(`no IR op named ${name}`);
+    return op;
+  }
+  has(name: string): boolean {
+    return this.#byName.has(name);
+  }
+}
+
+type Sem = (m: ExprBuilder, ...inputs: Expr[]) => Expr;
+const split = (s: string): OperandType[] => s.split(' ').filter(Boolean) as OperandType[];
+const integer = (t: OperandType | undefined): boolean => t !== undefined && t !== 'v128' && t !== 'f32' && t !== 'f64';
+const base = { bytes: 0, align: 0, reads: [] as number[], writes: [] as number[] };
+
+/** A pure op. `signature` is like `i64 i64 -> i64`. */
+export function pure(table: OpTable, name: string, signature: string, doc: string, sem: Sem): void {
+  const [ins = '', out = ''] = signature.split('->');
+  const inputs = split(ins);
+  const result = split(out)[0] ?? null;
+  table.add({ ...base, name, kind: 'pure', inputs, result, doc, sem, constable: integer(inputs.at(-1)) });
+}
+
+/** A guest load; `sem` gets the checked 32-bit pointer. */
+export function load(table: OpTable, name: string, bytes: number, result: OperandType, doc: string, sem: Sem, align = 0): void {
+  table.add({ ...base, name, kind: 'load', inputs: ['i64'], result, doc, sem, bytes, align, constable: false });
+}
+
+/** A guest store; `sem` gets the checked pointer and the value. */
+export function store(table: OpTable, name: string, bytes: number, value: OperandType, doc: string, sem: Sem, align = 0): void {
+  table.add({ ...base, name, kind: 'store', inputs: ['i64', value], result: null, doc, sem, bytes, align, constable: false });
+}
+
+/** An atomic read-modify-write; `sem` gets the checked pointer and the inputs after the address. */
+export function rmw(table: OpTable, name: string, bytes: number, signature: string, doc: string, sem: Sem): void {
+  const [ins = '', out = ''] = signature.split('->');
+  table.add({ ...base, name, kind: 'rmw', inputs: ['i64', ...split(ins)], result: split(out)[0] ?? null, doc, sem, bytes, constable: false });
+}
+
+/** An op that reads or writes fixed slots. */
+export function state(table: OpTable, name: string, signature: string, slots: { reads?: number[]; writes?: number[] }, doc: string, sem: Sem): void {
+  const [ins = '', out = ''] = signature.split('->');
+  const inputs = split(ins);
+  table.add({ ...base, name, kind: 'state', inputs, result: split(out)[0] ?? null, doc, sem, reads: slots.reads ?? [], writes: slots.writes ?? [], constable: integer(inputs.at(-1)) });
+}
+
+/**
+ * An op that calls `helper(cpu, inputs...)`, which may read and write all of the vCPU state and guest memory.
+ * It returns an exit reason (0: go on).
+ */
+export function helperOp(table: OpTable, name: string, inputs: string, helper: string, doc: string): void {
+  const types = split(inputs);
+  table.add({ ...base, name, kind: 'helper', inputs: types, result: null, doc, constable: integer(types.at(-1)), sem: (m, ...args) => m.helper(helper, [m.cpu(), ...args], 'i32') });
+}

@@ -1,0 +1,221 @@
+/**
+ * Generates the interpreter: one Wasm function with a loop around one br_table, a case per form of the op table. It is
+ * built once, at build time; guest memory accesses are checked against the page table, so that its faults are exact.
+ */
+import binaryen from 'binaryen';
+import { Bytecode, exitLayout, type Form, isMemory } from '../ir/bytecode.ts';
+import type { Expr, OperandType } from '../ir/expr.ts';
+import {
+  exitReason, JUMP_CACHE, JUMP_CACHE_ENTRIES, PAGE_READ, PAGE_TABLE, PAGE_WRITE, SLOT_EXIT_ARG, SLOT_EXIT_IP, SLOT_FAULT_ACCESS,
+  SLOT_FAULT_ADDRESS, SLOT_PC, trap,
+} from '../ir/layout.ts';
+import type { OpTable } from '../ir/op.ts';
+import { compareExpr, compareOperand } from '../ir/ops/integer.ts';
+import { createBuilder, type ImportedHelper, Locals, slotLoad, slotStore } from './builder.ts';
+
+/** Exported as `run(cpu, ip, budget) -> exit reason`; `budget` is how many block exits may be taken. */
+const CPU = 0;
+const IP = 1;
+const BUDGET = 2;
+
+class InterpreterGenerator {
+  readonly m = new binaryen.Module();
+  readonly code: Bytecode;
+  readonly locals = new Locals(3);
+  readonly address = this.locals.add('i64');
+  readonly helpers = new Map<string, ImportedHelper>();
+  readonly b = createBuilder(
+    this.m,
+    this.locals,
+    {
+      cpu: () => this.cpu(),
+      read: (slot, type) => slotLoad(this.m, type, slot, this.cpu()),
+      write: (slot, type, value) => slotStore(this.m, type, slot, this.cpu(), value),
+    },
+    this.helpers,
+  );
+
+  constructor(table: OpTable) {
+    this.code = new Bytecode(table);
+  }
+  cpu = (): Expr => this.m.local.get(CPU, binaryen.i32);
+  ip = (): Expr => this.m.local.get(IP, binaryen.i32);
+  guestAddress = (): Expr => this.m.local.get(this.address, binaryen.i64);
+  slotPointer(at: number): Expr {
+    return this.m.i32.add(this.cpu(), this.m.i32.load16_u(at, 2, this.ip()));
+  }
+  operand(type: OperandType, at: number): Expr {
+    return slotLoad(this.m, type, 0, this.slotPointer(at));
+  }
+  advance(size: number): Expr[] {
+    return [this.m.local.set(IP, this.m.i32.add(this.ip(), this.m.i32.const(size))), this.m.br('next')];
+  }
+  leave(reason: number): Expr {
+    return this.m.return(this.m.i32.const(reason));
+  }
+  saveIp(): Expr {
+    return this.m.i32.store(SLOT_EXIT_IP, 4, this.cpu(), this.ip());
+  }
+
+  /** Branches to `label` unless the page table grants all of `need` on every page of the access at $address. */
+  check(bytes: number, need: number, label: string): Expr {
+    const { m } = this;
+    const page = (offset: number): Expr => {
+      const a = m.i32.wrap(this.guestAddress());
+      const at = offset === 0 ? a : m.i32.add(a, m.i32.const(offset));
+      return m.i32.load8_u(PAGE_TABLE, 1, m.i32.shr_u(at, m.i32.const(12)));
+    };
+    const have = bytes === 1 ? page(0) : m.i32.and(page(0), page(bytes - 1));
+    const lacking = m.i32.and(m.i32.xor(have, m.i32.const(need)), m.i32.const(need));
+    return m.br_if(label, m.i32.or(lacking, m.i32.wrap(m.i64.shr_u(this.guestAddress(), m.i64.const(32n)))));
+  }
+
+  form(f: Form): Expr[] {
+    const { m, b } = this;
+    const { op } = f;
+    this.locals.reset();
+    const inputs = f.inputAt.map((at, k) => this.operand(op.inputs[k]!, at));
+    if (f.constant) inputs.push(slotLoad(m, op.inputs.at(-1)!, f.immAt, this.ip()));
+    const body: Expr[] = [];
+    const finish = (value: Expr): void => {
+      body.push(op.result ? slotStore(m, op.result, 0, this.slotPointer(f.resultAt), value) : value);
+    };
+    if (isMemory(op)) {
+      body.push(m.local.set(this.address, m.i64.add(inputs[0]!, m.i64.load(f.immAt, 1, this.ip()))));
+      if (op.align) body.push(m.br_if('misaligned', m.i32.and(m.i32.wrap(this.guestAddress()), m.i32.const(op.align - 1))));
+      if (op.kind === 'load') body.push(this.check(op.bytes, PAGE_READ, 'fault_read'));
+      else body.push(this.check(op.bytes, op.kind === 'rmw' ? PAGE_READ | PAGE_WRITE : PAGE_WRITE, 'fault_write'));
+      finish(op.sem(b, m.i32.wrap(this.guestAddress()), ...inputs.slice(1)));
+    } else if (op.kind === 'helper') {
+      const status = this.locals.take('i32');
+      body.push(m.local.set(status, op.sem(b, ...inputs)));
+      const get = (): Expr => m.local.get(status, binaryen.i32);
+      body.push(m.if(get(), m.block(null, [this.saveIp(), m.return(get())])));
+    } else finish(op.sem(b, ...inputs));
+    return [...body, ...this.advance(f.size)];
+  }
+
+  /** Takes one from the budget and goes on at IP, or returns `tick`. */
+  spend(): Expr[] {
+    const { m } = this;
+    return [
+      m.local.set(BUDGET, m.i32.sub(m.local.get(BUDGET, binaryen.i32), m.i32.const(1))),
+      m.br('next', m.local.get(BUDGET, binaryen.i32)),
+      this.saveIp(),
+      this.leave(exitReason.tick),
+    ];
+  }
+  setPcFromCode(): Expr {
+    return this.m.i64.store(SLOT_PC, 8, this.cpu(), this.m.i64.load(exitLayout.pc, 1, this.ip()));
+  }
+
+  exits(): Map<number, Expr[]> {
+    const { m, code } = this;
+    const cases = new Map<number, Expr[]>();
+    cases.set(code.exits.jump, [m.local.set(IP, m.i32.load(exitLayout.jumpIp, 4, this.ip())), ...this.spend()]);
+    for (const f of code.branches) {
+      const type = compareOperand(f.compare, f.width);
+      const right = f.constant ? slotLoad(m, type, exitLayout.imm, this.ip()) : this.operand(type, exitLayout.b);
+      const condition = compareExpr(this.b, f.compare, f.width, this.operand(type, exitLayout.slot), right);
+      // Without a host branch on the guest's condition: the link word is chosen by address.
+      const link = m.i32.add(this.ip(), m.i32.shl(m.i32.eqz(condition), m.i32.const(2)));
+      cases.set(f.opcode, [m.local.set(IP, m.i32.load(exitLayout.taken, 4, link)), ...this.spend()]);
+    }
+    const entry = this.locals.add('i32');
+    const pc = (): Expr => this.guestAddress();
+    const entryGet = (): Expr => m.local.get(entry, binaryen.i32);
+    cases.set(code.exits.indirect, [
+      m.local.set(this.address, this.operand('i64', exitLayout.slot)),
+      m.local.set(entry, m.i32.shl(m.i32.and(m.i32.wrap(pc()), m.i32.const(JUMP_CACHE_ENTRIES - 1)), m.i32.const(3))),
+      m.if(
+        m.i64.eq(m.i64.load32_u(JUMP_CACHE, 4, entryGet()), pc()),
+        m.block(null, [m.local.set(IP, m.i32.load(JUMP_CACHE + 4, 4, entryGet())), m.br('resume')]),
+      ),
+      m.i64.store(SLOT_PC, 8, this.cpu(), pc()),
+      this.leave(exitReason.miss),
+    ]);
+    cases.set(code.exits.syscall, [this.setPcFromCode(), this.leave(exitReason.syscall)]);
+    cases.set(code.exits.trap, [
+      this.saveIp(),
+      m.i32.store(SLOT_EXIT_ARG, 4, this.cpu(), m.i32.load16_u(exitLayout.slot, 2, this.ip())),
+      this.leave(exitReason.trap),
+    ]);
+    cases.set(code.exits.link, [
+      m.i32.store(SLOT_EXIT_ARG, 4, this.cpu(), m.i32.load(exitLayout.linkAddress, 4, this.ip())),
+      this.setPcFromCode(),
+      this.leave(exitReason.link),
+    ]);
+    cases.set(code.exits.stale, [this.setPcFromCode(), this.leave(exitReason.miss)]);
+    return cases;
+  }
+
+  /** The faults' common tails. */
+  fault(access: number): Expr[] {
+    const { m } = this;
+    return [
+      this.saveIp(),
+      m.i64.store(SLOT_FAULT_ADDRESS, 8, this.cpu(), this.guestAddress()),
+      m.i32.store(SLOT_FAULT_ACCESS, 4, this.cpu(), m.i32.const(access)),
+      this.leave(exitReason.fault),
+    ];
+  }
+
+  build(): Uint8Array {
+    const { m, code } = this;
+    // Named features only, as the host must have them (never Features.All).
+    m.setFeatures(
+      binaryen.Features.Atomics | binaryen.Features.BulkMemory | binaryen.Features.SIMD128 | binaryen.Features.SignExt |
+      binaryen.Features.NontrappingFPToInt | binaryen.Features.MutableGlobals,
+    );
+    m.setMemory(65536, 65536, null, [], true);
+    m.addMemoryImport('0', 'env', 'memory', true);
+    const cases: (Expr[] | undefined)[] = [];
+    for (const f of code.forms) cases[f.opcode] = this.form(f);
+    for (const [opcode, body] of this.exits()) cases[opcode] = body;
+    const names = cases.map((_, k) => `op${k}`);
+    const switchOn = m.switch(names, 'bad', m.i32.load16_u(0, 2, this.ip()));
+    let nest = m.block('op0', [switchOn]);
+    for (let k = 0; k < cases.length; k++) {
+      const outer = k + 1 < cases.length ? names[k + 1]! : 'bad';
+      nest = m.block(outer, [nest, ...cases[k]!]);
+    }
+    // `resume` is where indirect jumps go on: their budget is spent outside the cases, in one place.
+    const body = m.block(null, [
+      m.loop(
+        'next',
+        m.block('misaligned_end', [
+          m.block('fault_read', [
+            m.block('fault_write', [
+              m.block('misaligned', [
+                m.block('resume', [nest, m.unreachable()]),
+                ...this.spend(),
+              ]),
+              this.saveIp(),
+              m.i32.store(SLOT_EXIT_ARG, 4, this.cpu(), m.i32.const(trap.protection)),
+              this.leave(exitReason.trap),
+            ]),
+            ...this.fault(PAGE_WRITE),
+          ]),
+          ...this.fault(PAGE_READ),
+        ]),
+      ),
+      m.unreachable(),
+    ]);
+    m.addFunction('run', binaryen.createType([binaryen.i32, binaryen.i32, binaryen.i32]), binaryen.i32, this.locals.vars, body);
+    for (const h of this.helpers.values()) m.addFunctionImport(h.name, 'helpers', h.name, binaryen.createType(h.params), h.result);
+    m.addFunctionExport('run', 'run');
+    if (!m.validate()) throw new Error('the generated interpreter does not validate');
+    return m.emitBinary();
+  }
+}
+
+/** Wasm bytes of the interpreter for an op table. Imports: env.memory, helpers.*. */
+export function generateInterpreter(table: OpTable): Uint8Array {
+  const g = new InterpreterGenerator(table);
+  try {
+    return g.build();
+  } finally {
+    g.m.dispose();
+  }
+}
+

@@ -1,0 +1,198 @@
+/** Moves, arithmetic and logic of two operands, stack, and control transfer. SDM volume 2. */
+import { CONST, SLOT_ZERO } from '../ir/layout.ts';
+import type { IntWidth } from '../ir/block.ts';
+import type { LiftContext, Value } from './lift.ts';
+import { ins, type Lift } from './row.ts';
+import { AF, gpr, RCX, RSP } from './state.ts';
+
+const R11 = 11;
+type Alu = 'add' | 'or' | 'adc' | 'sbb' | 'and' | 'sub' | 'xor' | 'cmp';
+
+/** op operand0, operand1, with flags. Memory destinations write before flags change, so that a fault leaves them. */
+const alu = (name: Alu): Lift => (c) => {
+  const w = c.widthOf(0);
+  const b = c.src(1);
+  if (name === 'cmp') {
+    c.flags('sub', w, [c.read(0), b.slot], b.imm);
+    return;
+  }
+  if (name === 'adc' || name === 'sbb') {
+    aluCarry(c, name, w, b);
+    return;
+  }
+  const flags = (a: number): void => {
+    if (name === 'add' || name === 'sub') c.flags(name, w, [a, b.slot], b.imm);
+  };
+  const logic = name === 'and' || name === 'or' || name === 'xor';
+  if (c.isMemory(0)) {
+    if (c.i.lock) {
+      const { base, disp } = c.address();
+      const value = b.slot === CONST ? c.b.constant(b.imm) : b.slot;
+      // The register may not change before the flags are computed from it; it does not: the result goes to memory.
+      const old = c.b.value(`atomic.${name}.${w}`, [base, value], disp);
+      if (logic) c.flags('logic', w, [c.b.value(`${name}.${w}`, [old, value])]);
+      else flags(old);
+      return;
+    }
+    const a = c.load(w);
+    const r = c.b.value(`${name}.${w}`, [a, b.slot], b.imm);
+    c.store(w, r);
+    if (logic) c.flags('logic', w, [r]);
+    else flags(a);
+    return;
+  }
+  const d = c.register(0);
+  flags(d);
+  c.b.emit(`${name}.${w}`, d, [d, b.slot], b.imm);
+  if (logic) c.flags('logic', w, [d]);
+};
+
+function aluCarry(c: LiftContext, name: 'adc' | 'sbb', w: IntWidth, b: Value): void {
+  const carry = c.carry();
+  const op = name === 'adc' ? 'add' : 'sub';
+  const source = b.slot === CONST ? c.b.constant(b.imm) : b.slot;
+  const compute = (a: number): number => c.b.value(`${op}.${w}`, [c.b.value(`${op}.${w}`, [a, source]), carry]);
+  if (!c.isMemory(0)) {
+    const d = c.register(0);
+    const r = compute(d);
+    c.flags(name, w, [d, source, r]);
+    c.b.emit(`mov.${w}`, d, [r]);
+    return;
+  }
+  if (c.i.lock) {
+    // The old value plus carry is added in one atomic step: a + (b + carry) is the same sum.
+    const { base, disp } = c.address();
+    const old = c.b.value(`atomic.${op}.${w}`, [base, c.b.value(`add.${w}`, [source, carry])], disp);
+    c.flags(name, w, [old, source, compute(old)]);
+    return;
+  }
+  const a = c.load(w);
+  const r = compute(a);
+  c.store(w, r);
+  c.flags(name, w, [a, source, r]);
+}
+
+const alus: Alu[] = ['add', 'or', 'adc', 'sbb', 'and', 'sub', 'xor', 'cmp'];
+alus.forEach((name, n) => {
+  const lift = alu(name);
+  const attributes = { lock: name !== 'cmp', ...(name === 'and' || name === 'or' || name === 'xor' ? { undefinedFlags: AF } : {}) };
+  const op = (k: number): string => (n * 8 + k).toString(16).padStart(2, '0');
+  ins(op(0), name, 'Eb Gb', lift, attributes);
+  ins(op(1), name, 'Ev Gv', lift, attributes);
+  ins(op(2), name, 'Gb Eb', lift, attributes);
+  ins(op(3), name, 'Gv Ev', lift, attributes);
+  ins(op(4), name, 'al Ib', lift, attributes);
+  ins(op(5), name, 'rAX Iz', lift, attributes);
+  ins(`80 /${n}`, name, 'Eb Ib', lift, attributes);
+  ins(`81 /${n}`, name, 'Ev Iz', lift, attributes);
+  ins(`83 /${n}`, name, 'Ev Ibs', lift, attributes);
+});
+
+const test: Lift = (c) => {
+  const w = c.widthOf(0);
+  const b = c.src(1);
+  const a = c.read(0);
+  c.flags('logic', w, [a === b.slot ? a : c.b.value(`and.${w}`, [a, b.slot], b.imm)]);
+};
+for (const [enc, operands] of [['84', 'Eb Gb'], ['85', 'Ev Gv'], ['a8', 'al Ib'], ['a9', 'rAX Iz'], ['f6 /0', 'Eb Ib'], ['f6 /1', 'Eb Ib'], ['f7 /0', 'Ev Iz'], ['f7 /1', 'Ev Iz']] as const)
+  ins(enc, 'test', operands, test, { undefinedFlags: AF });
+
+const mov: Lift = (c) => {
+  const w = c.widthOf(0);
+  if (c.i.row.operands[1]!.kind !== 'I' && c.isMemory(1)) c.loadInto(c.register(0), w);
+  else c.write(0, c.src(1));
+};
+for (const [enc, operands] of [['88', 'Eb Gb'], ['89', 'Ev Gv'], ['8a', 'Gb Eb'], ['8b', 'Gv Ev'], ['c6 /0', 'Eb Ib'], ['c7 /0', 'Ev Iz'], ['b0+', 'Zb Ib'], ['b8+', 'Zv Iv'],
+  ['a0', 'al Ob'], ['a1', 'rAX Ov'], ['a2', 'Ob al'], ['a3', 'Ov rAX']] as const)
+  ins(enc, 'mov', operands, mov, enc.startsWith('a') ? { noFuzz: 'absolute address' } : {});
+
+ins('8d mem', 'lea', 'Gv M', (c) => {
+  const w = c.width;
+  c.i.segment = null; // LEA ignores segment overrides.
+  const { base, disp } = c.address();
+  if (base === SLOT_ZERO) c.b.emit(`mov.${w}`, c.register(0), [CONST], disp);
+  else if (disp === 0) c.b.emit(`mov.${w}`, c.register(0), [base]);
+  else c.b.emit(`add.${w}`, c.register(0), [base, CONST], disp);
+});
+
+// Stack. The store comes first: a fault must leave RSP.
+export function push(c: LiftContext, w: 'i16' | 'i64', value: number): void {
+  const bytes = w === 'i16' ? 2 : 8;
+  c.b.emit(`store.${w}`, 0, [gpr(RSP), value], -bytes);
+  c.b.emit('add.i64', gpr(RSP), [gpr(RSP), CONST], -bytes);
+}
+/** Pops into a new temporary without moving RSP: the caller moves it when nothing can fault any more. */
+export function peek(c: LiftContext, w: 'i16' | 'i64'): number {
+  return c.b.value(w === 'i16' ? 'load.u16' : 'load.i64', [gpr(RSP)], 0);
+}
+export function moveSp(c: LiftContext, bytes: number): void {
+  c.b.emit('add.i64', gpr(RSP), [gpr(RSP), CONST], bytes);
+}
+const stackWidth = (c: LiftContext): 'i16' | 'i64' => (c.i.size === 2 ? 'i16' : 'i64');
+ins('50+', 'push', 'Zv', (c) => {
+  // PUSH RSP stores the value before the decrement, which the store-first order gives.
+  push(c, stackWidth(c), c.register(0));
+}, { d64: true });
+ins('ff /6', 'push', 'Ev', (c) => push(c, stackWidth(c), c.read(0)), { d64: true });
+ins('68', 'push', 'Iz', (c) => push(c, stackWidth(c), c.b.constant(c.i.imm)), { d64: true });
+ins('6a', 'push', 'Ibs', (c) => push(c, stackWidth(c), c.b.constant(c.i.imm)), { d64: true });
+const pop: Lift = (c) => {
+  const w = stackWidth(c);
+  const v = peek(c, w);
+  const bytes = w === 'i16' ? 2 : 8;
+  if (!c.isMemory(0)) {
+    moveSp(c, bytes);
+    c.b.emit(`mov.${w}`, c.register(0), [v]);
+    return;
+  }
+  // An RSP-based destination is computed after the increment (SDM, POP).
+  const { base, disp } = c.address();
+  const usesSp = c.i.mem!.base === RSP;
+  c.b.emit(`store.${w}`, 0, [base, v], usesSp ? (disp as number) + bytes : disp);
+  moveSp(c, bytes);
+};
+ins('58+', 'pop', 'Zv', pop, { d64: true });
+ins('8f /0', 'pop', 'Ev', pop, { d64: true });
+
+// Control transfer.
+ins('eb', 'jmp', 'Jb', (c) => void (c.b.exit = { kind: 'jump', target: c.i.imm as number }), { d64: true });
+ins('e9', 'jmp', 'Jz', (c) => void (c.b.exit = { kind: 'jump', target: c.i.imm as number }), { d64: true });
+ins('ff /4', 'jmp', 'Ev', (c) => void (c.b.exit = { kind: 'indirect', slot: copyTarget(c) }), { d64: true });
+/** The target in a slot that later ops of this instruction do not write. */
+function copyTarget(c: LiftContext): number {
+  return c.isMemory(0) ? c.read(0) : c.b.value('mov.i64', [c.register(0)]);
+}
+for (let code = 0; code < 16; code++) {
+  const jcc: Lift = (c) => {
+    c.b.exit = { kind: 'branch', condition: c.condition(code), taken: c.i.imm as number, fallthrough: c.i.next };
+  };
+  ins((0x70 + code).toString(16), 'jcc', 'Jb', jcc, { d64: true });
+  ins(`0f ${(0x80 + code).toString(16)}`, 'jcc', 'Jz', jcc, { d64: true });
+}
+ins('e3', 'jrcxz', 'Jb', (c) => {
+  const width = c.i.addrsize ? 'i32' : 'i64';
+  c.b.exit = { kind: 'branch', condition: { compare: 'eq', width, a: gpr(RCX), b: CONST, imm: 0 }, taken: c.i.imm as number, fallthrough: c.i.next };
+});
+ins('e8', 'call', 'Jz', (c) => {
+  push(c, 'i64', c.b.constant(c.i.next));
+  c.b.exit = { kind: 'call', target: c.i.imm as number, slot: 0, returnPc: c.i.next };
+}, { d64: true });
+ins('ff /2', 'call', 'Ev', (c) => {
+  const target = copyTarget(c);
+  push(c, 'i64', c.b.constant(c.i.next));
+  c.b.exit = { kind: 'call', target: null, slot: target, returnPc: c.i.next };
+}, { d64: true });
+const ret: Lift = (c) => {
+  const target = peek(c, 'i64');
+  moveSp(c, 8 + (c.i.row.operands.length > 0 ? (c.i.imm as number) : 0));
+  c.b.exit = { kind: 'ret', slot: target };
+};
+ins('c3', 'ret', '', ret, { d64: true });
+ins('c2', 'ret', 'Iw', ret, { d64: true });
+ins('0f 05', 'syscall', '', (c) => {
+  c.b.emit('mov.i64', gpr(RCX), [CONST], c.i.next);
+  c.b.emit('mov.i64', gpr(R11), [c.b.value('x86.rflags', [])]);
+  c.b.exit = { kind: 'syscall', next: c.i.next };
+}, { noFuzz: 'enters the kernel' });
+ins('90', 'nop', '', () => {});
+ins('0f 1f', 'nop', 'Ev', () => {});
