@@ -1,3 +1,11 @@
 // Helper functions that interpreter and translated code call: semantics too large to inline. Compiled by AssemblyScript
 // at build time into a module that imports the guest's memory.
 export * from './flags';
+export * from './integer';
+export * from './strings';
+export * from './cpuid';
+export * from './segments';
+export * from './sse42';
+export * from './sse-nan';
+export * from './sse-approx';
+export * from './sse-store';

@@ -9,6 +9,7 @@ import { X86FrontEnd } from '../translator/x86_64/front-end.ts';
 import { CodeSpace } from './code-space.ts';
 import type { LinearMemory } from './linear-memory.ts';
 import { packageRoot } from './package-root.ts';
+import type { FlagReader } from './x86-context.ts';
 
 export type Run = (cpu: number, ip: number, budget: number) => number;
 
@@ -40,6 +41,8 @@ export class Engine {
   readonly code: CodeSpace;
   readonly front: X86FrontEnd;
   readonly run: Run;
+  /** Computes rflags' arithmetic bits from their lazy form. */
+  readonly flags: FlagReader;
   #vcpus = 0;
 
   constructor(memory: LinearMemory, options: EngineOptions = {}) {
@@ -53,7 +56,10 @@ export class Engine {
       env,
       helpers: { ...helperExports, host_tsc: hostTsc } as WebAssembly.ModuleImports,
     });
+    const built = (instance.exports.table_hash as { value: number }).value;
+    if (built !== this.front.bytecode.hash) throw new Error("dist/wasm is of another version than the program: run 'npm run build'");
     this.run = instance.exports.run as Run;
+    this.flags = helperExports.x86_eflags as FlagReader;
   }
 
   /** Address of a zeroed vCPU state. */

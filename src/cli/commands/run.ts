@@ -18,7 +18,8 @@ export default class Run extends Command {
         ...(o.debug && { helpGroup: 'DEBUGGING' }),
       };
       if (o.type === 'boolean') return [o.name, Flags.boolean(common)];
-      return [o.name, Flags.string({ ...common, ...(o.value && { helpValue: o.value }), ...(o.multiple && { multiple: true }), ...(o.choices && { options: [...o.choices] }) })];
+      const text = { ...common, ...(o.value && { helpValue: o.value }), ...(o.choices && { options: [...o.choices] }) };
+      return [o.name, o.multiple ? Flags.string({ ...text, multiple: true }) : Flags.string(text)];
     }),
   );
 

@@ -27,8 +27,8 @@ export function lowestGap(list: VmaList, length: number, low: number, high: numb
 }
 
 /**
- * Top-down search that remembers how far down it has looked: every gap above `#below` is smaller than `#largest + 1`,
- * so a larger request need not look there again. The answers are those of `highestGap`.
+ * Top-down search that remembers how far down it has looked: every gap above `#below` has at most `#largest` bytes, so
+ * a larger request need not look there again. The answers are those of `highestGap`.
  */
 export class GapFinder {
   readonly #list: VmaList;
@@ -39,24 +39,20 @@ export class GapFinder {
     this.#list = list;
   }
 
-  /** Something at or above `start` was unmapped. */
+  /** Memory that ends at `end` was unmapped. */
   freed(end: number): void {
     if (end > this.#below) this.forget();
   }
+  /** To be called, too, when a range found is not mapped after all. */
   forget(): void {
     this.#below = Infinity;
     this.#largest = 0;
   }
 
   find(length: number, low: number, high: number): number {
-    if (this.#below < high && length > this.#largest) {
-      const start = highestGap(this.#list, length, low, this.#below);
-      if (start >= 0) this.#below = start;
-      return start;
-    }
-    const start = highestGap(this.#list, length, low, high);
-    if (start >= 0) {
-      // All gaps above the one found are smaller than the request.
+    const skip = length > this.#largest && this.#below < high;
+    const start = highestGap(this.#list, length, low, skip ? this.#below : high);
+    if (start >= 0 && length > this.#largest) {
       this.#below = start;
       this.#largest = length - 1;
     }

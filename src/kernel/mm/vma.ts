@@ -51,7 +51,7 @@ export class Vma {
   /** `[heap]`, `[stack]`, `[vdso]`, or empty: then it is named by its file. */
   readonly name: string;
   /** File mappings: what was mapped. */
-  readonly stamp: FileStamp | null;
+  stamp: FileStamp | null;
   /** Identity of a shared anonymous object, or the file's map key when shared. Null for private mappings. */
   readonly object: object | null;
   /** The memory may hold something else than zeros. */

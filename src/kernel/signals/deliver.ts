@@ -8,6 +8,7 @@ import {
   defaultAction, SA_NODEFER, SA_RESETHAND, SA_RESTART, SI_USER, SIGBUS, SIGFPE, SIGILL, SIGKILL, signalName, SIGSEGV,
   SIGSTOP, SIGSYS, SIGTRAP, SS_AUTODISARM, SS_DISABLE,
 } from '../abi/signals.ts';
+import type { ExitStatus } from '../task/exit-status.ts';
 import type { GuestTask } from '../task/guest-task.ts';
 import { CONTINUE, type UserModeAction } from '../task/run-control.ts';
 import { describeSigInfo } from './describe.ts';
@@ -45,7 +46,7 @@ export function deliverSignals(task: GuestTask): UserModeAction {
 
 function leave(task: GuestTask): UserModeAction {
   const { process } = task;
-  const status = process.groupExit ?? { kind: 'exited', code: task.exitCode ?? 0 };
+  const status: ExitStatus = process.groupExit ?? { kind: 'exited', code: process.leaderExitCode ?? task.exitCode ?? 0 };
   const last = task.leave();
   if (!last) return { kind: 'exit', status: process.exitStatus };
   process.finish(status);

@@ -46,9 +46,10 @@ export class GuestTask implements Task {
   comm: string;
   clearChildTid = 0;
   robustList = 0;
-  robustListLength = 0;
   /** PR_SET_PDEATHSIG. */
   parentDeathSignal = 0;
+  /** SCHED_OTHER, SCHED_BATCH or SCHED_IDLE. */
+  schedPolicy = 0;
   /** PR_SET_TIMERSLACK, nanoseconds. */
   timerSlack = 50_000;
 
@@ -158,6 +159,7 @@ export class GuestTask implements Task {
   /** exit(2): this thread leaves; the process, too, when it is the last. */
   exit(code: number): void {
     this.exitCode ??= code & 0xff;
+    if (this.tid === this.process.pid) this.process.leaderExitCode ??= this.exitCode;
   }
 
   /**
@@ -193,7 +195,6 @@ export class GuestTask implements Task {
     this.signals.altStack = { sp: 0, flags: 2, size: 0 };
     this.clearChildTid = 0;
     this.robustList = 0;
-    this.robustListLength = 0;
     this.restartBlock = null;
     this.parentDeathSignal = 0;
     this.process.execed = true;

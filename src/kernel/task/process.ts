@@ -62,6 +62,8 @@ export class Process {
   exitSignal = SIGCHLD;
   /** Set once the group is to die; each thread leaves before it would run user code again. */
   groupExit: ExitStatus | null = null;
+  /** exit(2) status of the group leader: the process's, when its threads end one by one. */
+  leaderExitCode: number | null = null;
   /** Set when the last thread has gone. */
   exitStatus: ExitStatus | null = null;
   /** Signal that stopped the process, 0 while it runs. */
@@ -76,7 +78,8 @@ export class Process {
     this.parent = parent;
     this.ppid = ppid;
     this.pgid = parent?.pgid ?? pid;
-    this.sid = parent?.sid ?? pid;
+    // As if a shell had started it: leader of its own group in the session of its parent.
+    this.sid = parent?.sid ?? ppid;
     this.rlimits = parent ? parent.rlimits.map((r) => ({ ...r })) : defaultRlimits(kernel.options.stackSize);
     this.startTime = kernel.monotonicMs();
     parent?.children.add(this);

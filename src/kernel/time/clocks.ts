@@ -12,8 +12,7 @@ export const CLOCK_MONOTONIC_RAW = 4;
 export const CLOCK_REALTIME_COARSE = 5;
 export const CLOCK_MONOTONIC_COARSE = 6;
 export const CLOCK_BOOTTIME = 7;
-export const CLOCK_REALTIME_ALARM = 8;
-export const CLOCK_BOOTTIME_ALARM = 9;
+// 8 and 9 (CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM) need a real-time clock device; without one they are EINVAL.
 export const CLOCK_TAI = 11;
 
 /** One tick of a kernel with HZ=250: what the coarse clocks resolve. */
@@ -24,13 +23,11 @@ export function readClock(task: Task, id: number): [number, number] {
   const { host } = task.kernel;
   switch (id) {
     case CLOCK_REALTIME:
-    case CLOCK_REALTIME_ALARM:
     case CLOCK_TAI:
       return host.realtime();
     case CLOCK_MONOTONIC:
     case CLOCK_MONOTONIC_RAW:
     case CLOCK_BOOTTIME:
-    case CLOCK_BOOTTIME_ALARM:
       return host.monotonic();
     case CLOCK_PROCESS_CPUTIME_ID:
     case CLOCK_THREAD_CPUTIME_ID:
@@ -63,7 +60,8 @@ function checkCpuClock(task: Task, id: number): void {
 export function clockResolution(task: Task, id: number): number {
   if (id === CLOCK_REALTIME_COARSE || id === CLOCK_MONOTONIC_COARSE) return TICK_NSEC;
   readClock(task, id);
-  return 1;
+  // CPUCLOCK_PROF and CPUCLOCK_VIRT count ticks.
+  return id < 0 && (id & 3) < 2 ? TICK_NSEC : 1;
 }
 
 /** The clock in milliseconds, with fractions. */

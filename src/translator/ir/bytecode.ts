@@ -52,6 +52,8 @@ export class Bytecode {
   readonly branches: BranchForm[] = [];
   readonly #branch = new Map<string, BranchForm>();
   readonly opcodeCount: number;
+  /** Changes with the numbering and form of ops (FNV-1a, i32): code and interpreter must agree on it. */
+  readonly hash: number;
 
   constructor(table: OpTable) {
     this.table = table;
@@ -71,6 +73,12 @@ export class Bytecode {
           this.#branch.set(`${compare}.${width}.${constant}`, form);
         }
     this.opcodeCount = opcode;
+    let hash = 0x811c9dc5;
+    for (const op of table.ops) {
+      const text = `${op.name} ${op.inputs.join()} ${op.result}`;
+      for (let k = 0; k < text.length; k++) hash = Math.imul(hash ^ text.charCodeAt(k), 0x01000193);
+    }
+    this.hash = hash;
   }
   #form(op: Op, constant: boolean, opcode: number): Form {
     let at = 2;

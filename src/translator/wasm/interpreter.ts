@@ -204,12 +204,17 @@ class InterpreterGenerator {
     m.addFunction('run', binaryen.createType([binaryen.i32, binaryen.i32, binaryen.i32]), binaryen.i32, this.locals.vars, body);
     for (const h of this.helpers.values()) m.addFunctionImport(h.name, 'helpers', h.name, binaryen.createType(h.params), h.result);
     m.addFunctionExport('run', 'run');
+    m.addGlobal('table_hash', binaryen.i32, false, m.i32.const(code.hash));
+    m.addGlobalExport('table_hash', 'table_hash');
     if (!m.validate()) throw new Error('the generated interpreter does not validate');
     return m.emitBinary();
   }
 }
 
-/** Wasm bytes of the interpreter for an op table. Imports: env.memory, helpers.*. */
+/**
+ * Wasm bytes of the interpreter for an op table. Imports: env.memory, helpers.*. Exports: run and table_hash, the
+ * Bytecode.hash it was built from.
+ */
 export function generateInterpreter(table: OpTable): Uint8Array {
   const g = new InterpreterGenerator(table);
   try {

@@ -4,7 +4,23 @@ import { defineIntegerOps } from '../ir/ops/integer.ts';
 import { defineMemoryOps } from '../ir/ops/memory.ts';
 import { defineVectorOps } from '../ir/ops/vector.ts';
 import { defineFlagOps } from './ops-flags.ts';
+import { defineX86IntegerOps } from './ops-integer.ts';
+import { defineX86SystemOps } from './ops-system.ts';
+import { defineMmxOps } from './ops-mmx.ts';
+import { defineSseOps } from './ops-sse.ts';
+import { defineSseFloatOps } from './ops-sse-float.ts';
 import './rows-basic.ts';
+import './rows-exchange.ts';
+import './rows-muldiv.ts';
+import './rows-shift.ts';
+import './rows-bit.ts';
+import './rows-convert.ts';
+import './rows-string.ts';
+import './rows-system.ts';
+import './rows-sse-move.ts';
+import './rows-sse-integer.ts';
+import './rows-mmx.ts';
+import './rows-sse-float.ts';
 
 /** The op table of the x86-64 engine; op numbers follow definition order. */
 export function createOpTable(): OpTable {
@@ -13,5 +29,10 @@ export function createOpTable(): OpTable {
   defineMemoryOps(t);
   defineVectorOps(t);
   defineFlagOps(t);
+  defineX86IntegerOps(t);
+  defineX86SystemOps(t);
+  defineSseOps(t);
+  defineSseFloatOps(t);
+  defineMmxOps(t);
   return t;
 }

@@ -107,9 +107,13 @@ export class LiftContext {
       base = b.value('mov.i32', [this.add64(base, disp)]);
       disp = 0;
     }
-    if (i.segment) base = b.value('add.i64', [i.segment === 'fs' ? FS_BASE : GS_BASE, base]);
-    this.#address = { base, disp };
+    this.#address = { base: this.segmented(base), disp };
     return this.#address;
+  }
+  /** An offset plus the base of the segment override, if there is one. */
+  segmented(offset: Operand): Operand {
+    const { segment } = this.i;
+    return segment ? this.b.value('add.i64', [segment === 'fs' ? FS_BASE : GS_BASE, offset]) : offset;
   }
   /** base + disp as one slot (for LEA and helpers). */
   effectiveAddress(): Operand {

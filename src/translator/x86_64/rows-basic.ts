@@ -1,9 +1,9 @@
 /** Moves, arithmetic and logic of two operands, stack, and control transfer. SDM volume 2. */
 import { CONST, SLOT_ZERO } from '../ir/layout.ts';
-import type { IntWidth } from '../ir/block.ts';
+import type { Condition, IntWidth } from '../ir/block.ts';
 import type { LiftContext, Value } from './lift.ts';
 import { ins, type Lift } from './row.ts';
-import { AF, gpr, RCX, RSP } from './state.ts';
+import { AF, gpr, RBP, RCX, RSP } from './state.ts';
 
 const R11 = 11;
 type Alu = 'add' | 'or' | 'adc' | 'sbb' | 'and' | 'sub' | 'xor' | 'cmp';
@@ -97,6 +97,60 @@ const test: Lift = (c) => {
 for (const [enc, operands] of [['84', 'Eb Gb'], ['85', 'Ev Gv'], ['a8', 'al Ib'], ['a9', 'rAX Iz'], ['f6 /0', 'Eb Ib'], ['f6 /1', 'Eb Ib'], ['f7 /0', 'Ev Iz'], ['f7 /1', 'Ev Iz']] as const)
   ins(enc, 'test', operands, test, { undefinedFlags: AF });
 
+const increment = (name: 'inc' | 'dec'): Lift => (c) => {
+  const w = c.widthOf(0);
+  const op = name === 'inc' ? 'add' : 'sub';
+  const carry = c.carry();
+  if (!c.isMemory(0)) {
+    const d = c.register(0);
+    c.b.emit(`${op}.${w}`, d, [d, CONST], 1);
+    c.flags(name, w, [d, carry]);
+    return;
+  }
+  if (c.i.lock) {
+    const { base, disp } = c.address();
+    const old = c.b.value(`atomic.${op}.${w}`, [base, c.b.constant(1)], disp);
+    c.flags(name, w, [c.b.valueConst(`${op}.${w}`, [old], 1), carry]);
+    return;
+  }
+  const r = c.b.valueConst(`${op}.${w}`, [c.load(w)], 1);
+  c.store(w, r);
+  c.flags(name, w, [r, carry]);
+};
+ins('fe /0', 'inc', 'Eb', increment('inc'), { lock: true });
+ins('ff /0', 'inc', 'Ev', increment('inc'), { lock: true });
+ins('fe /1', 'dec', 'Eb', increment('dec'), { lock: true });
+ins('ff /1', 'dec', 'Ev', increment('dec'), { lock: true });
+
+const not: Lift = (c) => {
+  const w = c.widthOf(0);
+  if (!c.isMemory(0)) {
+    const d = c.register(0);
+    c.b.emit(`xor.${w}`, d, [d, CONST], -1);
+  } else if (c.i.lock) {
+    const { base, disp } = c.address();
+    c.b.value(`atomic.xor.${w}`, [base, c.b.constant(-1)], disp);
+  } else c.store(w, c.b.valueConst(`xor.${w}`, [c.load(w)], -1));
+};
+ins('f6 /2', 'not', 'Eb', not, { lock: true });
+ins('f7 /2', 'not', 'Ev', not, { lock: true });
+
+// Wasm has no atomic negation: a plain sequence is as atomic, since one thread runs all vCPUs.
+const neg: Lift = (c) => {
+  const w = c.widthOf(0);
+  if (!c.isMemory(0)) {
+    const d = c.register(0);
+    c.flags('sub', w, [SLOT_ZERO, d]);
+    c.b.emit(`sub.${w}`, d, [SLOT_ZERO, d]);
+    return;
+  }
+  const a = c.load(w);
+  c.store(w, c.b.value(`sub.${w}`, [SLOT_ZERO, a]));
+  c.flags('sub', w, [SLOT_ZERO, a]);
+};
+ins('f6 /3', 'neg', 'Eb', neg, { lock: true });
+ins('f7 /3', 'neg', 'Ev', neg, { lock: true });
+
 const mov: Lift = (c) => {
   const w = c.widthOf(0);
   if (c.i.row.operands[1]!.kind !== 'I' && c.isMemory(1)) c.loadInto(c.register(0), w);
@@ -155,9 +209,9 @@ ins('58+', 'pop', 'Zv', pop, { d64: true });
 ins('8f /0', 'pop', 'Ev', pop, { d64: true });
 
 // Control transfer.
-ins('eb', 'jmp', 'Jb', (c) => void (c.b.exit = { kind: 'jump', target: c.i.imm as number }), { d64: true });
-ins('e9', 'jmp', 'Jz', (c) => void (c.b.exit = { kind: 'jump', target: c.i.imm as number }), { d64: true });
-ins('ff /4', 'jmp', 'Ev', (c) => void (c.b.exit = { kind: 'indirect', slot: copyTarget(c) }), { d64: true });
+ins('eb', 'jmp', 'Jb', (c) => void (c.b.exit = { kind: 'jump', target: c.i.imm as number }), { f64: true });
+ins('e9', 'jmp', 'Jz', (c) => void (c.b.exit = { kind: 'jump', target: c.i.imm as number }), { f64: true });
+ins('ff /4', 'jmp', 'Ev', (c) => void (c.b.exit = { kind: 'indirect', slot: copyTarget(c) }), { f64: true });
 /** The target in a slot that later ops of this instruction do not write. */
 function copyTarget(c: LiftContext): number {
   return c.isMemory(0) ? c.read(0) : c.b.value('mov.i64', [c.register(0)]);
@@ -166,8 +220,8 @@ for (let code = 0; code < 16; code++) {
   const jcc: Lift = (c) => {
     c.b.exit = { kind: 'branch', condition: c.condition(code), taken: c.i.imm as number, fallthrough: c.i.next };
   };
-  ins((0x70 + code).toString(16), 'jcc', 'Jb', jcc, { d64: true });
-  ins(`0f ${(0x80 + code).toString(16)}`, 'jcc', 'Jz', jcc, { d64: true });
+  ins((0x70 + code).toString(16), 'jcc', 'Jb', jcc, { f64: true });
+  ins(`0f ${(0x80 + code).toString(16)}`, 'jcc', 'Jz', jcc, { f64: true });
 }
 ins('e3', 'jrcxz', 'Jb', (c) => {
   const width = c.i.addrsize ? 'i32' : 'i64';
@@ -176,23 +230,58 @@ ins('e3', 'jrcxz', 'Jb', (c) => {
 ins('e8', 'call', 'Jz', (c) => {
   push(c, 'i64', c.b.constant(c.i.next));
   c.b.exit = { kind: 'call', target: c.i.imm as number, slot: 0, returnPc: c.i.next };
-}, { d64: true });
+}, { f64: true });
 ins('ff /2', 'call', 'Ev', (c) => {
   const target = copyTarget(c);
   push(c, 'i64', c.b.constant(c.i.next));
   c.b.exit = { kind: 'call', target: null, slot: target, returnPc: c.i.next };
-}, { d64: true });
+}, { f64: true });
 const ret: Lift = (c) => {
   const target = peek(c, 'i64');
   moveSp(c, 8 + (c.i.row.operands.length > 0 ? (c.i.imm as number) : 0));
   c.b.exit = { kind: 'ret', slot: target };
 };
-ins('c3', 'ret', '', ret, { d64: true });
-ins('c2', 'ret', 'Iw', ret, { d64: true });
+ins('c3', 'ret', '', ret, { f64: true });
+ins('c2', 'ret', 'Iw', ret, { f64: true });
+// LOOP: the count register has the address size; flags stay.
+const loop = (zf: boolean | null): Lift => (c) => {
+  const width = c.i.addrsize ? 'i32' : 'i64';
+  c.b.emit(`sub.${width}`, gpr(RCX), [gpr(RCX), CONST], 1);
+  const more: Condition = { compare: 'ne', width, a: gpr(RCX), b: CONST, imm: 0 };
+  let condition = more;
+  if (zf !== null) {
+    const a = c.b.value('and.i32', [c.b.valueConst(`ne.${width}`, [gpr(RCX)], 0), c.conditionValue(zf ? 4 : 5)]);
+    condition = { compare: 'ne', width: 'i32', a, b: CONST, imm: 0 };
+  }
+  c.b.exit = { kind: 'branch', condition, taken: c.i.imm as number, fallthrough: c.i.next };
+};
+ins('e0', 'loopne', 'Jb', loop(false), { f64: true });
+ins('e1', 'loope', 'Jb', loop(true), { f64: true });
+ins('e2', 'loop', 'Jb', loop(null), { f64: true });
+
+// ENTER and LEAVE.
+ins('c9', 'leave', '', (c) => {
+  const w = stackWidth(c);
+  const v = c.b.value(w === 'i16' ? 'load.u16' : 'load.i64', [gpr(RBP)], 0);
+  c.b.emit('add.i64', gpr(RSP), [gpr(RBP), CONST], w === 'i16' ? 2 : 8);
+  c.b.emit(`mov.${w}`, gpr(RBP), [v]);
+}, { d64: true });
+ins('c8', 'enter', 'Iw Ib', (c) => {
+  const w = stackWidth(c);
+  const bytes = w === 'i16' ? 2 : 8;
+  const level = c.i.imm2 & 31;
+  const sp = gpr(RSP);
+  c.b.emit(`store.${w}`, 0, [sp, gpr(RBP)], -bytes);
+  const frame = c.add64(sp, -bytes);
+  // The display: level - 1 frame pointers of the enclosing procedures, then this frame's own.
+  for (let k = 1; k < level; k++) c.b.emit(`store.${w}`, 0, [sp, c.b.value(w === 'i16' ? 'load.u16' : 'load.i64', [gpr(RBP)], -bytes * k)], -bytes * (k + 1));
+  if (level > 0) c.b.emit(`store.${w}`, 0, [sp, frame], -bytes * (level + 1));
+  c.b.emit('add.i64', sp, [sp, CONST], -bytes * (level + 1) - (c.i.imm as number));
+  c.b.emit(`mov.${w}`, gpr(RBP), [frame]);
+}, { d64: true });
+
 ins('0f 05', 'syscall', '', (c) => {
   c.b.emit('mov.i64', gpr(RCX), [CONST], c.i.next);
   c.b.emit('mov.i64', gpr(R11), [c.b.value('x86.rflags', [])]);
   c.b.exit = { kind: 'syscall', next: c.i.next };
 }, { noFuzz: 'enters the kernel' });
-ins('90', 'nop', '', () => {});
-ins('0f 1f', 'nop', 'Ev', () => {});
