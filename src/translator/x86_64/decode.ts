@@ -55,11 +55,15 @@ export function operandBytes(size: string, operandSize: number): number {
   switch (size) {
     case 'b':
     case 'bs':
+    case 'al':
+    case 'cl':
       return 1;
     case 'w':
+    case 'dx':
       return 2;
     case 'd':
     case 'ss':
+    case 'eax':
       return 4;
     case 'q':
     case 'sd':
@@ -70,6 +74,7 @@ export function operandBytes(size: string, operandSize: number): number {
       return 16;
     case 'v':
     case 'z':
+    case 'rAX':
       return operandSize;
     case 'y':
       return operandSize === 8 ? 8 : 4;

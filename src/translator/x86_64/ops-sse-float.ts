@@ -3,7 +3,8 @@
  * They differ from WebAssembly's own in the bits of NaN results, in MIN and MAX, and in conversions out of range.
  */
 import type { Expr, ExprBuilder, WasmType } from '../ir/expr.ts';
-import { type OpTable, pure } from '../ir/op.ts';
+import { type OpTable, pure, state } from '../ir/op.ts';
+import { CC_A, CC_B, CC_OP, CC_RES } from './state.ts';
 
 type Scalar = 'f32' | 'f64';
 type Packed = 'f32x4' | 'f64x2';
@@ -102,7 +103,10 @@ function defineComparisons(t: OpTable): void {
           m.i32.or(m.i32.shl(m[f].eq(x(), y()), m.constI32(6)), m.select(m.i32.or(m[f].ne(x(), x()), m[f].ne(y(), y())), m.constI32(0x45), m.constI32(0))),
         ),
       );
-  for (const f of scalars) for (const name of ['comis', 'ucomis']) pure(t, `x86.${f}.${name}`, `${f} ${f} -> i32`, 'ZF, PF and CF in rflags layout', comis(f));
+  for (const f of scalars)
+    state(t, `flags.comis.${f}`, `${f} ${f} ->`, { writes: [CC_OP, CC_A, CC_B, CC_RES] }, 'COMISS, UCOMISS: sets ZF, PF and CF, clears the others', (m, a, b) =>
+      m.seq([m.set(CC_OP, 'i64', m.constI64(0n)), m.set(CC_RES, 'i64', m.i64.extend_u(comis(f)(m, a, b)))]),
+    );
 }
 
 function defineConversions(t: OpTable): void {

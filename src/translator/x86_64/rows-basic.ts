@@ -75,17 +75,19 @@ function aluCarry(c: LiftContext, name: 'adc' | 'sbb', w: IntWidth, b: Value): v
 const alus: Alu[] = ['add', 'or', 'adc', 'sbb', 'and', 'sub', 'xor', 'cmp'];
 alus.forEach((name, n) => {
   const lift = alu(name);
-  const attributes = { lock: name !== 'cmp', ...(name === 'and' || name === 'or' || name === 'xor' ? { undefinedFlags: AF } : {}) };
+  const undefinedFlags = name === 'and' || name === 'or' || name === 'xor' ? AF : 0;
+  const toRegister = { undefinedFlags };
+  const toMemory = { undefinedFlags, lock: name !== 'cmp' };
   const op = (k: number): string => (n * 8 + k).toString(16).padStart(2, '0');
-  ins(op(0), name, 'Eb Gb', lift, attributes);
-  ins(op(1), name, 'Ev Gv', lift, attributes);
-  ins(op(2), name, 'Gb Eb', lift, attributes);
-  ins(op(3), name, 'Gv Ev', lift, attributes);
-  ins(op(4), name, 'al Ib', lift, attributes);
-  ins(op(5), name, 'rAX Iz', lift, attributes);
-  ins(`80 /${n}`, name, 'Eb Ib', lift, attributes);
-  ins(`81 /${n}`, name, 'Ev Iz', lift, attributes);
-  ins(`83 /${n}`, name, 'Ev Ibs', lift, attributes);
+  ins(op(0), name, 'Eb Gb', lift, toMemory);
+  ins(op(1), name, 'Ev Gv', lift, toMemory);
+  ins(op(2), name, 'Gb Eb', lift, toRegister);
+  ins(op(3), name, 'Gv Ev', lift, toRegister);
+  ins(op(4), name, 'al Ib', lift, toRegister);
+  ins(op(5), name, 'rAX Iz', lift, toRegister);
+  ins(`80 /${n}`, name, 'Eb Ib', lift, toMemory);
+  ins(`81 /${n}`, name, 'Ev Iz', lift, toMemory);
+  ins(`83 /${n}`, name, 'Ev Ibs', lift, toMemory);
 });
 
 const test: Lift = (c) => {
@@ -276,7 +278,10 @@ ins('c8', 'enter', 'Iw Ib', (c) => {
   // The display: level - 1 frame pointers of the enclosing procedures, then this frame's own.
   for (let k = 1; k < level; k++) c.b.emit(`store.${w}`, 0, [sp, c.b.value(w === 'i16' ? 'load.u16' : 'load.i64', [gpr(RBP)], -bytes * k)], -bytes * (k + 1));
   if (level > 0) c.b.emit(`store.${w}`, 0, [sp, frame], -bytes * (level + 1));
-  c.b.emit('add.i64', sp, [sp, CONST], -bytes * (level + 1) - (c.i.imm as number));
+  // The CPU checks that the new top of stack can be written.
+  const room = -bytes * (level + 1) - (c.i.imm as number);
+  c.b.emit(`store.${w}`, 0, [sp, c.b.value(w === 'i16' ? 'load.u16' : 'load.i64', [sp], room)], room);
+  c.b.emit('add.i64', sp, [sp, CONST], room);
   c.b.emit(`mov.${w}`, gpr(RBP), [frame]);
 }, { d64: true });
 

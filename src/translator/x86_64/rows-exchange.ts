@@ -51,10 +51,12 @@ const cmpxchg: Lift = (c) => {
   const old = c.isMemory(0) ? c.b.value(`atomic.cmpxchg.${w}`, [base, a, s], disp) : c.b.value(`mov.${w}`, [c.register(0)]);
   const equal = c.b.value(`eq.${w}`, [a, old]);
   c.flags('sub', w, [a, old]);
-  // A register destination is written either way (a 32-bit one loses its high half).
-  if (!c.isMemory(0)) c.b.emit(`select.${w}`, c.register(0), [equal, s, old]);
-  // The accumulator is written only when unequal: RAX else keeps its high half.
+  // One of the destination and the accumulator is written; the other keeps the high half of a 32-bit form.
   const whole = w === 'i32' ? 'i64' : w;
+  if (!c.isMemory(0)) {
+    const d = c.register(0);
+    c.b.emit(`select.${whole}`, d, [equal, w === 'i32' ? c.b.value('mov.i32', [s]) : s, d]);
+  }
   c.b.emit(`select.${whole}`, a, [equal, a, old]);
 };
 ins('0f b0', 'cmpxchg', 'Eb Gb', cmpxchg, { lock: true });

@@ -27,7 +27,8 @@ const packed = (op: string, form: MmxForm): Lift => (c) => {
   } else r = c.b.value(op, [widen(c, 0), widen(c, 1)]);
   writeMmx(c, 0, form === 'high' ? r + 8 : r);
 };
-for (const { opcode, mnemonic, op, mmx, mmxOp } of packedRows) if (mmx) ins(`np ${opcode}`, mnemonic, mmx === 'low4' ? 'Pq Qd' : 'Pq Qq', packed(mmxOp ?? op, mmx));
+for (const { opcode, mnemonic, mmx, mmxOp } of packedRows)
+  if (mmx) ins(`np ${opcode}`, mnemonic, mmx === 'low4' ? 'Pq Qd' : 'Pq Qq', packed(mmxOp, mmx));
 ins('np 0f df', 'pandn', 'Pq Qq', (c) => writeMmx(c, 0, c.b.value('v128.andnot', [widen(c, 1), widen(c, 0)])));
 for (const { opcode, mnemonic, op } of absoluteRows) ins(`np ${opcode}`, mnemonic, 'Pq Qq', (c) => writeMmx(c, 0, c.b.value(op, [widen(c, 1)])));
 

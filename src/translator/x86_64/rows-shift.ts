@@ -150,15 +150,18 @@ const double = (name: 'shld' | 'shrd'): Lift => (c) => {
   const r = b.value(`x86.${name}.${w}`, [a, c.register(1), count]);
   if (c.isMemory(0)) c.store(w, r);
   const top = bits[w] - 1;
-  // The last bit shifted out: at width - n, or n - 1.
-  const at = name === 'shld' ? b.value('sub.i32', [b.constant(bits[w]), count]) : b.valueConst('sub.i32', [count], 1);
-  let out = b.valueConst('and.i32', [b.value(`shr_u.${w}`, [a, at])], 1);
-  let of = b.value('xor.i32', [bitOf(c, r, top, w), name === 'shld' ? out : bitOf(c, r, top - 1, w)]);
+  let out: Operand;
+  let of: Operand;
   if (w === 'i16' && name === 'shld') {
-    // Beyond 16 places CF and OF come out clear.
-    const inside = b.valueConst('le_u.i32', [count], 16);
-    out = b.value('and.i32', [out, inside]);
-    of = b.value('and.i32', [of, inside]);
+    // From the first operand alone: beyond 16 places, where the manual leaves all undefined, CF and OF come out clear.
+    const t = b.value('shl.i32', [b.value('ext.u16.i32', [a]), count]);
+    out = bitOf(c, t, 16, 'i32');
+    of = b.value('xor.i32', [bitOf(c, t, 15, 'i32'), out]);
+  } else {
+    // The last bit shifted out: at width - n, or n - 1.
+    const at = name === 'shld' ? b.value('sub.i32', [b.constant(bits[w]), count]) : b.valueConst('sub.i32', [count], 1);
+    out = b.valueConst('and.i32', [b.value(`shr_u.${w}`, [a, at])], 1);
+    of = b.value('xor.i32', [bitOf(c, r, top, w), name === 'shld' ? out : bitOf(c, r, top - 1, w)]);
   }
   if (typeof n === 'number') c.flags('res', w, [r, out, of]);
   else {

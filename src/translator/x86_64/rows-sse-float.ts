@@ -16,9 +16,9 @@ const aligned = { aligned: true };
 function fp(c: LiftContext, name: string, d: Operand, inputs: Operand[]): void {
   c.b.emit(name, d, inputs);
 }
-/** The same into a temporary. */
-function fpValue(c: LiftContext, name: string, inputs: Operand[], result: 'vector' | 'scalar' = 'vector'): Operand {
-  const d = result === 'vector' ? c.b.vectorTemp() : c.b.temp();
+/** The same into a vector temporary. */
+function fpValue(c: LiftContext, name: string, inputs: Operand[]): Operand {
+  const d = c.b.vectorTemp();
   fp(c, name, d, inputs);
   return d;
 }
@@ -75,10 +75,9 @@ ins('np 0f c6', 'shufps', 'Vdq Wdq Ib', shuffleRow(4), aligned);
 ins('66 0f c6', 'shufpd', 'Vdq Wdq Ib', shuffleRow(8), aligned);
 
 // Comparisons into flags: OF, SF and AF are cleared.
-for (const [opcode, name] of [['2e', 'ucomis'], ['2f', 'comis']] as const) {
-  ins(`np 0f ${opcode}`, `${name}s`, 'Vss Wss', (c) => c.setEflags(fpValue(c, `x86.f32.${name}`, [c.register(0), c.read(1)], 'scalar')));
-  ins(`66 0f ${opcode}`, `${name}d`, 'Vsd Wsd', (c) => c.setEflags(fpValue(c, `x86.f64.${name}`, [c.register(0), c.read(1)], 'scalar')));
-}
+for (const [opcode, name] of [['2e', 'ucomis'], ['2f', 'comis']] as const)
+  for (const [prefix, suffix, format, operands] of [['np', 's', 'f32', 'Vss Wss'], ['66', 'd', 'f64', 'Vsd Wsd']] as const)
+    ins(`${prefix} 0f ${opcode}`, name + suffix, operands, (c) => c.flagsOp(`flags.comis.${format}`, 'eflags', 'i32', [c.register(0), c.read(1)]));
 
 // Conversions between formats and from integers. What is not written keeps its value.
 ins('f2 0f 5a', 'cvtsd2ss', 'Vss Wsd', (c) => fp(c, 'x86.f32.demote', c.register(0), [c.read(1)]));
@@ -91,24 +90,24 @@ ins('np 0f 5b', 'cvtdq2ps', 'Vdq Wdq', (c) => fp(c, 'f32x4.convert_i32x4_s', c.r
 ins('f3 0f e6', 'cvtdq2pd', 'Vdq Wq', (c) => fp(c, 'f64x2.convert_low_i32x4_s', c.register(0), [vectorSource(c, 1)]));
 
 // Conversions to integers.
+/** The high half must not raise exceptions in exact mode. */
+const lowHalf = (c: LiftContext, slot: Operand): Operand => c.b.value('v128.zext64', [slot]);
 for (const [opcode, infix, mode] of [['2c', 't', 'trunc'], ['2d', '', 'nearest']] as const) {
   ins(`f3 0f ${opcode}`, `cvt${infix}ss2si`, 'Gy Wss', (c) => fp(c, `x86.${c.widthOf(0)}.${mode}.f32`, c.register(0), [c.read(1)]));
   ins(`f2 0f ${opcode}`, `cvt${infix}sd2si`, 'Gy Wsd', (c) => fp(c, `x86.${c.widthOf(0)}.${mode}.f64`, c.register(0), [c.read(1)]));
   ins(`np 0f ${opcode}`, `cvt${infix}ps2pi`, 'Pq Wq', (c) => writeMmx(c, 0, fpValue(c, `x86.i32x4.${mode}.f32x4`, [lowHalf(c, vectorSource(c, 1))])));
   ins(`66 0f ${opcode}`, `cvt${infix}pd2pi`, 'Pq Wdq', (c) => writeMmx(c, 0, fpValue(c, `x86.i32x4.${mode}.f64x2`, [vectorSource(c, 1)])), aligned);
 }
-/** The high half must not raise exceptions in exact mode. */
-const lowHalf = (c: LiftContext, slot: Operand): Operand => c.b.value('v128.zext64', [slot]);
 ins('f3 0f 5b', 'cvttps2dq', 'Vdq Wdq', (c) => fp(c, 'x86.i32x4.trunc.f32x4', c.register(0), [vectorSource(c, 1)]), aligned);
 ins('66 0f 5b', 'cvtps2dq', 'Vdq Wdq', (c) => fp(c, 'x86.i32x4.nearest.f32x4', c.register(0), [vectorSource(c, 1)]), aligned);
 ins('66 0f e6', 'cvttpd2dq', 'Vdq Wdq', (c) => fp(c, 'x86.i32x4.trunc.f64x2', c.register(0), [vectorSource(c, 1)]), aligned);
 ins('f2 0f e6', 'cvtpd2dq', 'Vdq Wdq', (c) => fp(c, 'x86.i32x4.nearest.f64x2', c.register(0), [vectorSource(c, 1)]), aligned);
 
-// From MMX registers. CVTPI2PD from memory does not touch the x87 state (SDM, CVTPI2PD).
+// From MMX registers. From memory they do not touch the x87 state (SDM says so of CVTPI2PD; CPUs do the same for CVTPI2PS).
 ins('np 0f 2a', 'cvtpi2ps', 'Vq Qq', (c) => {
   const r = fpValue(c, 'f32x4.convert_i32x4_s', [widen(c, 1)]);
   c.b.emit('mov.i64', c.register(0), [r]);
-  enterMmx(c, null);
+  if (!c.isMemory(1)) enterMmx(c, null);
 });
 ins('66 0f 2a', 'cvtpi2pd', 'Vdq Qq', (c) => {
   fp(c, 'f64x2.convert_low_i32x4_s', c.register(0), [widen(c, 1)]);

@@ -22,36 +22,86 @@ export interface PackedRow {
   op: string;
   /** Null: there is no MMX form. */
   mmx: MmxForm | null;
-  /** Where the MMX form needs another op. */
-  mmxOp?: string;
+  /** The op of the MMX form. */
+  mmxOp: string;
 }
-const row = (opcode: string, mnemonic: string, op: string, mmx: MmxForm | null = 'lanes', mmxOp?: string): PackedRow => ({ opcode, mnemonic, op, mmx, ...(mmxOp && { mmxOp }) });
+const row = (opcode: string, mnemonic: string, op: string, mmx: MmxForm | null = 'lanes', mmxOp = op): PackedRow => ({ opcode, mnemonic, op, mmx, mmxOp });
 
 /** destination = op(destination, source). */
 export const packedRows: PackedRow[] = [
-  row('0f 60', 'punpcklbw', 'x86.unpack.low.8', 'low4'), row('0f 61', 'punpcklwd', 'x86.unpack.low.16', 'low4'), row('0f 62', 'punpckldq', 'x86.unpack.low.32', 'low4'),
+  row('0f 60', 'punpcklbw', 'x86.unpack.low.8', 'low4'),
+  row('0f 61', 'punpcklwd', 'x86.unpack.low.16', 'low4'),
+  row('0f 62', 'punpckldq', 'x86.unpack.low.32', 'low4'),
   row('0f 6c', 'punpcklqdq', 'x86.unpack.low.64', null),
-  row('0f 68', 'punpckhbw', 'x86.unpack.high.8', 'high', 'x86.unpack.low.8'), row('0f 69', 'punpckhwd', 'x86.unpack.high.16', 'high', 'x86.unpack.low.16'),
-  row('0f 6a', 'punpckhdq', 'x86.unpack.high.32', 'high', 'x86.unpack.low.32'), row('0f 6d', 'punpckhqdq', 'x86.unpack.high.64', null),
-  row('0f 63', 'packsswb', 'i8x16.narrow_i16x8_s', 'pair'), row('0f 67', 'packuswb', 'i8x16.narrow_i16x8_u', 'pair'), row('0f 6b', 'packssdw', 'i16x8.narrow_i32x4_s', 'pair'),
+  row('0f 68', 'punpckhbw', 'x86.unpack.high.8', 'high', 'x86.unpack.low.8'),
+  row('0f 69', 'punpckhwd', 'x86.unpack.high.16', 'high', 'x86.unpack.low.16'),
+  row('0f 6a', 'punpckhdq', 'x86.unpack.high.32', 'high', 'x86.unpack.low.32'),
+  row('0f 6d', 'punpckhqdq', 'x86.unpack.high.64', null),
+  row('0f 63', 'packsswb', 'i8x16.narrow_i16x8_s', 'pair'),
+  row('0f 67', 'packuswb', 'i8x16.narrow_i16x8_u', 'pair'),
+  row('0f 6b', 'packssdw', 'i16x8.narrow_i32x4_s', 'pair'),
   row('0f38 2b', 'packusdw', 'i16x8.narrow_i32x4_u', null),
-  row('0f 64', 'pcmpgtb', 'i8x16.gt_s'), row('0f 65', 'pcmpgtw', 'i16x8.gt_s'), row('0f 66', 'pcmpgtd', 'i32x4.gt_s'), row('0f38 37', 'pcmpgtq', 'i64x2.gt_s', null),
-  row('0f 74', 'pcmpeqb', 'i8x16.eq'), row('0f 75', 'pcmpeqw', 'i16x8.eq'), row('0f 76', 'pcmpeqd', 'i32x4.eq'), row('0f38 29', 'pcmpeqq', 'i64x2.eq', null),
-  row('0f d4', 'paddq', 'i64x2.add'), row('0f fc', 'paddb', 'i8x16.add'), row('0f fd', 'paddw', 'i16x8.add'), row('0f fe', 'paddd', 'i32x4.add'),
-  row('0f f8', 'psubb', 'i8x16.sub'), row('0f f9', 'psubw', 'i16x8.sub'), row('0f fa', 'psubd', 'i32x4.sub'), row('0f fb', 'psubq', 'i64x2.sub'),
-  row('0f ec', 'paddsb', 'i8x16.add_saturate_s'), row('0f ed', 'paddsw', 'i16x8.add_saturate_s'), row('0f dc', 'paddusb', 'i8x16.add_saturate_u'), row('0f dd', 'paddusw', 'i16x8.add_saturate_u'),
-  row('0f e8', 'psubsb', 'i8x16.sub_saturate_s'), row('0f e9', 'psubsw', 'i16x8.sub_saturate_s'), row('0f d8', 'psubusb', 'i8x16.sub_saturate_u'), row('0f d9', 'psubusw', 'i16x8.sub_saturate_u'),
-  row('0f d5', 'pmullw', 'i16x8.mul'), row('0f e5', 'pmulhw', 'x86.pmulhw'), row('0f e4', 'pmulhuw', 'x86.pmulhuw'), row('0f f4', 'pmuludq', 'x86.pmuludq'), row('0f f5', 'pmaddwd', 'i32x4.dot_i16x8_s'),
-  row('0f38 28', 'pmuldq', 'x86.pmuldq', null), row('0f38 40', 'pmulld', 'i32x4.mul', null), row('0f38 0b', 'pmulhrsw', 'x86.pmulhrsw'), row('0f38 04', 'pmaddubsw', 'x86.pmaddubsw'),
-  row('0f da', 'pminub', 'i8x16.min_u'), row('0f de', 'pmaxub', 'i8x16.max_u'), row('0f ea', 'pminsw', 'i16x8.min_s'), row('0f ee', 'pmaxsw', 'i16x8.max_s'),
-  row('0f38 38', 'pminsb', 'i8x16.min_s', null), row('0f38 39', 'pminsd', 'i32x4.min_s', null), row('0f38 3a', 'pminuw', 'i16x8.min_u', null), row('0f38 3b', 'pminud', 'i32x4.min_u', null),
-  row('0f38 3c', 'pmaxsb', 'i8x16.max_s', null), row('0f38 3d', 'pmaxsd', 'i32x4.max_s', null), row('0f38 3e', 'pmaxuw', 'i16x8.max_u', null), row('0f38 3f', 'pmaxud', 'i32x4.max_u', null),
-  row('0f e0', 'pavgb', 'i8x16.avgr_u'), row('0f e3', 'pavgw', 'i16x8.avgr_u'), row('0f f6', 'psadbw', 'x86.psadbw'),
-  row('0f db', 'pand', 'v128.and'), row('0f eb', 'por', 'v128.or'), row('0f ef', 'pxor', 'v128.xor'),
+  row('0f 64', 'pcmpgtb', 'i8x16.gt_s'),
+  row('0f 65', 'pcmpgtw', 'i16x8.gt_s'),
+  row('0f 66', 'pcmpgtd', 'i32x4.gt_s'),
+  row('0f38 37', 'pcmpgtq', 'i64x2.gt_s', null),
+  row('0f 74', 'pcmpeqb', 'i8x16.eq'),
+  row('0f 75', 'pcmpeqw', 'i16x8.eq'),
+  row('0f 76', 'pcmpeqd', 'i32x4.eq'),
+  row('0f38 29', 'pcmpeqq', 'i64x2.eq', null),
+  row('0f d4', 'paddq', 'i64x2.add'),
+  row('0f fc', 'paddb', 'i8x16.add'),
+  row('0f fd', 'paddw', 'i16x8.add'),
+  row('0f fe', 'paddd', 'i32x4.add'),
+  row('0f f8', 'psubb', 'i8x16.sub'),
+  row('0f f9', 'psubw', 'i16x8.sub'),
+  row('0f fa', 'psubd', 'i32x4.sub'),
+  row('0f fb', 'psubq', 'i64x2.sub'),
+  row('0f ec', 'paddsb', 'i8x16.add_saturate_s'),
+  row('0f ed', 'paddsw', 'i16x8.add_saturate_s'),
+  row('0f dc', 'paddusb', 'i8x16.add_saturate_u'),
+  row('0f dd', 'paddusw', 'i16x8.add_saturate_u'),
+  row('0f e8', 'psubsb', 'i8x16.sub_saturate_s'),
+  row('0f e9', 'psubsw', 'i16x8.sub_saturate_s'),
+  row('0f d8', 'psubusb', 'i8x16.sub_saturate_u'),
+  row('0f d9', 'psubusw', 'i16x8.sub_saturate_u'),
+  row('0f d5', 'pmullw', 'i16x8.mul'),
+  row('0f e5', 'pmulhw', 'x86.pmulhw'),
+  row('0f e4', 'pmulhuw', 'x86.pmulhuw'),
+  row('0f f4', 'pmuludq', 'x86.pmuludq'),
+  row('0f f5', 'pmaddwd', 'i32x4.dot_i16x8_s'),
+  row('0f38 28', 'pmuldq', 'x86.pmuldq', null),
+  row('0f38 40', 'pmulld', 'i32x4.mul', null),
+  row('0f38 0b', 'pmulhrsw', 'x86.pmulhrsw'),
+  row('0f38 04', 'pmaddubsw', 'x86.pmaddubsw'),
+  row('0f da', 'pminub', 'i8x16.min_u'),
+  row('0f de', 'pmaxub', 'i8x16.max_u'),
+  row('0f ea', 'pminsw', 'i16x8.min_s'),
+  row('0f ee', 'pmaxsw', 'i16x8.max_s'),
+  row('0f38 38', 'pminsb', 'i8x16.min_s', null),
+  row('0f38 39', 'pminsd', 'i32x4.min_s', null),
+  row('0f38 3a', 'pminuw', 'i16x8.min_u', null),
+  row('0f38 3b', 'pminud', 'i32x4.min_u', null),
+  row('0f38 3c', 'pmaxsb', 'i8x16.max_s', null),
+  row('0f38 3d', 'pmaxsd', 'i32x4.max_s', null),
+  row('0f38 3e', 'pmaxuw', 'i16x8.max_u', null),
+  row('0f38 3f', 'pmaxud', 'i32x4.max_u', null),
+  row('0f e0', 'pavgb', 'i8x16.avgr_u'),
+  row('0f e3', 'pavgw', 'i16x8.avgr_u'),
+  row('0f f6', 'psadbw', 'x86.psadbw'),
+  row('0f db', 'pand', 'v128.and'),
+  row('0f eb', 'por', 'v128.or'),
+  row('0f ef', 'pxor', 'v128.xor'),
   row('0f38 00', 'pshufb', 'x86.pshufb', 'lanes', 'x86.mmx.pshufb'),
-  row('0f38 01', 'phaddw', 'x86.phaddw', 'pair'), row('0f38 02', 'phaddd', 'x86.phaddd', 'pair'), row('0f38 03', 'phaddsw', 'x86.phaddsw', 'pair'),
-  row('0f38 05', 'phsubw', 'x86.phsubw', 'pair'), row('0f38 06', 'phsubd', 'x86.phsubd', 'pair'), row('0f38 07', 'phsubsw', 'x86.phsubsw', 'pair'),
-  row('0f38 08', 'psignb', 'x86.psignb'), row('0f38 09', 'psignw', 'x86.psignw'), row('0f38 0a', 'psignd', 'x86.psignd'),
+  row('0f38 01', 'phaddw', 'x86.phaddw', 'pair'),
+  row('0f38 02', 'phaddd', 'x86.phaddd', 'pair'),
+  row('0f38 03', 'phaddsw', 'x86.phaddsw', 'pair'),
+  row('0f38 05', 'phsubw', 'x86.phsubw', 'pair'),
+  row('0f38 06', 'phsubd', 'x86.phsubd', 'pair'),
+  row('0f38 07', 'phsubsw', 'x86.phsubsw', 'pair'),
+  row('0f38 08', 'psignb', 'x86.psignb'),
+  row('0f38 09', 'psignw', 'x86.psignw'),
+  row('0f38 0a', 'psignd', 'x86.psignd'),
 ];
 for (const { opcode, mnemonic, op } of packedRows)
   ins(`66 ${opcode}`, mnemonic, 'Vdq Wdq', (c) => c.b.emit(op, c.register(0), [c.register(0), vectorSource(c, 1)]), aligned);
@@ -59,7 +109,11 @@ for (const { opcode, mnemonic, op } of packedRows)
 ins('66 0f df', 'pandn', 'Vdq Wdq', (c) => c.b.emit('v128.andnot', c.register(0), [vectorSource(c, 1), c.register(0)]), aligned);
 
 /** destination = op(source). */
-export const absoluteRows: PackedRow[] = [row('0f38 1c', 'pabsb', 'i8x16.abs'), row('0f38 1d', 'pabsw', 'i16x8.abs'), row('0f38 1e', 'pabsd', 'i32x4.abs')];
+export const absoluteRows: PackedRow[] = [
+  row('0f38 1c', 'pabsb', 'i8x16.abs'),
+  row('0f38 1d', 'pabsw', 'i16x8.abs'),
+  row('0f38 1e', 'pabsd', 'i32x4.abs'),
+];
 for (const { opcode, mnemonic, op } of [...absoluteRows, row('0f38 41', 'phminposuw', 'x86.phminposuw', null)])
   ins(`66 ${opcode}`, mnemonic, 'Vdq Wdq', (c) => c.b.emit(op, c.register(0), [vectorSource(c, 1)]), aligned);
 
@@ -125,7 +179,12 @@ function compareStrings(c: LiftContext, explicit: boolean): number {
   const length = (n: number): number => (c.i.rexW ? gpr(n) : c.b.value('ext.s32.i64', [gpr(n)]));
   return c.b.valueConst('x86.pcmpestr', [a, b, length(RAX), length(RDX)], imm);
 }
-for (const [opcode, mnemonic, explicit, index] of [['60', 'pcmpestrm', true, false], ['61', 'pcmpestri', true, true], ['62', 'pcmpistrm', false, false], ['63', 'pcmpistri', false, true]] as const)
+for (const [opcode, mnemonic, explicit, index] of [
+  ['60', 'pcmpestrm', true, false],
+  ['61', 'pcmpestri', true, true],
+  ['62', 'pcmpistrm', false, false],
+  ['63', 'pcmpistri', false, true],
+] as const)
   ins(`66 0f3a ${opcode}`, mnemonic, 'Vdq Wdq Ib', (c) => {
     const r = compareStrings(c, explicit);
     const imm = c.i.imm as number;

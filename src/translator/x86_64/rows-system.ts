@@ -81,6 +81,15 @@ for (const [n, opcode] of [[FS, 0xa0], [GS, 0xa8]] as const) {
     dropBase(c, n);
   }, { d64: true, noFuzz: 'selectors' });
 }
+// Far pointers in memory: the offset, then the selector.
+for (const [n, opcode, name] of [[SS, 'b2', 'lss'], [FS, 'b4', 'lfs'], [GS, 'b5', 'lgs']] as const)
+  ins(`0f ${opcode} mem`, name, 'Gv M', (c) => {
+    const w = c.width;
+    const offset = c.load(w);
+    loadSelector(c, n, c.load('i16', c.i.size));
+    c.b.emit(`mov.${w}`, c.register(0), [offset]);
+    dropBase(c, n);
+  }, { noFuzz: 'selectors' });
 
 // Descriptor queries.
 const queryRights = (name: 'lar' | 'lsl'): Lift => (c) => {
@@ -141,13 +150,16 @@ for (const [opcode, name, operands] of [['e4', 'in', 'al Ib'], ['e5', 'in', 'eax
   privileged(opcode, name, operands);
 for (const [encoding, name, operands] of [['0f 00 /2', 'lldt', 'Ew'], ['0f 00 /3', 'ltr', 'Ew'], ['0f 01 /2 mem', 'lgdt', 'M'], ['0f 01 /3 mem', 'lidt', 'M'], ['0f 01 /6', 'lmsw', 'Ew'],
   ['0f 01 /7 mem', 'invlpg', 'M'], ['0f 01 =f8', 'swapgs', ''], ['0f 06', 'clts', ''], ['0f 07', 'sysret', ''], ['0f 08', 'invd', ''], ['0f 09', 'wbinvd', ''],
-  ['0f 30', 'wrmsr', ''], ['0f 32', 'rdmsr', ''], ['0f 33', 'rdpmc', ''], ['0f 35', 'sysexit', '']] as const)
+  ['0f 30', 'wrmsr', ''], ['0f 32', 'rdmsr', ''], ['0f 33', 'rdpmc', '']] as const)
   privileged(encoding, name, operands);
+
+for (const n of [0, 2, 3, 4]) for (const opcode of ['20', '22']) privileged(`0f ${opcode} /${n} reg`, 'mov cr', 'Rq');
+for (const opcode of ['21', '23']) privileged(`0f ${opcode} reg`, 'mov dr', 'Rq');
 
 // Hints and fences: accesses here are in program order and instant.
 ins('f3 0f 1e =fa', 'endbr64', '', nop);
 for (let opcode = 0x18; opcode <= 0x1f; opcode++) ins(`0f ${opcode.toString(16)}`, opcode === 0x18 ? 'prefetch' : 'nop', 'Ev', nop);
-ins('0f 0d', 'prefetchw', 'Ev', nop);
+ins('0f 0d mem', 'prefetchw', 'Mv', nop);
 ins('np 0f ae /5 reg', 'lfence', '', nop);
 ins('np 0f ae /6 reg', 'mfence', '', nop);
 ins('np 0f ae /7 reg', 'sfence', '', nop);

@@ -1,0 +1,105 @@
+/** Builds the tests with the host's gcc and runs them natively; both are done once and remembered in the cache folder. */
+import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Level, SuiteTest } from './suite.ts';
+
+/** What a program did: exit status, or 128 + N for death by signal N; stdout as a hash. */
+export interface Outcome {
+  status: number;
+  stdout: string;
+  timedOut: boolean;
+}
+
+export interface Built {
+  /** Identifies program and options; changes with either. */
+  key: string;
+  /** Path of the program, null when it does not build. */
+  program: string | null;
+  native: Outcome | null;
+}
+
+export const TIME_LIMIT_MS = 10_000;
+
+export const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex').slice(0, 16);
+
+/** Runs a program to its end or the limit, in an empty folder of its own. */
+export async function runProgram(command: string, args: string[], limit = TIME_LIMIT_MS): Promise<Outcome & { stderr: string }> {
+  const cwd = mkdtempSync(join(tmpdir(), 'uktx-conformance-'));
+  try {
+    return await new Promise((resolve, reject) => {
+      const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+      const out: Buffer[] = [];
+      const err: Buffer[] = [];
+      let timedOut = false;
+      const timer = setTimeout(() => {
+        timedOut = true;
+        child.kill('SIGKILL');
+      }, limit);
+      child.stdout.on('data', (d: Buffer) => out.push(d));
+      child.stderr.on('data', (d: Buffer) => err.push(d));
+      child.on('error', reject);
+      child.on('close', (code, signal) => {
+        clearTimeout(timer);
+        resolve({ status: code ?? 128 + signalNumber(signal), stdout: hashOf(Buffer.concat(out)), stderr: Buffer.concat(err).toString('latin1'), timedOut });
+      });
+    });
+  } finally {
+    rmSync(cwd, { recursive: true, force: true });
+  }
+}
+function signalNumber(name: NodeJS.Signals | null): number {
+  const numbers: Record<string, number> = { SIGILL: 4, SIGTRAP: 5, SIGABRT: 6, SIGBUS: 7, SIGFPE: 8, SIGKILL: 9, SIGSEGV: 11 };
+  return name ? (numbers[name] ?? 0) : 0;
+}
+
+/** The builds of one cache folder, with an index that is written now and then. */
+export class Builds {
+  readonly #folder: string;
+  readonly #indexFile: string;
+  readonly #index: Record<string, { ok: boolean; native: Outcome | null }>;
+  readonly #gcc: string;
+  #unsaved = 0;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    mkdirSync(folder, { recursive: true });
+    this.#indexFile = join(folder, 'index.json');
+    this.#index = existsSync(this.#indexFile) ? JSON.parse(readFileSync(this.#indexFile, 'utf8')) : {};
+    this.#gcc = execFileSync('gcc', ['--version'], { encoding: 'utf8' }).split('\n')[0]!;
+  }
+
+  #arguments(test: SuiteTest, level: Level): string[] {
+    return ['-w', '-static', level, ...test.options, ...test.sources];
+  }
+
+  /** The test's program and what it does natively. */
+  async get(test: SuiteTest, level: Level): Promise<Built> {
+    const args = this.#arguments(test, level);
+    const key = createHash('sha256').update(JSON.stringify([this.#gcc, args])).digest('hex').slice(0, 24);
+    const program = join(this.#folder, key);
+    let known = this.#index[key];
+    if (!known || (known.ok && !existsSync(program))) {
+      const temporary = `${program}.${process.pid}`;
+      const built = await runProgram('gcc', [...args, '-o', temporary, '-lm'], 60_000);
+      if (built.status === 0) renameSync(temporary, program);
+      known = { ok: built.status === 0, native: null };
+      if (known.ok) {
+        const { stderr: _, ...native } = await runProgram(program, []);
+        known.native = native;
+      }
+      this.#index[key] = known;
+      if (++this.#unsaved >= 50) this.save();
+    }
+    return { key, program: known.ok ? program : null, native: known.native };
+  }
+
+  save(): void {
+    this.#unsaved = 0;
+    const temporary = `${this.#indexFile}.${process.pid}`;
+    writeFileSync(temporary, JSON.stringify(this.#index));
+    renameSync(temporary, this.#indexFile);
+  }
+}
