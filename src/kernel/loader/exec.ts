@@ -13,7 +13,7 @@ import type { Isa } from '../task/cpu-context.ts';
 import type { GuestTask } from '../task/guest-task.ts';
 import type { Task } from '../task/task.ts';
 import { type Executable, openExecutable } from './executable.ts';
-import { checkPlaces, HEAD_SIZE, type Loaded, type MappedProgram, mapProgram, type Program, readAt, readProgram, refusal } from './load.ts';
+import { checkPlaces, HEAD_SIZE, type Loaded, type MappedProgram, mapProgram, printable, type Program, readAt, readProgram, refusal } from './load.ts';
 import { defaultHwcap, loadAddressBook, loaderOptions } from './options.ts';
 import { isScript, MAX_SCRIPTS, parseScript } from './script.ts';
 import { argumentsError, type BuiltStack, buildStack, stackNeed } from './stack.ts';
@@ -176,12 +176,13 @@ async function followScripts(
     const line = parseScript(looked.value);
     file.unref();
     if (!line) return refusal(errno.ENOEXEC, 'bad #! line');
+    if (line.interpreter === '') return refusal(errno.EACCES, '#! without an interpreter');
     argv.splice(0, 1, line.interpreter, ...(line.argument === null ? [] : [line.argument]), name);
     try {
       executable = await openExecutable(task, AT_FDCWD, line.interpreter, 0);
     } catch (e) {
       if (!(e instanceof SysError)) throw e;
-      return refusal(e.errno, `script interpreter ${line.interpreter}: ${reasonOf(e.errno)}`);
+      return refusal(e.errno, `script interpreter ${printable(line.interpreter)}: ${reasonOf(e.errno)}`);
     }
     name = line.interpreter;
   }

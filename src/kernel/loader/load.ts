@@ -24,6 +24,12 @@ export type Loaded<T> = { readonly ok: true; readonly value: T } | { readonly ok
 
 export const refusal = (n: number, reason: string): { ok: false; errno: number; reason: string } => ({ ok: false, errno: n, reason });
 
+/** A name out of a file, fit for a terminal. */
+export function printable(name: string): string {
+  const clean = name.replace(/[^\x20-\x7e]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return clean.length > 200 ? `${clean.slice(0, 200)}...` : clean;
+}
+
 /** What the loader reads of a file before anything else: the ELF header and most program header tables. */
 export const HEAD_SIZE = 2048;
 
@@ -68,16 +74,17 @@ export async function readProgram(
 async function readInterpreter(
   task: Task, path: string, isa: Isa, open: (path: string) => MaybePromise<OpenFile>,
 ): Promise<Loaded<ImageFile>> {
+  const name = `interpreter ${printable(path)}`;
   let file: OpenFile;
   try {
     file = await open(path);
   } catch (e) {
     if (!(e instanceof SysError)) throw e;
-    return refusal(e.errno, e.errno === errno.ENOENT ? `interpreter ${path} not found` : `interpreter ${path}: ${e.message}`);
+    return refusal(e.errno, e.errno === errno.ENOENT ? `${name} not found` : `${name}: ${e.message}`);
   }
   const bad = (reason: string): Loaded<ImageFile> => {
     file.unref();
-    return refusal(errno.ELIBBAD, `interpreter ${path}: ${reason}`);
+    return refusal(errno.ELIBBAD, `${name}: ${reason}`);
   };
   const head = await readAt(task, file, 0, HEAD_SIZE);
   if (!isElf(head) || head.length < EHDR_SIZE) return bad('not an ELF file');

@@ -4,7 +4,7 @@
  */
 import type { Expr, ExprBuilder, WasmType } from '../ir/expr.ts';
 import { type OpTable, pure, state } from '../ir/op.ts';
-import { CC_A, CC_B, CC_OP, CC_RES } from './state.ts';
+import { CC_A, CC_B, CC_OP, CC_RES, CF, PF, ZF } from './state.ts';
 
 type Scalar = 'f32' | 'f64';
 type Packed = 'f32x4' | 'f64x2';
@@ -96,17 +96,16 @@ function defineComparisons(t: OpTable): void {
     for (const p of packed) pure(t, `x86.${p}.cmp.${name}`, 'v128 v128 -> v128', 'all ones in lanes where the predicate holds', (m, a, b) => comparePacked(m, p, k, a, b));
   });
   // CF: less or unordered; ZF: equal or unordered; PF: unordered.
-  const comis = (f: Scalar) => (m: ExprBuilder, a: Expr, b: Expr): Expr =>
-      bound(m, f, a, b, (x, y) =>
-        m.i32.or(
-          m.i32.eqz(m[f].ge(x(), y())),
-          m.i32.or(m.i32.shl(m[f].eq(x(), y()), m.constI32(6)), m.select(m.i32.or(m[f].ne(x(), x()), m[f].ne(y(), y())), m.constI32(0x45), m.constI32(0))),
-        ),
-      );
   for (const f of scalars)
-    state(t, `flags.comis.${f}`, `${f} ${f} ->`, { writes: [CC_OP, CC_A, CC_B, CC_RES] }, 'COMISS, UCOMISS: sets ZF, PF and CF, clears the others', (m, a, b) =>
-      m.seq([m.set(CC_OP, 'i64', m.constI64(0n)), m.set(CC_RES, 'i64', m.i64.extend_u(comis(f)(m, a, b)))]),
-    );
+    for (const name of ['comis', 'ucomis'])
+      state(t, `x86.${f}.${name}`, `${f} ${f} ->`, { writes: [CC_OP, CC_A, CC_B, CC_RES] }, 'sets ZF, PF and CF, clears the other flags', (m, a, b) =>
+        bound(m, f, a, b, (x, y) => {
+          const unordered = m.i32.or(m[f].ne(x(), x()), m[f].ne(y(), y()));
+          const equal = m.i32.or(m.i32.shl(m[f].eq(x(), y()), m.constI32(6)), m.select(unordered, m.constI32(CF | PF | ZF), m.constI32(0)));
+          const word = m.i32.or(m.i32.eqz(m[f].ge(x(), y())), equal);
+          return m.seq([m.set(CC_OP, 'i64', m.constI64(0n)), m.set(CC_RES, 'i64', m.i64.extend_u(word))]);
+        }),
+      );
 }
 
 function defineConversions(t: OpTable): void {

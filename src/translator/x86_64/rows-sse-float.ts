@@ -5,6 +5,7 @@
 import type { Operand } from '../ir/block.ts';
 import type { LiftContext } from './lift.ts';
 import { lanesToBytes } from './ops-sse.ts';
+import { exactSse } from './ops-softfloat.ts';
 import { predicates } from './ops-sse-float.ts';
 import { ins, type Lift } from './row.ts';
 import { widen, writeMmx } from './rows-mmx.ts';
@@ -12,9 +13,10 @@ import { constantMask, constantVector, enterMmx, vectorSource } from './sse-oper
 
 const aligned = { aligned: true };
 
-/** d = the floating-point op `name` of the inputs. */
-function fp(c: LiftContext, name: string, d: Operand, inputs: Operand[]): void {
-  c.b.emit(name, d, inputs);
+/** d = the floating-point op `name` of the inputs. `imm` is the immediate of the rounding instructions. */
+function fp(c: LiftContext, name: string, d: Operand, inputs: Operand[], imm?: number): void {
+  if (c.exactFp) exactSse(c, name, d, inputs, imm);
+  else c.b.emit(name, d, inputs);
 }
 /** The same into a vector temporary. */
 function fpValue(c: LiftContext, name: string, inputs: Operand[]): Operand {
@@ -77,7 +79,14 @@ ins('66 0f c6', 'shufpd', 'Vdq Wdq Ib', shuffleRow(8), aligned);
 // Comparisons into flags: OF, SF and AF are cleared.
 for (const [opcode, name] of [['2e', 'ucomis'], ['2f', 'comis']] as const)
   for (const [prefix, suffix, format, operands] of [['np', 's', 'f32', 'Vss Wss'], ['66', 'd', 'f64', 'Vsd Wsd']] as const)
-    ins(`${prefix} 0f ${opcode}`, name + suffix, operands, (c) => c.flagsOp(`flags.comis.${format}`, 'eflags', 'i32', [c.register(0), c.read(1)]));
+    ins(`${prefix} 0f ${opcode}`, name + suffix, operands, (c) => {
+      const op = `x86.${format}.${name}`;
+      const inputs = [c.register(0), c.read(1)];
+      if (!c.exactFp) return c.flagsOp(op, 'eflags', 'i32', inputs);
+      const word = c.b.temp();
+      exactSse(c, op, word, inputs);
+      c.setEflags(word);
+    });
 
 // Conversions between formats and from integers. What is not written keeps its value.
 ins('f2 0f 5a', 'cvtsd2ss', 'Vss Wsd', (c) => fp(c, 'x86.f32.demote', c.register(0), [c.read(1)]));
@@ -121,7 +130,7 @@ for (const [opcode, suffix, format, operands, scalar] of [
 ] as const)
   ins(`66 0f3a ${opcode}`, `round${suffix}`, `${operands} Ib`, (c) => {
     const imm = c.i.imm as number;
-    fp(c, `x86.${format}.${imm & 4 ? 'nearest' : rounding[imm & 3]}`, c.register(0), [source(c, scalar)]);
+    fp(c, `x86.${format}.${imm & 4 ? 'nearest' : rounding[imm & 3]}`, c.register(0), [source(c, scalar)], imm);
   }, { aligned: !scalar });
 
 // Horizontal.
