@@ -95,10 +95,10 @@ function denormal(m: u64, e: i32): void {
 export function unpack32(x: u32): void {
   aS = x >> 31;
   const e = (x >> 23) & 0xff;
-  const m = <u64>x << 40;
+  const m = <u64>x << 40; // The lowest bit of the exponent falls on bit 63.
   if (e == 0) {
-    if (m << 1 == 0 || (x & 0x7fffff) == 0) aC = ZERO;
-    else denormal(m & (TOP - 1), -126);
+    if (m == 0) aC = ZERO;
+    else denormal(m, -126);
     return;
   }
   aM = m | TOP;

@@ -2,7 +2,11 @@
  * Inodes: what every file system implements. All operations are synchronous except where a `Promise` is in the type;
  * failures are thrown as `SysError`. Permission checks, mount crossing, symlink following and O_* handling are done
  * once, by the VFS above (vfs.ts); an inode only does what it is told.
+ *
+ * `task` is the thread on whose behalf the VFS acts. Most file systems ignore it; /proc/self, /dev/tty and FIFOs (whose
+ * opening waits) need it.
  */
+import type { Task } from '../task/task.ts';
 import type { OpenFile } from './open-file.ts';
 
 export const S_IFMT = 0o170000;
@@ -87,12 +91,12 @@ export interface Inode {
   setattr(attr: SetAttr): void;
 
   /** Opens an existing inode. `flags` are the O_* of open(2), with O_CREAT, O_EXCL, O_NOFOLLOW and O_TRUNC already done. */
-  open(flags: number): OpenFile | Promise<OpenFile>;
+  open(flags: number, task?: Task): OpenFile | Promise<OpenFile>;
 
   // Directories only; others throw ENOTDIR.
   /** The child, or null when there is none. */
-  lookup(name: string): Inode | null;
-  readdir(): DirEntry[];
+  lookup(name: string, task?: Task): Inode | null;
+  readdir(task?: Task): DirEntry[];
   create(name: string, mode: number, uid: number, gid: number): Inode;
   mkdir(name: string, mode: number, uid: number, gid: number): Inode;
   mknod(name: string, mode: number, rdev: number, uid: number, gid: number): Inode;
@@ -104,9 +108,9 @@ export interface Inode {
   rename(name: string, newParent: Inode, newName: string, flags: number): void;
 
   // Symlinks only; others throw EINVAL.
-  readlink(): string;
+  readlink(task?: Task): string;
   /** procfs "magic" links (/proc/self/fd/N, exe, cwd): the place itself, not a path. Null for ordinary symlinks. */
-  magicTarget?(): MagicTarget | null;
+  magicTarget?(task?: Task): MagicTarget | null;
 }
 
 /** Where a magic link leads: an already open file, or an inode with the path it was reached by. */

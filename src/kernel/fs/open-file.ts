@@ -54,6 +54,7 @@ export abstract class OpenFile {
   /** Woken whenever the answer of `poll()` may have changed. */
   readonly waiters = new WaitQueue();
   #refs = 1;
+  #observers: Set<() => void> | null = null;
 
   constructor(flags: number) {
     this.flags = flags;
@@ -75,7 +76,19 @@ export abstract class OpenFile {
   }
   /** Drops one reference; the last one closes the description. */
   unref(): void {
-    if (--this.#refs === 0) this.release();
+    if (--this.#refs !== 0) return;
+    const observers = this.#observers;
+    this.#observers = null;
+    for (const observer of observers ?? []) observer();
+    this.release();
+  }
+  /** Has `observer` called when the last reference goes, just before `release` (epoll forgets the file then). */
+  onRelease(observer: () => void): void {
+    this.#observers ??= new Set();
+    this.#observers.add(observer);
+  }
+  offRelease(observer: () => void): void {
+    this.#observers?.delete(observer);
   }
   protected release(): void {}
 
@@ -98,6 +111,10 @@ export abstract class OpenFile {
   lseek(_offset: number, _whence: number): number {
     throw sysError(errno.ESPIPE);
   }
+  /** False for files without readiness (regular files, directories): epoll refuses them with EPERM. */
+  get pollable(): boolean {
+    return !this.seekable;
+  }
   /** POLL* bits that hold now, among all bits (not only those asked for). */
   poll(): number {
     return POLLIN | POLLOUT | POLLRDNORM;
@@ -119,7 +136,7 @@ export abstract class OpenFile {
     return this.inode.fs.statfs();
   }
   /** Directory stream from `offset`, for getdents64; each entry carries the offset that follows it. */
-  readdir(): { entry: DirEntry; next: number }[] {
+  readdir(_task?: Task): { entry: DirEntry; next: number }[] {
     throw sysError(errno.ENOTDIR);
   }
   truncate(size: number): void {

@@ -29,8 +29,9 @@ export function forgetSharedFile(key: object, mm: AddressSpace): void {
   if (set?.size === 0) mapped.delete(key);
 }
 
-export function anySharedFiles(): boolean {
-  return mapped.size > 0;
+/** Whether any file (or the one with this key) is mapped shared. */
+export function anySharedFiles(key?: object): boolean {
+  return key ? mapped.has(key) : mapped.size > 0;
 }
 
 /** Writes dirty pages of all shared mappings of the file into it. */

@@ -1,6 +1,7 @@
 /** Wait queues: how a blocked system call learns that something it waits for has changed. */
 
-export type Waiter = () => void;
+/** `bits` are the POLL* bits that may have come to hold, 0 when the waker does not say. */
+export type Waiter = (bits: number) => void;
 
 /**
  * A set of callbacks run on each `wake`. Level-triggered by use: a waiter re-examines its condition after every wake,
@@ -18,9 +19,9 @@ export class WaitQueue {
   get empty(): boolean {
     return this.#waiters.size === 0;
   }
-  /** Calls every waiter present at the time of the call. */
-  wake(): void {
+  /** Calls every waiter present at the time of the call. `bits` is a hint for edge-triggered waiters (epoll). */
+  wake(bits = 0): void {
     if (this.#waiters.size === 0) return;
-    for (const w of [...this.#waiters]) w();
+    for (const w of [...this.#waiters]) w(bits);
   }
 }

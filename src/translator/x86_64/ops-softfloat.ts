@@ -68,7 +68,7 @@ export function exactSse(c: LiftContext, name: string, d: Operand, inputs: reado
   if (!e) throw new Error(`${name} has no exact form`);
   const [a = 0, b = 0] = inputs;
   // The helper writes its destination behind the IR's back; this says that the temporary is written.
-  if (d >= TEMPS) {
+  if (d >= TEMPS && !inputs.includes(d)) {
     c.b.emit('mov.i64', d, [CONST], 0);
     if (e.format === 'f32x4' || e.format === 'f64x2') c.b.emit('mov.i64', d + 8, [CONST], 0);
   }

@@ -1,0 +1,173 @@
+/**
+ * epoll(7). As in fs/eventpoll.c there is an interest list and a ready list: a wake-up of a file puts its item on the
+ * ready list, and a wait looks at the items there. Level-triggered items stay on it until they are found not ready.
+ */
+import { errno, sysError } from '../abi/errno.ts';
+import { type OpenFile, O_RDWR, OpenFile as OpenFileBase, POLLIN, POLLRDNORM } from './open-file.ts';
+import { POLL_ALWAYS } from './poll.ts';
+import { anonInode } from './pseudo.ts';
+
+export const EPOLLEXCLUSIVE = 1 << 28;
+export const EPOLLWAKEUP = 1 << 29;
+export const EPOLLONESHOT = 1 << 30;
+export const EPOLLET = 1 << 31;
+/** Bits of `events` that are no events. */
+const PRIVATE_BITS = EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE;
+/** What may stand beside EPOLLEXCLUSIVE (EPOLLEXCLUSIVE_OK_BITS). */
+const EXCLUSIVE_OK = 0x001 | 0x004 | 0x008 | 0x010 | 0x040 | 0x080 | 0x100 | 0x200 | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE;
+const MAX_NESTS = 4;
+
+/** What epoll_wait returns: event bits (unsigned) and the two halves of the user's data. */
+export interface ReadyEvent {
+  events: number;
+  dataLo: number;
+  dataHi: number;
+}
+
+interface Item {
+  readonly file: OpenFile;
+  readonly fd: number;
+  /** Event bits asked for with the private ones; 0 but for private bits when disabled by EPOLLONESHOT. */
+  events: number;
+  dataLo: number;
+  dataHi: number;
+  readonly woken: (bits: number) => void;
+  readonly forget: () => void;
+}
+
+export class EpollFile extends OpenFileBase {
+  /** By file, then by descriptor number: one file may be watched under several. */
+  readonly #items = new Map<OpenFile, Map<number, Item>>();
+  readonly #ready = new Set<Item>();
+
+  constructor() {
+    super(O_RDWR);
+    this.inode = anonInode;
+    this.path = 'anon_inode:[eventpoll]';
+  }
+  protected override release(): void {
+    for (const byFd of [...this.#items.values()]) for (const item of [...byFd.values()]) this.#drop(item);
+  }
+  /** Watched files and the descriptors they were added under, for /proc/PID/fdinfo. */
+  *watched(): Generator<{ fd: number; events: number; dataLo: number; dataHi: number; file: OpenFile }> {
+    for (const byFd of this.#items.values()) yield* byFd.values();
+  }
+
+  #find(file: OpenFile, fd: number): Item | null {
+    return this.#items.get(file)?.get(fd) ?? null;
+  }
+
+  /** EPOLL_CTL_ADD. Throws EEXIST, EPERM (no readiness), EINVAL (itself, bad EPOLLEXCLUSIVE), ELOOP. */
+  add(file: OpenFile, fd: number, events: number, dataLo: number, dataHi: number): void {
+    this.#check(file);
+    if (events & EPOLLEXCLUSIVE && (file instanceof EpollFile || events & ~EXCLUSIVE_OK)) throw sysError(errno.EINVAL);
+    if (file instanceof EpollFile && (file.#reaches(this) || file.#depth() + 1 > MAX_NESTS)) throw sysError(errno.ELOOP);
+    if (this.#find(file, fd)) throw sysError(errno.EEXIST);
+    const item: Item = {
+      file, fd, events, dataLo, dataHi,
+      woken: (bits) => this.#woken(item, bits),
+      forget: () => this.#drop(item),
+    };
+    let byFd = this.#items.get(file);
+    if (!byFd) {
+      byFd = new Map();
+      this.#items.set(file, byFd);
+    }
+    byFd.set(fd, item);
+    file.waiters.add(item.woken);
+    file.onRelease(item.forget);
+    this.#look(item);
+  }
+  /** EPOLL_CTL_MOD. Throws ENOENT, and EINVAL where EPOLLEXCLUSIVE is involved. */
+  modify(file: OpenFile, fd: number, events: number, dataLo: number, dataHi: number): void {
+    this.#check(file);
+    if (events & EPOLLEXCLUSIVE) throw sysError(errno.EINVAL);
+    const item = this.#find(file, fd);
+    if (!item) throw sysError(errno.ENOENT);
+    if (item.events & EPOLLEXCLUSIVE) throw sysError(errno.EINVAL);
+    item.events = events;
+    item.dataLo = dataLo;
+    item.dataHi = dataHi;
+    this.#look(item);
+  }
+  /** EPOLL_CTL_DEL. Throws ENOENT. */
+  remove(file: OpenFile, fd: number): void {
+    this.#check(file);
+    const item = this.#find(file, fd);
+    if (!item) throw sysError(errno.ENOENT);
+    this.#drop(item);
+  }
+  #check(file: OpenFile): void {
+    if (!file.pollable) throw sysError(errno.EPERM);
+    if (file === this) throw sysError(errno.EINVAL);
+  }
+  #drop(item: Item): void {
+    item.file.waiters.remove(item.woken);
+    item.file.offRelease(item.forget);
+    const byFd = this.#items.get(item.file);
+    byFd?.delete(item.fd);
+    if (byFd?.size === 0) this.#items.delete(item.file);
+    this.#ready.delete(item);
+  }
+
+  #reaches(other: EpollFile): boolean {
+    if ((this as EpollFile) === other) return true;
+    for (const file of this.#items.keys()) if (file instanceof EpollFile && file.#reaches(other)) return true;
+    return false;
+  }
+  #depth(): number {
+    let deepest = 0;
+    for (const file of this.#items.keys()) if (file instanceof EpollFile) deepest = Math.max(deepest, file.#depth());
+    return deepest + 1;
+  }
+
+  /** Something may have happened to an item's file. */
+  #woken(item: Item, bits: number): void {
+    const wanted = item.events & ~PRIVATE_BITS;
+    if (wanted === 0) return;
+    if (bits !== 0 && (bits & (wanted | POLL_ALWAYS)) === 0) return;
+    this.#ready.add(item);
+    this.waiters.wake(POLLIN | POLLRDNORM);
+  }
+  #pollItem(item: Item): number {
+    const wanted = item.events & ~PRIVATE_BITS;
+    return wanted === 0 ? 0 : item.file.poll() & (wanted | POLL_ALWAYS);
+  }
+  #look(item: Item): void {
+    if (this.#pollItem(item) === 0) return;
+    this.#ready.add(item);
+    this.waiters.wake(POLLIN | POLLRDNORM);
+  }
+
+  /** Whether a wait would find something. Items on the ready list that are not ready leave it. */
+  hasReady(): boolean {
+    for (const item of this.#ready) {
+      if (this.#pollItem(item) !== 0) return true;
+      this.#ready.delete(item);
+    }
+    return false;
+  }
+
+  /** Takes up to `max` events, least recently reported first. */
+  collect(max: number): ReadyEvent[] {
+    const out: ReadyEvent[] = [];
+    for (const item of [...this.#ready]) {
+      if (out.length >= max) break;
+      this.#ready.delete(item);
+      const bits = this.#pollItem(item);
+      if (bits === 0) continue;
+      out.push({ events: bits >>> 0, dataLo: item.dataLo, dataHi: item.dataHi });
+      if (item.events & EPOLLONESHOT) item.events &= PRIVATE_BITS;
+      else if (!(item.events & EPOLLET)) this.#ready.add(item);
+    }
+    return out;
+  }
+  /** Puts back what `collect` took, when it could not be told to the guest. */
+  uncollect(): void {
+    for (const byFd of this.#items.values()) for (const item of byFd.values()) this.#look(item);
+  }
+
+  override poll(): number {
+    return this.hasReady() ? POLLIN | POLLRDNORM : 0;
+  }
+}
