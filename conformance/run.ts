@@ -63,7 +63,7 @@ async function main(): Promise<number> {
   const wanted = values.level ? levels.filter((l) => l === values.level || l === `-${values.level}`) : [...levels];
   const jobs = Number(values.jobs ?? 1);
   if (wanted.length === 0 || !(jobs >= 1)) {
-    console.error(usage);
+    process.stderr.write(`${usage}\n`);
     return 2;
   }
   const cache = cacheFolder();

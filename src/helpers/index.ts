@@ -9,3 +9,7 @@ export * from './sse42';
 export * from './sse-nan';
 export * from './sse-approx';
 export * from './sse-store';
+export * from './softfloat-sse';
+export * from './mxcsr';
+export * from './fxsave';
+export * from './x87';

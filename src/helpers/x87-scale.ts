@@ -109,7 +109,8 @@ export function remainder(nearest: bool): i32 {
 /** The remainder of finite a, b; gives the condition codes: C2 if only part of the work was done, else three quotient bits. */
 function reduce(nearest: bool): u32 {
   const d = aE - bE;
-  if (d < (nearest ? -1 : 0)) return 0;
+  const least = nearest ? -1 : 0;
+  if (d < least) return 0;
   let steps = d;
   let partial = false;
   if (d > 63) {

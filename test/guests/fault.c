@@ -10,17 +10,18 @@
 #include <ucontext.h>
 
 static sigjmp_buf back;
-static volatile int zero;
+static volatile int zero, one = 1;
+static char page[8192] __attribute__((aligned(4096)));
 
 static void handler(int signo, siginfo_t *info, void *context) {
   ucontext_t *u = context;
-  printf("signal %d code %d address %#lx trap %ld error %ld\n", signo, info->si_code,
-         signo == SIGSEGV ? (unsigned long)info->si_addr : 0, (long)u->uc_mcontext.gregs[REG_TRAPNO], (long)u->uc_mcontext.gregs[REG_ERR]);
+  unsigned long address = signo == SIGSEGV ? (unsigned long)info->si_addr : 0;
+  if (address - (unsigned long)page < sizeof page) address -= (unsigned long)page;
+  printf("signal %d code %d address %#lx trap %ld error %ld\n", signo, info->si_code, address, (long)u->uc_mcontext.gregs[REG_TRAPNO], (long)u->uc_mcontext.gregs[REG_ERR]);
   siglongjmp(back, 1);
 }
 
 static void act(const char *how) {
-  static char page[8192] __attribute__((aligned(4096)));
   if (!strcmp(how, "null")) *(volatile int *)0 = 1;
   else if (!strcmp(how, "read")) zero = *(volatile int *)0x10;
   else if (!strcmp(how, "wild")) zero = *(volatile char *)0x1234567890;
@@ -28,10 +29,10 @@ static void act(const char *how) {
   else if (!strcmp(how, "readonly")) {
     mprotect(page, 4096, PROT_READ);
     page[5] = 1;
-  } else if (!strcmp(how, "divide")) zero = 1 / zero;
+  } else if (!strcmp(how, "divide")) zero = one / zero;
   else if (!strcmp(how, "overflow")) {
-    volatile int minimum = INT32_MIN, one = -1;
-    zero = minimum / one;
+    volatile int minimum = INT32_MIN, minus = -1;
+    zero = minimum / minus;
   } else if (!strcmp(how, "illegal")) __asm__ volatile("ud2");
   else if (!strcmp(how, "privileged")) __asm__ volatile("hlt");
   else if (!strcmp(how, "trap")) __asm__ volatile("int3");

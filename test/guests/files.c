@@ -5,13 +5,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-static void result(const char *what, long r) { printf("%s: %ld%s%s\n", what, r, r < 0 ? " " : "", r < 0 ? strerrorname_np(errno) : ""); }
+static void result(const char *what, long r) { printf("%s: %ld%s%s\n", what, r, r < 0 ? " " : "", r < 0 ? strerror(errno) : ""); }
 static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 int main(int argc, char **argv) {
@@ -53,7 +54,7 @@ int main(int argc, char **argv) {
   result("chmod", chmod("b", 0400));
   result("access", access("b", R_OK));
   result("bad fd", write(99, "x", 1));
-  result("fault", write(fd, (void *)8, 1));
+  result("fault", write(fd, (void *)(uintptr_t)(argc * 4), 1));
   result("close", close(fd));
   result("close again", close(fd));
   DIR *d = opendir(".");

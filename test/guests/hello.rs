@@ -2,6 +2,7 @@
 use std::collections::BTreeMap;
 
 #[derive(Debug, Clone)]
+#[allow(dead_code)]
 enum Token {
     Number(f64),
     Word(String),

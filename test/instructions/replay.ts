@@ -150,7 +150,7 @@ function differences(before: MachineState, want: Outcome, got: Outcome & { stray
   if (!(want.signal === SIGBUS && got.signal === SIGSEGV && got.address === null)) line('signal', '-', String(want.signal), String(got.signal));
   line('pc', hex(CODE), hex(want.pc), hex(got.pc));
   line('fault address', '-', want.address === null ? 'none' : hex(want.address), got.address === null ? 'none' : hex(got.address));
-  registers.forEach((name, k) => line(name, hex(before.gpr[k]!), hex(want.state.gpr[k]!), hex(got.state.gpr[k]!)));
+  for (const [k, name] of registers.entries()) line(name, hex(before.gpr[k]!), hex(want.state.gpr[k]!), hex(got.state.gpr[k]!));
   const compared = FLAGS & ~BigInt(o.undefinedFlags);
   line('rflags', flags(before.rflags), flags(want.state.rflags & compared), flags(got.state.rflags & compared));
   for (const [name, from, to] of fxParts) {

@@ -7,6 +7,7 @@
  * opening waits) need it.
  */
 import type { Task } from '../task/task.ts';
+import type { Path } from './fs-context.ts';
 import type { OpenFile } from './open-file.ts';
 
 export const S_IFMT = 0o170000;
@@ -55,6 +56,9 @@ export interface StatFs {
   flags: number;
 }
 
+/** The part of `Stat` that decides who may do what. */
+export type AccessAttr = Pick<Stat, 'mode' | 'uid' | 'gid'>;
+
 export interface DirEntry {
   name: string;
   ino: number;
@@ -70,6 +74,14 @@ export interface SetAttr {
   size?: number;
   atime?: Timespec;
   mtime?: Timespec;
+}
+
+/** Extended attributes (xattr(7)). Names carry their namespace: `user.mime_type`. */
+export interface Xattrs {
+  get(name: string): Uint8Array | null;
+  /** Replaces or adds; `null` removes. */
+  set(name: string, value: Uint8Array | null): void;
+  names(): string[];
 }
 
 export interface FileSystem {
@@ -88,14 +100,25 @@ export interface FileSystem {
 export interface Inode {
   readonly fs: FileSystem;
   stat(): Stat;
+  /**
+   * What a path walk asks of every component, at no more cost than the look-up just made; `stat()` serves when absent.
+   */
+  access?(): AccessAttr;
   setattr(attr: SetAttr): void;
 
   /** Opens an existing inode. `flags` are the O_* of open(2), with O_CREAT, O_EXCL, O_NOFOLLOW and O_TRUNC already done. */
   open(flags: number, task?: Task): OpenFile | Promise<OpenFile>;
 
+  /** Absent where the file system has no extended attributes (EOPNOTSUPP). */
+  xattrs?(): Xattrs;
+
   // Directories only; others throw ENOTDIR.
   /** The child, or null when there is none. */
-  lookup(name: string, task?: Task): Inode | null;
+  /**
+   * `known` is what this name led to before: a file system whose inodes are made at look-up returns it again when it
+   * is still the same file, so that an inode keeps its identity.
+   */
+  lookup(name: string, task?: Task, known?: Inode | null): Inode | null;
   readdir(task?: Task): DirEntry[];
   create(name: string, mode: number, uid: number, gid: number): Inode;
   mkdir(name: string, mode: number, uid: number, gid: number): Inode;
@@ -106,6 +129,8 @@ export interface Inode {
   rmdir(name: string): void;
   /** rename(2) within one file system. RENAME_* flags are already checked, except RENAME_EXCHANGE. */
   rename(name: string, newParent: Inode, newName: string, flags: number): void;
+  /** A regular file without a name (O_TMPFILE); absent: EOPNOTSUPP. */
+  tmpfile?(mode: number, uid: number, gid: number): Inode;
 
   // Symlinks only; others throw EINVAL.
   readlink(task?: Task): string;
@@ -113,5 +138,8 @@ export interface Inode {
   magicTarget?(task?: Task): MagicTarget | null;
 }
 
-/** Where a magic link leads: an already open file, or an inode with the path it was reached by. */
-export type MagicTarget = { kind: 'file'; file: OpenFile } | { kind: 'inode'; inode: Inode; path: string };
+/** Where a magic link leads: an already open file, a place in the tree, or an inode with the path it was reached by. */
+export type MagicTarget =
+  | { kind: 'file'; file: OpenFile }
+  | { kind: 'place'; place: Path }
+  | { kind: 'inode'; inode: Inode; path: string };

@@ -5,6 +5,7 @@
 import { errno, sysError } from '../abi/errno.ts';
 import { WaitQueue } from '../task/wait-queue.ts';
 import type { Task } from '../task/task.ts';
+import { type Path, pathName } from './fs-context.ts';
 import type { DirEntry, Inode, SetAttr, Stat, StatFs } from './inode.ts';
 
 export const O_RDONLY = 0;
@@ -47,8 +48,9 @@ export abstract class OpenFile {
   flags: number;
   /** File offset for read, write, lseek and getdents. */
   offset = 0;
-  /** Absolute path for /proc/self/fd and /proc/self/maps: `/tmp/x`, `pipe:[12]`, `/tmp/x (deleted)`. Set by the VFS. */
-  path = '';
+  /** Where the VFS found it; null for what was not opened by name. */
+  location: Path | null = null;
+  #path = '';
   /** Null for things without one (epoll, eventfd, ...). */
   inode: Inode | null = null;
   /** Woken whenever the answer of `poll()` may have changed. */
@@ -58,6 +60,15 @@ export abstract class OpenFile {
 
   constructor(flags: number) {
     this.flags = flags;
+  }
+
+  /** Absolute path for /proc/self/fd and /proc/self/maps: `/tmp/x`, `pipe:[12]`, `/tmp/x (deleted)`. Follows renames. */
+  get path(): string {
+    return this.location ? pathName(this.location) : this.#path;
+  }
+  /** For files without a `location`. */
+  set path(name: string) {
+    this.#path = name;
   }
 
   get readable(): boolean {

@@ -27,7 +27,7 @@ const EM_AARCH64 = 183;
 const machineNames: Readonly<Record<number, string>> = {
   0: 'no machine', 2: 'SPARC', 3: 'i386', 4: 'm68k', 8: 'MIPS', 15: 'PA-RISC', 20: 'PowerPC', 21: 'PowerPC64', 22: 'S/390', 40: 'ARM',
   42: 'SuperH', 43: 'SPARC v9', 50: 'IA-64', 62: 'x86-64', 94: 'Xtensa', 164: 'Hexagon', 183: 'AArch64', 243: 'RISC-V', 247: 'BPF', 252: 'C-SKY',
-  258: 'LoongArch', 0x9026: 'Alpha',
+  258: 'LoongArch', 36902: 'Alpha',
 };
 const typeNames: Readonly<Record<number, string>> = { 0: 'no type', 1: 'an object file', 4: 'a core dump' };
 

@@ -185,7 +185,7 @@ async function mapImage(mm: AddressSpace, task: Task, { file, image }: ImageFile
 function zeroTail(mm: AddressSpace, from: number): void {
   const to = pageUp(from);
   if (from === to) return;
-  mm.memory.zero(from, to);
+  mm.zeroBytes(from, to);
   mm.memory.written(from, to);
   const vma = mm.find(from);
   if (vma) vma.pristine = false;

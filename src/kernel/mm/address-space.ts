@@ -248,7 +248,7 @@ export class AddressSpace {
     vma.pristine = false;
     this.#account(vma, 1);
     if (vma.eof === before) return;
-    this.memory.zero(before, Math.max(before, vma.eof));
+    this.zeroBytes(before, vma.eof);
     this.protectPages(vma);
   }
 
@@ -268,6 +268,12 @@ export class AddressSpace {
       marks.fill(0, page, stop);
       page = marks.indexOf(1, stop);
     }
+  }
+  /** Makes `[start, end)` zero, to the byte; nothing for an empty range. */
+  zeroBytes(start: number, end: number): void {
+    const whole = Math.min(pageUp(start), end);
+    if (start < whole) this.memory.u8.fill(0, start, whole);
+    if (whole < end) this.memory.zero(whole, end);
   }
   /** The caller has just given every byte of `[start, end)` its value. */
   filled(start: number, end: number): void {

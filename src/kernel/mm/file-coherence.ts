@@ -61,7 +61,7 @@ export function sharedFileResized(key: object | null, size: number): void {
   eachMapping(key, (mm, vma) => {
     const gone = Math.max(vma.start, vma.start + (size - vma.offset));
     if (vma.stamp && size < vma.stamp.size && gone < vma.end) {
-      mm.memory.zero(gone, vma.end);
+      mm.zeroBytes(gone, vma.end);
       vma.shadow?.fill(0, gone - vma.start);
       mm.memory.written(pageDown(gone), vma.end);
     }

@@ -35,7 +35,7 @@ export function readPages(mm: AddressSpace, task: Task, vma: Vma, from: number, 
   const end = pageUp(from + length);
   const dst = mm.memory.u8.subarray(from, from + length);
   return after(readFully(task, vma.file, dst, position), (n) => {
-    if (from + n < end) mm.memory.zero(from + n, end);
+    mm.zeroBytes(from + n, end);
     mm.filled(from, end);
     mm.memory.written(from, end);
   });

@@ -1,7 +1,7 @@
 /** The x86-64 front end as the runtime uses it. */
 import type { Block } from '../ir/block.ts';
 import { Bytecode } from '../ir/bytecode.ts';
-import { eliminateDeadCode } from '../ir/passes/dead-code.ts';
+import { DeadCodePass } from '../ir/passes/dead-code.ts';
 import { verifyBlock } from '../ir/verify.ts';
 import { createOpTable } from './index.ts';
 import { liftBlock } from './lift.ts';
@@ -11,6 +11,7 @@ import { CC_OP, CC_RES } from './state.ts';
 export class X86FrontEnd {
   readonly table = createOpTable();
   readonly bytecode = new Bytecode(this.table);
+  readonly #deadCode = new DeadCodePass(this.table, { first: CC_OP, last: CC_RES });
   /** Run the IR verifier after lifting and after each pass. */
   verify: boolean;
   /** Names of passes switched off, for bisection. */
@@ -26,7 +27,7 @@ export class X86FrontEnd {
     if (!block) return null;
     if (this.verify) verifyBlock(block, slotNames);
     if (!this.disabled.has('dead-code')) {
-      eliminateDeadCode(block, { first: CC_OP, last: CC_RES });
+      this.#deadCode.run(block);
       if (this.verify) verifyBlock(block, slotNames);
     }
     return block;

@@ -9,6 +9,8 @@ import { defineX86SystemOps } from './ops-system.ts';
 import { defineMmxOps } from './ops-mmx.ts';
 import { defineSseOps } from './ops-sse.ts';
 import { defineSseFloatOps } from './ops-sse-float.ts';
+import { defineSoftFloatOps } from './ops-softfloat.ts';
+import { defineX87Ops } from './ops-x87.ts';
 import './rows-basic.ts';
 import './rows-exchange.ts';
 import './rows-muldiv.ts';
@@ -21,6 +23,8 @@ import './rows-sse-move.ts';
 import './rows-sse-integer.ts';
 import './rows-mmx.ts';
 import './rows-sse-float.ts';
+import './rows-x87.ts';
+import './rows-x87-state.ts';
 
 /** The op table of the x86-64 engine; op numbers follow definition order. */
 export function createOpTable(): OpTable {
@@ -34,5 +38,7 @@ export function createOpTable(): OpTable {
   defineSseOps(t);
   defineSseFloatOps(t);
   defineMmxOps(t);
+  defineSoftFloatOps(t);
+  defineX87Ops(t);
   return t;
 }

@@ -3,7 +3,7 @@ import { type Block, BlockBuilder, type CompareName, type Condition, type IntWid
 import { CONST, SLOT_ZERO, trap, type TrapNumber } from '../ir/layout.ts';
 import type { OpTable } from '../ir/op.ts';
 import { type Decoded, decode, operandBytes } from './decode.ts';
-import { CC_A, CC_B, CC_RES, type CcKind, FS_BASE, GS_BASE, gpr, mmx, RAX, RCX, RDX, xmm } from './state.ts';
+import { CC_A, CC_B, CC_RES, type CcKind, CF, FS_BASE, GS_BASE, gpr, mmx, OF, PF, RAX, RCX, RDX, SF, xmm, ZF } from './state.ts';
 
 /** A source: a slot, or CONST with its value. */
 export interface Value {
@@ -197,6 +197,11 @@ export class LiftContext {
   condition(code: number): Condition {
     const direct = this.#flags && directCondition(this.#flags.kind, this.#flags.width, code >> 1);
     if (direct) return code & 1 ? { ...direct, compare: negated[direct.compare] } : direct;
+    const mask = this.#flags?.kind === 'eflags' ? EFLAGS_MASK[code >> 1] : undefined;
+    if (mask !== undefined) {
+      const bits = this.b.valueConst('and.i32', [CC_RES], mask);
+      return { compare: code & 1 ? 'eq' : 'ne', width: 'i32', a: bits, b: CONST, imm: 0 };
+    }
     const value = this.b.valueConst('x86.cond', [], code);
     return { compare: 'ne', width: 'i32', a: value, b: CONST, imm: 0 };
   }
@@ -216,6 +221,9 @@ export class LiftContext {
 function addDisp(disp: number | bigint, offset: number): number | bigint {
   return typeof disp === 'bigint' ? disp + BigInt(offset) : disp + offset;
 }
+
+/** rflags bits whose union is the even condition codes O B Z BE S P; L and LE compare two bits. */
+const EFLAGS_MASK: readonly (number | undefined)[] = [OF, CF, ZF, CF | ZF, SF, PF];
 
 const negated: Record<CompareName, CompareName> = {
   eq: 'ne', ne: 'eq', lt_s: 'ge_s', ge_s: 'lt_s', lt_u: 'ge_u', ge_u: 'lt_u', le_s: 'gt_s', gt_s: 'le_s', le_u: 'gt_u', gt_u: 'le_u',

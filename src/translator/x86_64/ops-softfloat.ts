@@ -83,8 +83,4 @@ export function defineSoftFloatOps(t: OpTable): void {
   helperOp(t, 'x86.stmxcsr', 'i64', 'x86_stmxcsr', 'stores MXCSR at an address');
   helperOp(t, 'x86.fxsave', 'i64', 'x86_fxsave', 'FXSAVE64 at an address');
   helperOp(t, 'x86.fxrstor', 'i64 i64', 'x86_fxrstor', 'FXRSTOR64 from an address (input 0); input 1 as for x86.ldmxcsr');
-  helperOp(t, 'x86.x87', 'i64', 'x87_register', 'x87 instruction on registers: opcode and ModRM in bits 0 to 10, address of the instruction in bits 32 to 63');
-  helperOp(t, 'x86.x87.mem', 'i64 i64', 'x87_memory', 'x87 instruction on memory at input 0; input 1 as for x86.x87, bit 11: 16-bit operand size');
-  helperOp(t, 'x86.fcmov', 'i32 i64', 'x87_fcmov', 'FCMOVcc with the condition in input 0');
-  helperOp(t, 'x86.emms', 'i64', 'x87_emms', 'empties the tag word');
 }

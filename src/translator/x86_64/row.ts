@@ -72,7 +72,7 @@ export function ins(encoding: string, mnemonic: string, operands: string, lift: 
   };
   for (const word of encoding.split(' ')) {
     if (r.opcode < 0 && (word === 'np' || ((word === '66' || word === 'f3' || word === 'f2') && encoding.split(' ').length > 1 && r.map === 0 && r.prefix === null))) r.prefix = word as Row['prefix'];
-    else if (r.opcode < 0 && word in maps) r.map = maps[word]!;
+    else if (r.opcode < 0 && r.map === 0 && word in maps) r.map = maps[word]!;
     else if (word === 'reg' || word === 'mem') r.mode = word;
     else if (word.startsWith('/')) r.reg = Number(word.slice(1));
     else if (word.startsWith('=')) r.modrm = Number.parseInt(word.slice(1), 16);

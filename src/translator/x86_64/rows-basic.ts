@@ -211,9 +211,14 @@ ins('58+', 'pop', 'Zv', pop, { d64: true });
 ins('8f /0', 'pop', 'Ev', pop, { d64: true });
 
 // Control transfer.
-ins('eb', 'jmp', 'Jb', (c) => void (c.b.exit = { kind: 'jump', target: c.i.imm as number }), { f64: true });
-ins('e9', 'jmp', 'Jz', (c) => void (c.b.exit = { kind: 'jump', target: c.i.imm as number }), { f64: true });
-ins('ff /4', 'jmp', 'Ev', (c) => void (c.b.exit = { kind: 'indirect', slot: copyTarget(c) }), { f64: true });
+const jump: Lift = (c) => {
+  c.b.exit = { kind: 'jump', target: c.i.imm as number };
+};
+ins('eb', 'jmp', 'Jb', jump, { f64: true });
+ins('e9', 'jmp', 'Jz', jump, { f64: true });
+ins('ff /4', 'jmp', 'Ev', (c) => {
+  c.b.exit = { kind: 'indirect', slot: copyTarget(c) };
+}, { f64: true });
 /** The target in a slot that later ops of this instruction do not write. */
 function copyTarget(c: LiftContext): number {
   return c.isMemory(0) ? c.read(0) : c.b.value('mov.i64', [c.register(0)]);

@@ -92,6 +92,3 @@ const cmpxchg16b: Lift = (c) => {
   wideResult(c, equal, old, old + 8);
 };
 ins('0f c7 /1 mem', 'cmpxchg8b', 'Mq', (c) => (c.i.rexW ? cmpxchg16b(c) : cmpxchg8b(c)), { lock: true });
-
-ins('np 0f c3 mem', 'movnti', 'My Gy', (c) => c.store(c.widthOf(0), c.register(1)));
-

@@ -153,8 +153,11 @@ for (const [encoding, name, operands] of [['0f 00 /2', 'lldt', 'Ew'], ['0f 00 /3
   ['0f 30', 'wrmsr', ''], ['0f 32', 'rdmsr', ''], ['0f 33', 'rdpmc', '']] as const)
   privileged(encoding, name, operands);
 
-for (const n of [0, 2, 3, 4]) for (const opcode of ['20', '22']) privileged(`0f ${opcode} /${n} reg`, 'mov cr', 'Rq');
-for (const opcode of ['21', '23']) privileged(`0f ${opcode} reg`, 'mov dr', 'Rq');
+// CR0, CR2, CR3, CR4, CR8 and DR0 to DR7 exist.
+const systemRegister = (c: LiftContext, highest: number): void => c.trap(c.i.reg > highest ? trap.invalidOpcode : trap.privileged);
+for (const opcode of ['20', '22'])
+  for (const n of [0, 2, 3, 4]) ins(`0f ${opcode} /${n} reg`, 'mov cr', 'Rq', (c) => systemRegister(c, 8), { noFuzz: 'privileged' });
+for (const opcode of ['21', '23']) ins(`0f ${opcode} reg`, 'mov dr', 'Rq', (c) => systemRegister(c, 7), { noFuzz: 'privileged' });
 
 // Hints and fences: accesses here are in program order and instant.
 ins('f3 0f 1e =fa', 'endbr64', '', nop);

@@ -23,19 +23,20 @@ function phdr(view: DataView, i: number, [type, flags, offset, vaddr, filesz, me
   const at = 64 + i * 56;
   view.setUint32(at, type!, true);
   view.setUint32(at + 4, flags!, true);
-  [offset, vaddr, vaddr, filesz, memsz, align].forEach((v, k) => view.setBigUint64(at + 8 + k * 8, BigInt(v!), true));
+  for (const [k, v] of [offset, vaddr, vaddr, filesz, memsz, align].entries()) view.setBigUint64(at + 8 + k * 8, BigInt(v!), true);
 }
 
-type Change = (view: DataView, bytes: Uint8Array) => Uint8Array | void;
+/** Changes the file in place, or returns another one. */
+type Change = (view: DataView, bytes: Uint8Array) => unknown;
 
 const refusals: [string, Change, RegExp][] = [
   ['an empty file', () => new Uint8Array(0), /^not an ELF file$/],
   ['text', () => Buffer.from('echo hello, this is a shell script of some length, longer than an ELF header is'), /^not an ELF file$/],
   ['half a header', (_v, b) => b.slice(0, 40), /truncated ELF header/],
-  ['32-bit i386', (v) => (v.setUint8(4, 1), v.setUint16(18, 3, true)), /32-bit ELF file \(i386\)/],
+  ['32-bit i386', (v) => [v.setUint8(4, 1), v.setUint16(18, 3, true)], /32-bit ELF file \(i386\)/],
   ['x32', (v) => v.setUint8(4, 1), /32-bit ELF file \(x86-64\)/],
   ['an unknown class', (v) => v.setUint8(4, 7), /unknown ELF class 7/],
-  ['big-endian', (v) => (v.setUint8(5, 2), v.setUint16(18, 22, false)), /big-endian ELF file \(S\/390\)/],
+  ['big-endian', (v) => [v.setUint8(5, 2), v.setUint16(18, 22, false)], /big-endian ELF file \(S\/390\)/],
   ['an unknown encoding', (v) => v.setUint8(5, 0), /encoding 0/],
   ['an unknown version', (v) => v.setUint8(6, 2), /version 2/],
   ['RISC-V', (v) => v.setUint16(18, 243, true), /another machine \(RISC-V\)/],
@@ -48,8 +49,8 @@ const refusals: [string, Change, RegExp][] = [
   ['program headers beyond the end', (v) => v.setBigUint64(32, 0x3000n - 111n, true), /program headers lie beyond the end/],
   ['program headers at 2^64', (v) => v.setBigUint64(32, 0xffffffffffffffffn, true), /program headers lie beyond the end/],
   ['an entry point out of range', (v) => v.setBigUint64(24, 0xf0000000n, true), /entry point 0xf0000000 is out of range/],
-  ['no segments', (v) => (v.setUint32(64, 4, true), v.setUint32(120, 4, true)), /no loadable segments/],
-  ['only empty segments', (v) => (phdr(v, 0, [1, 5, 0, 0x400000, 0, 0, 0x1000]), phdr(v, 1, [0, 0, 0, 0, 0, 0, 0])), /no loadable segments/],
+  ['no segments', (v) => [v.setUint32(64, 4, true), v.setUint32(120, 4, true)], /no loadable segments/],
+  ['only empty segments', (v) => [phdr(v, 0, [1, 5, 0, 0x400000, 0, 0, 0x1000]), phdr(v, 1, [0, 0, 0, 0, 0, 0, 0])], /no loadable segments/],
   ['a file that was cut off', (_v, b) => b.slice(0, 0x2100), /segment 1: truncated/],
   ['a segment beyond the end', (v) => phdr(v, 1, [1, 6, 0x3080, 0x403080, 0x100, 0x5000, 0x1000]), /segment 1: truncated/],
   ['file offsets that overflow', (v) => v.setBigUint64(120 + 8, 0xfffffffffffff080n, true), /segment 1: truncated/],

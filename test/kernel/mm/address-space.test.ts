@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { errno, sysError } from '../../../src/kernel/abi/errno.ts';
 import { O_APPEND, O_RDONLY, O_RDWR } from '../../../src/kernel/fs/open-file.ts';
-import { AddressSpace } from '../../../src/kernel/mm/address-space.ts';
+import type { AddressSpace } from '../../../src/kernel/mm/address-space.ts';
 import { anySharedFiles, flushSharedFile, sharedFileResized, sharedFileWritten } from '../../../src/kernel/mm/file-coherence.ts';
 import { highestGap } from '../../../src/kernel/mm/gaps.ts';
 import { RLIMIT_AS, RLIMIT_DATA } from '../../../src/kernel/task/rlimits.ts';
@@ -410,7 +410,9 @@ describe('process_vm_readv and writev', () => {
     const guest = new Guest();
     const p = guest.mmap(0x3000_0000, 4 * P, 3, ANON);
     const { mem } = guest;
-    const iov = (at: number, ...pairs: number[]): void => pairs.forEach((v, i) => mem.writeU64(at + i * 8, v));
+    const iov = (at: number, ...pairs: number[]): void => {
+      for (const [i, v] of pairs.entries()) mem.writeU64(at + i * 8, v);
+    };
     mem.copyOut(p + P, Buffer.from('hello world'));
     iov(p, p + 2 * P, 3, p + 2 * P + 10, 100);
     iov(p + 256, p + P, 5, p + P + 6, 5);

@@ -40,6 +40,8 @@ export class FakeGuestMemory implements GuestMemory {
   }
   zero(start: number, end: number): void {
     this.#check(start, end);
+    // The runtime looks at whole pages.
+    if (start % PAGE_SIZE || end % PAGE_SIZE) throw new RangeError(`not page-aligned: ${start}..${end}`);
     this.counts.zero++;
     this.counts.zeroed += end - start;
     this.u8.fill(0, start, end);

@@ -17,7 +17,7 @@ export class MemFile extends OpenFile {
   writes: { position: number; length: number }[] = [];
   released = false;
   /** Thrown by reads. */
-  failure: Error | null = null;
+  failure: unknown = null;
 
   constructor(bytes: Uint8Array, flags = O_RDWR, path = '/tmp/file', key: object = {}) {
     super(flags);

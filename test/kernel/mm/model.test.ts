@@ -1,6 +1,6 @@
 /** Random calls against a model that is an array of pages. */
 import { describe, expect, it } from 'vitest';
-import { SysError } from '../../../src/kernel/abi/errno.ts';
+import type { SysError } from '../../../src/kernel/abi/errno.ts';
 import { AddressSpace } from '../../../src/kernel/mm/address-space.ts';
 import { PAGE_SIZE } from '../../../src/kernel/mm/guest-memory.ts';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_PRIVATE } from '../../../src/kernel/mm/mman.ts';

@@ -2,7 +2,7 @@
  * Guest instructions to IR, before and after the dead-code pass. `vitest -u` rewrites the golden file; review its diff.
  */
 import { expect, it } from 'vitest';
-import { eliminateDeadCode } from '../../../src/translator/ir/passes/dead-code.ts';
+import { DeadCodePass } from '../../../src/translator/ir/passes/dead-code.ts';
 import { printBlock } from '../../../src/translator/ir/print.ts';
 import { verifyBlock } from '../../../src/translator/ir/verify.ts';
 import { createOpTable } from '../../../src/translator/x86_64/index.ts';
@@ -23,6 +23,7 @@ const blocks: [string, string][] = [
 
 it('lifts as the golden file says', async () => {
   const table = createOpTable();
+  const deadCode = new DeadCodePass(table, { first: CC_OP, last: CC_RES });
   const text: string[] = [];
   for (const [name, hex] of blocks) {
     const code = new Uint8Array(0x1100);
@@ -30,7 +31,7 @@ it('lifts as the golden file says', async () => {
     const block = liftBlock(table, code, 0x1000, 0x1000 + hex.replaceAll(' ', '').length / 2, false)!;
     verifyBlock(block, slotNames);
     text.push(`# ${name}: ${hex}`, printBlock(block, slotNames));
-    eliminateDeadCode(block, { first: CC_OP, last: CC_RES });
+    deadCode.run(block);
     verifyBlock(block, slotNames);
     text.push('after dead-code:', printBlock(block, slotNames), '');
   }

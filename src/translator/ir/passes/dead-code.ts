@@ -3,7 +3,8 @@
  * One backward walk over a block; flags and all registers are live at its end, temporaries are not.
  */
 import type { Block, Inst } from '../block.ts';
-import { CONST, TEMPS } from '../layout.ts';
+import { CONST, TEMPS, VCPU_SIZE } from '../layout.ts';
+import type { OpTable } from '../op.ts';
 
 /** The slots of an ISA's lazy flags: set as a group, read as a group. */
 export interface FlagSlots {
@@ -11,80 +12,92 @@ export interface FlagSlots {
   readonly last: number;
 }
 
-const slotsOfExit = (block: Block): number[] => {
-  const e = block.exit;
-  switch (e.kind) {
-    case 'branch':
-      return e.condition.b === CONST ? [e.condition.a] : [e.condition.a, e.condition.b];
-    case 'call':
-      return e.target === null ? [e.slot] : [];
-    case 'ret':
-    case 'indirect':
-      return [e.slot];
-    default:
-      return [];
+// What the pass must know of an op, one bit each.
+const REMOVABLE = 1; // no effect but its result
+const SETS_FLAGS = 2;
+const KILLS_FLAGS = 4; // sets all of them, whatever they were
+const READS_FLAGS = 8;
+const HELPER = 16;
+
+export class DeadCodePass {
+  readonly #flags: FlagSlots;
+  /** Bits above, by op id. */
+  readonly #traits: Uint8Array;
+  /** One byte per 8-byte unit of the vCPU state: the temporary there is read later. */
+  readonly #live = new Uint8Array(VCPU_SIZE / 8);
+
+  constructor(table: OpTable, flags: FlagSlots) {
+    this.#flags = flags;
+    const isFlag = (slot: number): boolean => slot >= flags.first && slot <= flags.last;
+    this.#traits = Uint8Array.from(table.ops, (op) => {
+      const setsFlags = op.result === null && op.writes.length > 0 && op.writes.every(isFlag);
+      const readsFlags = op.reads.some(isFlag);
+      return (
+        (op.kind === 'pure' || (op.kind === 'state' && op.writes.length === 0) ? REMOVABLE : 0) |
+        (setsFlags ? SETS_FLAGS : 0) |
+        (setsFlags && !readsFlags ? KILLS_FLAGS : 0) |
+        (readsFlags ? READS_FLAGS : 0) |
+        (op.kind === 'helper' ? HELPER : 0)
+      );
+    });
   }
-};
 
-export function eliminateDeadCode(block: Block, flags: FlagSlots): void {
-  const isFlag = (slot: number): boolean => slot >= flags.first && slot <= flags.last;
-  let flagsLive = true;
-  const live = new Set<number>();
-  const read = (slot: number): void => {
-    if (slot >= TEMPS) live.add(slot & ~7);
-    else if (isFlag(slot)) flagsLive = true;
-  };
-  for (const slot of slotsOfExit(block)) read(slot);
-  // A block that ends in a trap or leaves the interpreter shows its flags to a debugger or signal handler: they are live.
-  const kept: Inst[] = [];
-  for (let k = block.insts.length - 1; k >= 0; k--) {
-    const inst = block.insts[k]!;
-    const { op } = inst;
-    const writesTemp = op.result !== null && inst.d >= TEMPS;
-    if (op.kind === 'state' && op.writes.length > 0) {
-      const conditional = op.reads.length > 0;
-      if (!flagsLive && op.writes.every(isFlag)) continue;
-      if (!conditional && op.writes.some(isFlag)) flagsLive = false;
-    } else if (writesTemp && (op.kind === 'pure' || op.kind === 'state') && !isLive(live, inst)) continue;
-    if (writesTemp && covers(inst)) {
-      live.delete(inst.d & ~7);
-      if (op.result === 'v128') live.delete((inst.d + 8) & ~7);
+  run(block: Block): void {
+    const live = this.#live;
+    const { first, last } = this.#flags;
+    live.fill(0, TEMPS >> 3);
+    const e = block.exit;
+    if (e.kind === 'branch') {
+      live[e.condition.a >> 3] = 1;
+      if (e.condition.b !== CONST) live[e.condition.b >> 3] = 1;
+    } else if (e.kind === 'ret' || e.kind === 'indirect' || e.kind === 'call') live[e.slot >> 3] = 1;
+    let flagsLive = true;
+    const { insts } = block;
+    let kept = insts.length;
+    for (let k = insts.length - 1; k >= 0; k--) {
+      const inst = insts[k]!;
+      const { op, d, inputs } = inst;
+      const traits = this.#traits[op.id]!;
+      if (traits & SETS_FLAGS) {
+        if (!flagsLive) continue;
+        if (traits & KILLS_FLAGS) flagsLive = false;
+      }
+      if (op.result !== null && d >= TEMPS) {
+        const unit = d >> 3;
+        const wide = op.result === 'v128';
+        if (traits & REMOVABLE && live[unit] === 0 && !(wide && live[unit + 1] === 1)) continue;
+        // A partial write keeps what lies beside it alive.
+        if ((d & 7) === 0 && op.result !== 'i8' && op.result !== 'i16' && op.result !== 'l32' && op.result !== 'f32') {
+          live[unit] = 0;
+          if (wide) live[unit + 1] = 0;
+        }
+      }
+      if (traits & READS_FLAGS) flagsLive = true;
+      if (traits & HELPER) {
+        // A helper may look at any register, and at temporaries by their offset.
+        flagsLive = true;
+        if (inputs.length > 0 && inputs[inputs.length - 1] === CONST) this.#keepTemporaries(insts, k);
+      }
+      for (let n = 0; n < inputs.length; n++) {
+        const slot = inputs[n]!;
+        if (slot === CONST) continue;
+        live[slot >> 3] = 1;
+        if (op.inputs[n] === 'v128') live[(slot >> 3) + 1] = 1;
+        if (slot >= first && slot <= last) flagsLive = true;
+      }
+      insts[--kept] = inst;
     }
-    for (const slot of op.reads) if (isFlag(slot)) flagsLive = true;
-    if (op.kind === 'helper') {
-      // A helper may read any register, and vector temporaries by offset.
-      flagsLive = true;
-      if (inst.inputs.includes(CONST)) keepTemporaries(block, k, live);
-    }
-    for (let n = 0; n < inst.inputs.length; n++) {
-      const slot = inst.inputs[n]!;
-      if (slot === CONST) continue;
-      read(slot);
-      if (op.inputs[n] === 'v128' && slot >= TEMPS) live.add((slot + 8) & ~7);
-    }
-    kept.push(inst);
+    if (kept > 0) insts.splice(0, kept);
   }
-  block.insts = kept.reverse();
-}
 
-function isLive(live: Set<number>, inst: Inst): boolean {
-  return live.has(inst.d & ~7) || (inst.op.result === 'v128' && live.has((inst.d + 8) & ~7));
-}
-
-/** Whether the write replaces the whole 8-byte unit it falls in (partial writes keep the rest alive). */
-function covers(inst: Inst): boolean {
-  const r = inst.op.result;
-  return (r === 'i32' || r === 'i64' || r === 'f64' || r === 'v128') && (inst.d & 7) === 0;
-}
-
-/** Helpers address slots by constant offset: whatever temporaries the instruction wrote before stay. */
-function keepTemporaries(block: Block, at: number, live: Set<number>): void {
-  const { pc } = block.insts[at]!;
-  for (let k = at - 1; k >= 0 && block.insts[k]!.pc === pc; k--) {
-    const inst = block.insts[k]!;
-    if (inst.op.result === null || inst.d < TEMPS) continue;
-    live.add(inst.d & ~7);
-    if (inst.op.result === 'v128') live.add((inst.d + 8) & ~7);
+  /** Whatever temporaries the instruction of `insts[at]` wrote before are live. */
+  #keepTemporaries(insts: readonly Inst[], at: number): void {
+    const { pc } = insts[at]!;
+    for (let k = at - 1; k >= 0 && insts[k]!.pc === pc; k--) {
+      const { op, d } = insts[k]!;
+      if (op.result === null || d < TEMPS) continue;
+      this.#live[d >> 3] = 1;
+      if (op.result === 'v128') this.#live[(d >> 3) + 1] = 1;
+    }
   }
 }
-
