@@ -58,22 +58,22 @@ function relation(quiet: bool): u32 {
   return order < 0 ? C0 : order == 0 ? C3 : 0;
 }
 
-/** FCOM and its like with B unpacked; true unless refused. */
+/** FCOM and its like with B unpacked; false if an exception is not masked: then nothing is popped, but the codes are set. */
 export function compareST(quiet: bool): bool {
-  const codes = relation(quiet);
-  if (refusedEarly()) return false;
-  setConditions(codes);
-  return true;
+  setConditions(relation(quiet));
+  return !refusedEarly();
+}
+/** The same where an operand is missing. */
+function compareMissing(): bool {
+  setConditions(C0 | C2 | C3);
+  return stackFault(false);
 }
 
 /** Forms on registers of D8, DC and DE: ST(0) and ST(i), result in ST(d). */
 export function registerArithmetic(r: u32, i: u32, d: u32, pops: u32): i32 {
   let done: bool;
   if (empty(0) || empty(i)) {
-    if (r == 2 || r == 3) {
-      done = stackFault(false);
-      if (done) setConditions(C0 | C2 | C3);
-    } else done = underflowTo(d);
+    done = r == 2 || r == 3 ? compareMissing() : underflowTo(d);
   } else {
     unpackST(i);
     toSecond();
@@ -85,10 +85,8 @@ export function registerArithmetic(r: u32, i: u32, d: u32, pops: u32): i32 {
 
 export function unorderedCompare(i: u32, pops: u32): i32 {
   let done: bool;
-  if (empty(0) || empty(i)) {
-    done = stackFault(false);
-    if (done) setConditions(C0 | C2 | C3);
-  } else {
+  if (empty(0) || empty(i)) done = compareMissing();
+  else {
     unpackST(i);
     toSecond();
     done = compareST(true);
@@ -108,31 +106,24 @@ export function compareToFlags(i: u32, quiet: bool, pops: u32): i32 {
     codes = relation(quiet);
     done = !refusedEarly();
   }
-  if (done) {
-    store<u64>(cpu + CC_OP, 0);
-    store<u64>(cpu + CC_RES, codes == (C0 | C2 | C3) ? 0x45 : codes == C0 ? 1 : codes == C3 ? 0x40 : 0);
-    for (let k: u32 = 0; k < pops; k++) pop();
-  }
+  store<u64>(cpu + CC_OP, 0);
+  store<u64>(cpu + CC_RES, codes == (C0 | C2 | C3) ? 0x45 : codes == C0 ? 1 : codes == C3 ? 0x40 : 0);
+  if (done) for (let k: u32 = 0; k < pops; k++) pop();
   return finish();
 }
 
 /** Arithmetic and comparison with B from memory. */
 export function memoryArithmetic(r: u32): i32 {
   let done: bool;
-  if (empty(0)) {
-    if (r == 2 || r == 3) {
-      done = stackFault(false);
-      if (done) setConditions(C0 | C2 | C3);
-    } else done = underflowTo(0);
-  } else done = r == 2 || r == 3 ? compareST(false) : arithmetic(r, 0);
+  if (empty(0)) done = r == 2 || r == 3 ? compareMissing() : underflowTo(0);
+  else done = r == 2 || r == 3 ? compareST(false) : arithmetic(r, 0);
   if (done && r == 3) pop();
   return finishRounded();
 }
 
 export function test(): i32 {
-  if (empty(0)) {
-    if (stackFault(false)) setConditions(C0 | C2 | C3);
-  } else {
+  if (empty(0)) compareMissing();
+  else {
     unpack80(0, 0);
     toSecond();
     compareST(false);
@@ -183,7 +174,8 @@ export function loadReal(): i32 {
     if (aC == DENORMAL) flags |= DE;
     resultA();
   }
-  if (!refusedEarly()) {
+  // A denormal is loaded even when its exception is not masked.
+  if (!(flags & unmasked & IE)) {
     const se = pack80(64);
     push(zM, se);
   }
@@ -217,8 +209,11 @@ export function storeReal(address: u64, bytes: u32, pops: bool): i32 {
     if (!propagateOne()) resultA();
     if (refusedEarly()) return finish();
     bits = bytes == 4 ? pack32() : pack64();
-    // Unmasked overflow or underflow: nothing is stored.
-    if (flags & unmasked & (OE | UE)) return finish();
+    // Unmasked overflow or underflow: nothing is stored, and nothing known about inexactness.
+    if (flags & unmasked & (OE | UE)) {
+      flags &= ~PE;
+      return finish();
+    }
   }
   if (!accessible(cpu, address, bytes, PAGE_WRITE)) return EXIT_FAULT;
   if (bytes == 4) store<u32>(<u32>address, <u32>bits);

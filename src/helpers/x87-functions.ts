@@ -21,6 +21,10 @@ const LOG2E_L: u64 = 0xbe87fed0691d3e88;
 const PI_H: u64 = 0xc90fdaa22168c234;
 const PI_L: u64 = 0xc4c6628b80dc1cd1;
 
+/** The processor raises PE for every result that it computes, exact or not. */
+function inexact(): void {
+  flags |= PE;
+}
 /** A wide number, not zero, as the result; it is never exact. */
 function resultWide(w: usize): void {
   zC = NORMAL;
@@ -53,6 +57,7 @@ export function exponential(): i32 {
       if (aE == 0) {
         // 2 - 1, and 1/2 - 1.
         zE = aS ? -1 : 0;
+        inexact();
       } else {
         wideA(W0);
         set(W1, LN2_H, LN2_L, -1, 0);
@@ -137,6 +142,7 @@ export function logarithm(): i32 {
       }
       timesB();
       if (aM == TOP) exactProduct(e);
+      inexact();
     }
     if (flags == before && (aC == DENORMAL || bC == DENORMAL)) flags |= DE;
   }
@@ -364,7 +370,7 @@ const ARCTANGENT_EXPONENTS: u32 = 0x33332210;
 function arctangentOf(): void {
   // The nearest eighth.
   const e = exponent(W0);
-  const k: u32 = e < -4 ? 0 : <u32>(((wideHigh(W0) >> (60 - e)) + 1) >> 1);
+  const k: u32 = e < -4 ? 0 : <u32>(((wideHigh(W0) >> (59 - e)) + 1) >> 1);
   if (k != 0) {
     setInteger(W1, k);
     scaleBy(W1, -3);
@@ -417,7 +423,6 @@ export function arctangent(): i32 {
       setSign(W1, 0);
       if (steep) divide(W0, W0, W1);
       else divide(W0, W1, W0);
-      // A power of two apart, tiny: the quotient is the result, and may be exact.
       arctangentOf();
       if (steep || aS) {
         set(W1, PI_H, PI_L, steep ? 0 : 1, 0);

@@ -24,15 +24,12 @@ export function scale(): i32 {
       else if (aC == INF || aC == ZERO) resultA();
       else resultSpecial(bS ? ZERO : INF, aS);
     } else {
+      swapOperands();
+      const n = toInteger(32, CHOP);
+      swapOperands();
       resultA();
-      if (zC == NORMAL && bC != ZERO) {
-        swapOperands();
-        const n = toInteger(32, CHOP);
-        swapOperands();
-        // Beyond any exponent, but not so far that sums overflow.
-        zE += bE > 16 ? (bS ? -0x20000 : 0x20000) : <i32>n;
-        zL = 0;
-      }
+      // Beyond any exponent, but not so far that sums overflow.
+      if (bC != ZERO) zE += bE > 16 ? (bS ? -0x20000 : 0x20000) : <i32>n;
     }
     if (flags == before && (aC == DENORMAL || bC == DENORMAL)) flags |= DE;
   }

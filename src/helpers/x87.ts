@@ -146,7 +146,7 @@ export function x87_register(cpu: u32, word: u64): i32 {
     default:
       if (r == 0) {
         free(i);
-        moveTop(1);
+        pop();
         return finish();
       }
       if (r == 1) return exchange(i);

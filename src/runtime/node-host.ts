@@ -1,7 +1,6 @@
 /** The Host interface on Node. */
-import { randomFillSync } from 'node:crypto';
+import { openSync, readSync, writeSync } from 'node:fs';
 import { totalmem } from 'node:os';
-import { writeSync } from 'node:fs';
 import type { Host } from '../kernel/task/host.ts';
 
 /** The guest's memory is one 4 GiB linear memory: more than 2 GiB in use leaves no room for reservations. */
@@ -10,6 +9,7 @@ const MEMORY_CEILING = 2 * 1024 ** 3;
 export class NodeHost implements Host {
   readonly memoryTotal: number;
   readonly #realtimeOffset: bigint;
+  #random: ((dst: Uint8Array) => number) | null = null;
 
   constructor(memoryLimit?: number) {
     this.memoryTotal = Math.min(memoryLimit ?? totalmem(), MEMORY_CEILING);
@@ -32,10 +32,9 @@ export class NodeHost implements Host {
     return [Math.floor(us / 1e6), (us % 1e6) * 1000];
   }
   randomFill(dst: Uint8Array): void {
-    // Not every Node version accepts shared memory here.
-    const own = new Uint8Array(dst.length);
-    for (let at = 0; at < own.length; at += 65536) randomFillSync(own.subarray(at, at + 65536));
-    dst.set(own);
+    // Every program takes 16 bytes at its start; loading node:crypto for them would cost more than the rest of it.
+    this.#random ??= openRandom();
+    for (let at = 0; at < dst.length; ) at += this.#random(dst.subarray(at));
   }
   diagnostic(line: string): void {
     try {
@@ -43,5 +42,16 @@ export class NodeHost implements Host {
     } catch {
       // Nobody can be told when stderr itself is gone.
     }
+  }
+}
+
+/** A source of random bytes: fills at least one byte and returns how many. */
+function openRandom(): (dst: Uint8Array) => number {
+  try {
+    const fd = openSync('/dev/urandom', 'r');
+    return (dst) => readSync(fd, dst);
+  } catch {
+    const { randomFillSync } = process.getBuiltinModule('node:crypto');
+    return (dst) => randomFillSync(dst).length;
   }
 }

@@ -13,7 +13,7 @@ export interface Vector {
   profile: Profile;
   code: Uint8Array;
   overrides: Override[];
-  /** rflags bits that the code leaves undefined. */
+  /** rflags bits that the code leaves undefined; above bit 16, x87 status bits. */
   undefinedFlags: number;
 }
 

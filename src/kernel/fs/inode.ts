@@ -104,6 +104,11 @@ export interface Inode {
    * What a path walk asks of every component, at no more cost than the look-up just made; `stat()` serves when absent.
    */
   access?(): AccessAttr;
+  /**
+   * Directories whose look-up costs something: true when they were looked up a moment ago, so that a path walk may pass
+   * without asking again.
+   */
+  recent?(): boolean;
   setattr(attr: SetAttr): void;
 
   /** Opens an existing inode. `flags` are the O_* of open(2), with O_CREAT, O_EXCL, O_NOFOLLOW and O_TRUNC already done. */

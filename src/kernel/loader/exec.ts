@@ -12,14 +12,13 @@ import { UserMemory } from '../mm/user-memory.ts';
 import type { Isa } from '../task/cpu-context.ts';
 import type { GuestTask } from '../task/guest-task.ts';
 import type { Task } from '../task/task.ts';
-import { type Executable, openExecutable } from './executable.ts';
+import { AT_FDCWD, type Executable, openExecutable } from './executable.ts';
 import { checkPlaces, HEAD_SIZE, type Loaded, type MappedProgram, mapProgram, printable, type Program, readAt, readProgram, refusal } from './load.ts';
 import { defaultHwcap, loadAddressBook, loaderOptions } from './options.ts';
 import { isScript, MAX_SCRIPTS, parseScript } from './script.ts';
 import { argumentsError, type BuiltStack, buildStack, stackNeed } from './stack.ts';
 
 const SIGSEGV = 11;
-export const AT_FDCWD = -100;
 
 export interface ExecRequest {
   /** Path as the caller gave it, latin1; empty with AT_EMPTY_PATH. */

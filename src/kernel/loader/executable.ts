@@ -1,11 +1,12 @@
 /** Opening a file in order to execute it (fs/exec.c, do_open_execat). */
 import { errno, sysError } from '../abi/errno.ts';
-import { type Path, pathName } from '../fs/fs-context.ts';
-import { type Inode, S_IFLNK, S_IFMT, S_IFREG } from '../fs/inode.ts';
+import { detachedPath, type Path } from '../fs/fs-context.ts';
+import { S_IFLNK, S_IFMT, S_IFREG } from '../fs/inode.ts';
 import { O_RDONLY, type OpenFile } from '../fs/open-file.ts';
-import { CAP_DAC_OVERRIDE } from '../task/credentials.ts';
+import { accessOf, mayAccess, X_OK } from '../fs/permission.ts';
 import type { Task } from '../task/task.ts';
 
+export const AT_FDCWD = -100;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const AT_EMPTY_PATH = 0x1000;
 
@@ -21,27 +22,24 @@ export interface Executable {
  */
 export async function openExecutable(task: Task, dirfd: number, name: string, flags: number): Promise<Executable> {
   if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) throw sysError(errno.EINVAL);
-  const emptyPath = (flags & AT_EMPTY_PATH) !== 0;
-  if (name === '' && !emptyPath) throw sysError(errno.ENOENT);
-  const followLast = !(flags & AT_SYMLINK_NOFOLLOW);
-  const path = task.kernel.vfs.resolve(task, dirfd, name, { followLast, emptyPath });
+  const path = find(task, dirfd, name, flags);
   const { inode } = path.dentry;
-  checkExecutable(task, inode);
-  const file = await inode.open(O_RDONLY);
-  file.path = pathName(path);
+  const attr = accessOf(inode);
+  const type = attr.mode & S_IFMT;
+  if (type === S_IFLNK) throw sysError(errno.ELOOP);
+  if (type !== S_IFREG || !mayAccess(task.cred, attr, X_OK)) throw sysError(errno.EACCES);
+  const file = await inode.open(O_RDONLY, task);
+  file.inode ??= inode;
+  file.location = path;
   return { file, path };
 }
 
-function checkExecutable(task: Task, inode: Inode): void {
-  const { mode, uid, gid } = inode.stat();
-  if ((mode & S_IFMT) === S_IFLNK) throw sysError(errno.ELOOP);
-  if ((mode & S_IFMT) !== S_IFREG) throw sysError(errno.EACCES);
-  if (!mayExecute(task, mode, uid, gid)) throw sysError(errno.EACCES);
-}
-
-/** Also with all capabilities somebody must have the right to execute (path_resolution(7)). */
-function mayExecute({ cred }: Task, mode: number, uid: number, gid: number): boolean {
-  if (cred.capable(CAP_DAC_OVERRIDE) && mode & 0o111) return true;
-  if (uid === cred.fsuid) return (mode & 0o100) !== 0;
-  return (mode & (cred.inGroup(gid) ? 0o010 : 0o001)) !== 0;
+function find(task: Task, dirfd: number, name: string, flags: number): Path {
+  if (name !== '') return task.kernel.vfs.resolve(task, dirfd, name, { followLast: !(flags & AT_SYMLINK_NOFOLLOW) });
+  if (!(flags & AT_EMPTY_PATH)) throw sysError(errno.ENOENT);
+  if (dirfd === AT_FDCWD) return task.fs.cwd;
+  const file = task.files.get(dirfd);
+  if (file.location) return file.location;
+  if (!file.inode) throw sysError(errno.EACCES);
+  return detachedPath(file.inode, file.path);
 }

@@ -6,6 +6,7 @@ import type { AddressSpace } from './address-space.ts';
 import { GUEST_LIMIT, PAGE_SIZE, PROT_WRITE } from './guest-memory.ts';
 import { pageUp } from './layout.ts';
 import { MAP_GROWSDOWN, MMAP_MIN_ADDR, MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE, TASK_SIZE } from './mman.ts';
+import { refuseAlias } from './mmap.ts';
 import { after } from './promise.ts';
 import { Vma } from './vma.ts';
 import { discard } from './madvise.ts';
@@ -54,6 +55,10 @@ function checkGrowth(mm: AddressSpace, vma: Vma, address: number, oldLength: num
   if (oldLength === 0 && (vma.prot & PROT_WRITE || !vma.file)) throw sysError(errno.ENOMEM);
   if (oldLength > vma.end - address) throw sysError(errno.EFAULT);
   if (newLength > GUEST_LIMIT) throw sysError(errno.ENOMEM);
+  if (newLength > oldLength && vma.file && vma.object) {
+    const offset = vma.offset + (address - vma.start) + oldLength;
+    refuseAlias(mm, vma.object, offset, newLength - oldLength, (vma.prot & PROT_WRITE) !== 0, 0, 0);
+  }
   // A range that is free for certain stands for the new pages: nothing there is replaced.
   if (newLength > oldLength) mm.checkLimits(GUEST_LIMIT, GUEST_LIMIT + newLength - oldLength, vma.prot, vma.flags);
 }
@@ -71,7 +76,7 @@ function extend(mm: AddressSpace, task: Task, vma: Vma, more: number): MaybeProm
 /** Maps `length` new bytes at `start` that continue `like`: zeros, or the file from `offset`. */
 function addTail(mm: AddressSpace, task: Task, like: Vma, start: number, offset: number, length: number): MaybePromise<void> {
   const { prot, flags, file, name, stamp, object } = like;
-  const tail = new Vma({ start, end: start + length, prot, flags, file, offset, name, stamp, object });
+  const tail = new Vma({ start, end: start + length, prot, flags, file, offset: file || object ? offset : 0, name, stamp, object });
   if (!tail.stamp) {
     mm.clear(tail.start, tail.end);
     mm.insert(tail);

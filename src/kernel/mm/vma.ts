@@ -92,7 +92,9 @@ export class Vma {
 
   /** A VMA like this one over a part of it (the shadow included) or, with `at`, somewhere else. */
   slice(start: number, end: number, at = start): Vma {
-    const part = new Vma({ ...this.#init(), start: at, end: at + (end - start), offset: this.offset + (start - this.start) });
+    // Private anonymous memory has no offset (proc(5) shows 0).
+    const offset = this.file || this.object ? this.offset + (start - this.start) : 0;
+    const part = new Vma({ ...this.#init(), start: at, end: at + (end - start), offset });
     part.touched = this.touched;
     part.pristine = this.pristine;
     part.shadow = this.shadow?.subarray(start - this.start, end - this.start) ?? null;

@@ -1,6 +1,7 @@
 /** execve(2) and execveat(2). */
 import { errno, SysError, sysError } from '../abi/errno.ts';
-import { AT_FDCWD, loadProgram } from '../loader/exec.ts';
+import { loadProgram } from '../loader/exec.ts';
+import { AT_FDCWD } from '../loader/executable.ts';
 import { argumentLimit, MAX_ARG_STRLEN } from '../loader/stack.ts';
 import type { Task } from '../task/task.ts';
 import { EXEC_DONE } from './row-results.ts';

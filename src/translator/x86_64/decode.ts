@@ -38,14 +38,24 @@ export interface Decoded {
 /** invalid: no such instruction. fetch: bytes past `limit` are needed. long: over 15 bytes. */
 export type DecodeResult = Decoded | 'invalid' | 'fetch' | 'long';
 
-let index: Row[][] | null = null;
+/** The rows of one opcode, in definition order. */
+interface OpcodeRows {
+  rows: Row[];
+  hasModrm: boolean;
+}
+let index: (OpcodeRows | undefined)[] | null = null;
 
-/** Rows by `map * 256 + opcode`, in definition order. */
-function rowIndex(): Row[][] {
+/** By `map * 256 + opcode`. */
+function rowIndex(): (OpcodeRows | undefined)[] {
   if (index) return index;
-  index = Array.from({ length: 1024 }, () => []);
+  index = new Array<OpcodeRows | undefined>(1024).fill(undefined);
   for (const r of rows) {
-    for (let k = 0; k < (r.plus ? 8 : 1); k++) index[r.map * 256 + r.opcode + k]!.push(r);
+    for (let k = 0; k < (r.plus ? 8 : 1); k++) {
+      const at = r.map * 256 + r.opcode + k;
+      const entry = (index[at] ??= { rows: [], hasModrm: false });
+      entry.rows.push(r);
+      entry.hasModrm ||= r.hasModrm;
+    }
   }
   return index;
 }
@@ -149,16 +159,16 @@ export function decode(code: Uint8Array, pc: number, limit: number): DecodeResul
       byte = code[p++]!;
     }
   }
-  const candidates = rowIndex()[map * 256 + byte]!;
-  if (candidates.length === 0) return 'invalid';
+  const opcodeRows = rowIndex()[map * 256 + byte];
+  if (!opcodeRows) return 'invalid';
 
-  const hasModrm = candidates.some((r) => r.hasModrm);
+  const { hasModrm } = opcodeRows;
   if (hasModrm && p >= end) return short();
   const modrm = hasModrm ? code[p]! : 0;
   const mod = modrm >> 6;
   const mandatory = rep ?? (opsize ? '66' : 'np');
   let row: Row | null = null;
-  for (const r of candidates) {
+  for (const r of opcodeRows.rows) {
     if (r.prefix !== null && r.prefix !== mandatory) continue;
     if (r.reg !== null && r.reg !== ((modrm >> 3) & 7)) continue;
     if (r.mode !== null && (r.mode === 'reg') !== (mod === 3)) continue;
@@ -206,8 +216,7 @@ export function decode(code: Uint8Array, pc: number, limit: number): DecodeResul
   let imm: number | bigint = 0;
   let imm2 = 0;
   let first = true;
-  for (const o of row.operands) {
-    if (o.kind !== 'I' && o.kind !== 'J' && o.kind !== 'O') continue;
+  for (const o of row.immediates) {
     let bytes: number;
     if (o.kind === 'O') bytes = addrsize ? 4 : 8;
     else if (o.size === 'b' || o.size === 'bs') bytes = 1;
@@ -227,11 +236,11 @@ export function decode(code: Uint8Array, pc: number, limit: number): DecodeResul
       }
     }
     p += bytes;
-    if (first) imm = v;
+    if (o.kind === 'J') imm = p + (v as number);
+    else if (first) imm = v;
     else imm2 = Number(v);
     first = false;
   }
-  for (const o of row.operands) if (o.kind === 'J') imm = p + (imm as number);
   if (mem && ripRelative) {
     mem.base = -2;
     mem.disp += p;

@@ -42,6 +42,8 @@ export interface Row extends Attributes {
   encoding: string;
   mnemonic: string;
   operands: OperandSpec[];
+  /** Those of `operands` that stand behind ModRM and displacement; a J is always the last. */
+  immediates: OperandSpec[];
   lift: Lift;
   /** 0: one-byte, 1: 0F, 2: 0F 38, 3: 0F 3A. */
   map: number;
@@ -66,12 +68,14 @@ function operand(spec: string): OperandSpec {
 
 /** Defines an instruction form; `operands` is blank-separated. */
 export function ins(encoding: string, mnemonic: string, operands: string, lift: Lift, attributes: Attributes = {}): void {
+  const specs = operands.split(' ').filter(Boolean).map(operand);
+  const words = encoding.split(' ');
   const r: Row = {
-    encoding, mnemonic, operands: operands.split(' ').filter(Boolean).map(operand), lift,
+    encoding, mnemonic, operands: specs, immediates: specs.filter((o) => 'IJO'.includes(o.kind)), lift,
     map: 0, opcode: -1, plus: false, prefix: null, reg: null, mode: null, modrm: null, hasModrm: false, ...attributes,
   };
-  for (const word of encoding.split(' ')) {
-    if (r.opcode < 0 && (word === 'np' || ((word === '66' || word === 'f3' || word === 'f2') && encoding.split(' ').length > 1 && r.map === 0 && r.prefix === null))) r.prefix = word as Row['prefix'];
+  for (const word of words) {
+    if (r.opcode < 0 && (word === 'np' || ((word === '66' || word === 'f3' || word === 'f2') && words.length > 1 && r.map === 0 && r.prefix === null))) r.prefix = word as Row['prefix'];
     else if (r.opcode < 0 && r.map === 0 && word in maps) r.map = maps[word]!;
     else if (word === 'reg' || word === 'mem') r.mode = word;
     else if (word.startsWith('/')) r.reg = Number(word.slice(1));
@@ -81,6 +85,6 @@ export function ins(encoding: string, mnemonic: string, operands: string, lift: 
       r.opcode = Number.parseInt(word, 16);
     }
   }
-  r.hasModrm = r.reg !== null || r.mode !== null || r.modrm !== null || r.operands.some((o) => 'EGMRVWUPQN'.includes(o.kind));
+  r.hasModrm = r.reg !== null || r.mode !== null || r.modrm !== null || specs.some((o) => 'EGMRVWUPQN'.includes(o.kind));
   rows.push(r);
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { errno, errnoName, SysError, sysError } from '../../../src/kernel/abi/errno.ts';
 import { O_RDONLY } from '../../../src/kernel/fs/open-file.ts';
-import { AT_FDCWD, loadProgram } from '../../../src/kernel/loader/exec.ts';
+import { loadProgram } from '../../../src/kernel/loader/exec.ts';
 import { configureLoader } from '../../../src/kernel/loader/options.ts';
 import { execRows } from '../../../src/kernel/syscalls/exec.ts';
 import { EXEC_DONE } from '../../../src/kernel/syscalls/row-results.ts';
@@ -17,8 +17,9 @@ const opened: string[] = [];
 
 // Finding and opening files is the file system's business; here paths are keys of a map.
 vi.mock('../../../src/kernel/loader/executable.ts', () => ({
+  AT_FDCWD: -100,
   openExecutable: async (_task: unknown, dirfd: number, name: string) => {
-    const path = dirfd === AT_FDCWD || name.startsWith('/') ? name : `${dirfd}:${name}`;
+    const path = dirfd === -100 || name.startsWith('/') ? name : `${dirfd}:${name}`;
     opened.push(path);
     const file = files.get(path);
     if (!file) throw sysError(path === '/noexec' ? errno.EACCES : errno.ENOENT);

@@ -204,6 +204,14 @@ describe('what memory holds', () => {
     expect(guest.memory.u8[shared]).toBe(0);
   });
 
+  it('anonymous pieces have no offset', () => {
+    const guest = new Guest();
+    const p = guest.mmap(0, 4 * P, 3, ANON);
+    guest.call('mprotect', p + P, P, 1);
+    guest.call('mremap', p + 2 * P, 2 * P, 4 * P, 3, 0x4000_0000);
+    expect(guest.maps(p)).toEqual([`${(0x4000_0000 - p) / P}-${(0x4000_4000 - p) / P} rw-p 0`, '0-1 rw-p 0', '1-2 r--p 0']);
+  });
+
   it('MREMAP_DONTUNMAP leaves zeros behind', () => {
     const guest = new Guest();
     const p = guest.mmap(0, 2 * P, 3, ANON);
@@ -368,6 +376,8 @@ describe('shared file mappings', () => {
     expect(guest.call('mmap', p, 4 * P, 3, SHARED | FIXED, 3, 0)).toBe(p);
     guest.call('munmap', p + 2 * P, 2 * P);
     expect(guest.mmap(0, 2 * P, 3, SHARED, 3, 2 * P)).toBeGreaterThan(0);
+    // Growing into a part of the file that is mapped elsewhere would be an alias, too.
+    expect(guest.call('mremap', p, 2 * P, 3 * P, 1, 0)).toBe('ENOMEM');
     const reader = new Guest();
     reader.files.set(3, new MemFile(numberedPages(2)));
     const a = reader.mmap(0, P, 1, SHARED, 3);

@@ -1,0 +1,105 @@
+/**
+ * Dentries: names in the tree. A dentry joins a name and its parent to an inode, so that a place has one identity for
+ * mounts, working directories and open files, and its path can be told at any time.
+ *
+ * The cache is a hint: file systems whose contents change behind the kernel's back are asked again at every look-up
+ * (namei.ts). What keeps a dentry alive is its use; those nobody uses are held by `WeakRef` once there are many.
+ */
+import type { FileSystem, Inode } from './inode.ts';
+
+/** Dentries held strongly before the unused ones are let go. */
+const STRONG_LIMIT = 20_000;
+
+let strong = 0;
+
+export class Dentry {
+  readonly inode: Inode;
+  name: string;
+  /** Null for the root of a file system, and for what was never in a tree (then `name` is all there is to tell). */
+  parent: Dentry | null;
+  /** Its name has been removed or replaced. */
+  deleted = false;
+  /** What is mounted here, by any parent mount; the last one with a parent counts. */
+  mounts: Mount[] | null = null;
+  #children: Map<string, Dentry | WeakRef<Dentry>> | null = null;
+
+  constructor(inode: Inode, name: string, parent: Dentry | null) {
+    this.inode = inode;
+    this.name = name;
+    this.parent = parent;
+  }
+
+  child(name: string): Dentry | null {
+    const have = this.#children?.get(name);
+    if (!have) return null;
+    if (have instanceof Dentry) return have;
+    return have.deref() ?? null;
+  }
+
+  /** Enters a child; one of the same name that was there before counts as deleted. */
+  adopt(name: string, inode: Inode): Dentry {
+    const dentry = new Dentry(inode, name, this);
+    this.#enter(dentry);
+    return dentry;
+  }
+  #enter(dentry: Dentry): void {
+    this.#children ??= new Map();
+    const old = this.child(dentry.name);
+    if (old && old !== dentry) old.deleted = true;
+    this.#children.set(dentry.name, dentry);
+    strong++;
+  }
+
+  /** The name is gone. Open files and working directories may still lead here. */
+  detach(): void {
+    this.deleted = true;
+    if (this.parent?.child(this.name) === this) this.parent.#children!.delete(this.name);
+  }
+
+  /** rename(2): takes the place `name` in `parent`; what stood there is deleted. */
+  moveTo(parent: Dentry, name: string): void {
+    if (this.parent?.child(this.name) === this) this.parent.#children!.delete(this.name);
+    this.name = name;
+    this.parent = parent;
+    parent.#enter(this);
+  }
+
+  /** Lets go of all children that nobody uses, here and below. */
+  #weaken(): void {
+    for (const [name, held] of this.#children ?? []) {
+      const child = held instanceof Dentry ? held : held.deref();
+      if (!child) this.#children!.delete(name);
+      else {
+        child.#weaken();
+        if (!child.mounts && held instanceof Dentry) this.#children!.set(name, new WeakRef(child));
+      }
+    }
+  }
+
+  /** Called now and then with the roots of all trees: keeps the number of unused dentries bounded. */
+  static prune(roots: Iterable<Dentry>): void {
+    if (strong < STRONG_LIMIT) return;
+    strong = 0;
+    for (const root of roots) root.#weaken();
+  }
+}
+
+/** A file system in the tree (mount_namespaces(7)). */
+export interface Mount {
+  readonly id: number;
+  readonly fs: FileSystem;
+  readonly root: Dentry;
+  /** Null for the root of everything, and for mounts outside the tree. */
+  readonly parent: Mount | null;
+  readonly mountpoint: Dentry | null;
+  readonly readOnly: boolean;
+  /** First field of /proc/mounts. */
+  readonly source: string;
+}
+
+/** The mount on top of `dentry` as seen through `mount`, or null. */
+export function mountedOn(mount: Mount, dentry: Dentry): Mount | null {
+  const { mounts } = dentry;
+  if (mounts) for (let i = mounts.length - 1; i >= 0; i--) if (mounts[i]!.parent === mount) return mounts[i]!;
+  return null;
+}
