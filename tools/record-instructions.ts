@@ -109,7 +109,11 @@ function main(): void {
           const outcome = outcomes[n++]!;
           // CPUs differ on the flags of a repeated comparison that faults (SDM: as before it; AMD: of the last element).
           if (outcome?.signal !== SIGTRAP && /^a[67ef] /.test(key)) vector.undefinedFlags |= 0x8d5;
-          if (outcome && file === 'x87') vector.undefinedFlags |= undefinedStatus(key, new DataView(outcome.state.fx.buffer).getUint16(2, true));
+          if (outcome && file === 'x87') {
+            const [before, after] = [initialState(key, vector).fx, outcome.state.fx];
+            const same = Buffer.compare(before.subarray(32, 42), after.subarray(32, 42)) === 0;
+            vector.undefinedFlags |= undefinedStatus(key, new DataView(after.buffer).getUint16(2, true), same);
+          }
           if (outcome) section.vectors.push({ vector, outcome });
           else stray++;
         }

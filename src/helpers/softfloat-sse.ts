@@ -2,8 +2,8 @@
 
 import { raise, TRAP_SIMD } from './memory';
 import {
-  aC, aS, bC, CHOP, DE, DENORMAL, flags, IE, pack32, pack64, PE, QNAN, quietA, quietB, resultA, rounding, setEnvironment, SNAN, toSecond, unmasked,
-  unpack32, unpack64, zL,
+  aC, aS, bC, bS, CHOP, DE, DENORMAL, flags, IE, pack32, pack64, PE, QNAN, quietA, quietB, resultA, rounding, setEnvironment, SNAN, toSecond, unmasked,
+  unpack32, unpack64, ZERO, zL,
 } from './softfloat';
 import {
   addNumbers, compareNumbers, divideNumbers, fromInteger, multiplyNumbers, refused, roundIntegral, squareRoot, toInteger,
@@ -88,6 +88,11 @@ function extreme(operation: u32, a: u64, b: u64, wide: bool): u64 {
     const order = compareNumbers();
     first = operation == MIN ? order < 0 : order > 0;
   }
+  // The operand as it is, but for denormals that are taken as zeros.
+  if ((first ? aC : bC) == ZERO) return (first ? a : b) & (wide ? <u64>1 << 63 : 1 << 31);
+  // One of the operands as it is, but under DAZ a denormal one is zero by now.
+  const sign = wide ? <u64>(first ? aS : bS) << 63 : <u64>(first ? aS : bS) << 31;
+  if ((first ? aC : bC) == ZERO) return sign;
   return first ? a : b;
 }
 

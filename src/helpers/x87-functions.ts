@@ -72,6 +72,7 @@ export function exponential(): i32 {
       }
     }
     // Beyond the range of the instruction the operand stays.
+    else if (aC != ZERO) inexact();
   }
   if (!refusedEarly()) putResult(0, 64);
   return finishRounded();
@@ -144,7 +145,7 @@ export function logarithm(): i32 {
       if (aM == TOP) exactProduct(e);
       inexact();
     }
-    if (flags == before && (aC == DENORMAL || bC == DENORMAL)) flags |= DE;
+    if ((flags & ~PE) == before && (aC == DENORMAL || bC == DENORMAL)) flags |= DE;
   }
   return replaceTwo();
 }
@@ -160,10 +161,15 @@ function exactProduct(n: i32): void {
 
 /** Stores into ST(1) and pops. */
 function replaceTwo(): i32 {
-  if (!refusedEarly()) {
-    putResult(1, 64);
-    pop();
+  if (refusedEarly()) {
+    flags &= ~PE;
+    return finish();
   }
+  const se = pack80(64);
+  // What is inexact on principle is so when tiny, too.
+  if (flags & PE && (se & 0x7fff) == 0 && zM != 0) flags |= UE;
+  put(1, zM, se);
+  pop();
   return finishRounded();
 }
 
@@ -191,7 +197,7 @@ export function logarithmPlusOne(): i32 {
       logarithmOf(W0, W2);
       timesB();
     }
-    if (flags == before && (aC == DENORMAL || bC == DENORMAL)) flags |= DE;
+    if ((flags & ~PE) == before && (aC == DENORMAL || bC == DENORMAL)) flags |= DE;
   }
   return replaceTwo();
 }

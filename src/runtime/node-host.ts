@@ -37,8 +37,12 @@ export class NodeHost implements Host {
     for (let at = 0; at < dst.length; ) at += this.#random(dst.subarray(at));
   }
   diagnostic(line: string): void {
+    this.raw(`uktx: ${line}\n`);
+  }
+  /** Text to stderr as it is. */
+  raw(text: string): void {
     try {
-      writeSync(2, `uktx: ${line}\n`);
+      writeSync(2, text);
     } catch {
       // Nobody can be told when stderr itself is gone.
     }

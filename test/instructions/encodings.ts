@@ -35,10 +35,11 @@ const x87WithVectors = (row: Row): boolean =>
 
 const [C0, C1, C2, C3, IE, SFAULT, ES] = [0x100, 0x200, 0x400, 0x4000, 1, 0x40, 0x80];
 /** x87 status bits (in rflags' undefined ones: shifted by 16) on which CPUs differ, given the status word afterwards. */
-export function undefinedStatus(key: string, fsw: number): number {
+export function undefinedStatus(key: string, fsw: number, sameResult: boolean): number {
   const mnemonic = key.split(' ').at(-2)!.startsWith('f') ? key.split(' ').at(-2)! : key.split(' ').at(-1)!;
   if (/^f(cmov|u?comi)/.test(mnemonic)) return (C1 << 16) | (fsw & ES && /comi/.test(mnemonic) ? 0x8d5 : 0);
-  if (/^fprem/.test(mnemonic) && fsw & IE) return (C0 | C1 | C2 | C3) << 16;
+  // Where there is nothing to divide the quotient's bits are clear or as before.
+  if (/^fprem/.test(mnemonic) && (fsw & IE || sameResult)) return (C0 | C1 | C2 | C3) << 16;
   if (/^f(u?com|icom|tst)/.test(mnemonic) && fsw & ES) return (C0 | C1 | C2 | C3) << 16;
   // Source empty and destination full: underflow or overflow?
   if (key.startsWith('d9 /0 reg') && fsw & SFAULT) return C1 << 16;

@@ -5,6 +5,7 @@
 import { errno, sysError } from '../abi/errno.ts';
 import { latin1, latin1Bytes } from '../mm/user-memory.ts';
 import type { Task } from '../task/task.ts';
+import { DirectoryFile } from './dir-file.ts';
 import {
   type DirEntry, type FileSystem, type Inode, type MagicTarget, type SetAttr, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Stat,
   type StatFs, type Timespec,
@@ -206,34 +207,7 @@ export class PseudoDir extends PseudoInode {
     return [...fixed, ...this.dynamicEntries(task)];
   }
   override open(flags: number): OpenFile {
-    return new PseudoDirFile(flags, this);
-  }
-}
-
-/** An open pseudo directory: entries are numbered from 2 in the order of readdir, `.` and `..` first. */
-export class PseudoDirFile extends OpenFile {
-  constructor(flags: number, inode: Inode) {
-    super(flags);
-    this.inode = inode;
-  }
-  override get seekable(): boolean {
-    return true;
-  }
-  override read(): number {
-    throw sysError(errno.EISDIR);
-  }
-  override lseek(offset: number, whence: number): number {
-    const target = whence === 0 ? offset : whence === 1 ? this.offset + offset : -1;
-    if (!(target >= 0)) throw sysError(errno.EINVAL);
-    this.offset = target;
-    return target;
-  }
-  override readdir(task?: Task): { entry: DirEntry; next: number }[] {
-    const ino = this.inode!.stat().ino;
-    const all: DirEntry[] = [
-      { name: '.', ino, type: S_IFDIR }, { name: '..', ino, type: S_IFDIR }, ...this.inode!.readdir(task),
-    ];
-    return all.map((entry, i) => ({ entry, next: i + 1 })).slice(Math.min(this.offset, all.length));
+    return new DirectoryFile(flags, this);
   }
 }
 

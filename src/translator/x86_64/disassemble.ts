@@ -9,10 +9,23 @@ export interface DisassembledInstruction {
   text: string;
 }
 
-/** Disassembles `code`, the guest bytes from address `pc` on (copied: they may be shared memory). */
-export async function disassemble(code: Uint8Array, pc: number): Promise<DisassembledInstruction[]> {
+/** `code` are the guest bytes from address `pc` on (copied: they may be shared memory). */
+export type Disassembler = (code: Uint8Array, pc: number) => DisassembledInstruction[];
+
+/** Loads the package; disassembling itself is synchronous. */
+export async function loadDisassembler(): Promise<Disassembler> {
   iced ??= import('iced-x86');
-  const { Code, Decoder, DecoderOptions, Formatter, FormatterSyntax } = await iced;
+  const package_ = await iced;
+  return (code, pc) => decodeAll(package_, code, pc);
+}
+
+/** Disassembles `code` once. */
+export async function disassemble(code: Uint8Array, pc: number): Promise<DisassembledInstruction[]> {
+  return (await loadDisassembler())(code, pc);
+}
+
+function decodeAll(package_: typeof import('iced-x86'), code: Uint8Array, pc: number): DisassembledInstruction[] {
+  const { Code, Decoder, DecoderOptions, Formatter, FormatterSyntax } = package_;
   const bytes = new Uint8Array(code);
   // CPUID has no BMI1 and no LZCNT: F3 0F BC and F3 0F BD are BSF and BSR.
   const decoder = new Decoder(64, bytes, DecoderOptions.NoMPFX_0FBC | DecoderOptions.NoMPFX_0FBD);
@@ -43,9 +56,11 @@ export async function disassemble(code: Uint8Array, pc: number): Promise<Disasse
   }
 }
 
-/** The same as lines of `address: bytes  text`. */
+/** As lines of `address: bytes  text`. */
+export const formatDisassembly = (list: readonly DisassembledInstruction[]): string =>
+  list.map((i) => `${i.pc.toString(16)}: ${[...i.bytes].map((b) => b.toString(16).padStart(2, '0')).join(' ').padEnd(30)} ${i.text}`).join('\n');
+
+/** The same as text. */
 export async function disassembly(code: Uint8Array, pc: number): Promise<string> {
-  const line = (i: DisassembledInstruction): string =>
-    `${i.pc.toString(16)}: ${[...i.bytes].map((b) => b.toString(16).padStart(2, '0')).join(' ').padEnd(30)} ${i.text}`;
-  return (await disassemble(code, pc)).map(line).join('\n');
+  return formatDisassembly(await disassemble(code, pc));
 }

@@ -1,0 +1,137 @@
+/** `uktx run`: puts host, kernel and engine together, runs one program, and reports. */
+import { writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { openStdio } from '../kernel/fs/host-stream.ts';
+import { restoreTerminal } from '../kernel/fs/tty.ts';
+import { Kernel } from '../kernel/kernel.ts';
+import { type ExecResult, loadProgram } from '../kernel/loader/exec.ts';
+import { configureLoader } from '../kernel/loader/options.ts';
+import { errno } from '../kernel/abi/errno.ts';
+import { syscallName } from '../kernel/syscalls/table.ts';
+import { type ExitStatus, shellStatus } from '../kernel/task/exit-status.ts';
+import type { GuestTask } from '../kernel/task/guest-task.ts';
+import { EngineTable } from '../runtime/engine-table.ts';
+import { LinearMemory } from '../runtime/linear-memory.ts';
+import { NodeHost } from '../runtime/node-host.ts';
+import { ThreadRunner } from '../runtime/thread.ts';
+import { hwcap } from '../translator/x86_64/cpuid.ts';
+import { guestEnvironment, toGuest } from './guest-environment.ts';
+import { mountGuestRoot } from './guest-root.ts';
+import type { RunOptions } from './options.ts';
+
+const NOT_FOUND = 127;
+const NOT_RUNNABLE = 126;
+
+/** Signals of the host that the guest gets. */
+const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGWINCH', 'SIGCONT'] as const;
+
+/** Runs a program to its end; the result is the exit status for the host. */
+export async function run(options: RunOptions): Promise<number> {
+  const host = new NodeHost(options.memory);
+  const root = mountGuestRoot(options, host);
+  const kernel = new Kernel({
+    host,
+    vfs: root.vfs,
+    createMemory: () => new LinearMemory(),
+    options: {
+      memoryLimit: host.memoryTotal,
+      pid: process.pid,
+      ppid: process.ppid,
+      strace: options.strace ? (line) => host.raw(`${line}\n`) : null,
+      debug: options.debug,
+      ...(options.stackSize !== undefined && { stackSize: options.stackSize }),
+    },
+  });
+  configureLoader(kernel, { hwcap });
+  const engines = new EngineTable({ verifyIr: options.verifyIr, disabledPasses: options.disabledPasses });
+  if (options.dump) {
+    const { blockDumper } = await import('./dump.ts');
+    engines.onCreate = await blockDumper({ what: options.dump, range: options.range ?? [0, Number.MAX_SAFE_INTEGER] }, host);
+  }
+  const stdio = openStdio();
+  const task = kernel.spawnInit({ cpu: (mm) => engines.newContext(mm), fs: root.context(options.workdir), stdio: stdio.files });
+  stdio.terminal?.attach(task.process);
+
+  const program = await start(task, options);
+  if (program !== null) {
+    host.diagnostic(program.message);
+    return program.status;
+  }
+  const restore = forwardSignals(kernel);
+  // A guest that waits must not let Node find nothing to do and leave.
+  const alive = setInterval(() => {}, 1 << 30);
+  try {
+    const status = (await new ThreadRunner(task, (t) => engines.of(t.mm.memory)).run())!;
+    await finish(task);
+    report(options, host, kernel, engines, task, status);
+    const changes = root.changes();
+    if (changes > 0)
+      host.diagnostic(`${changes} file${changes === 1 ? ' was' : 's were'} written in memory and ${changes === 1 ? 'is' : 'are'} gone now; use --rw or -v SRC:DST to keep such files`);
+    return shellStatus(status);
+  } finally {
+    clearInterval(alive);
+    restore();
+    restoreTerminal();
+  }
+}
+
+/** Loads the program, found as execvp(3) does. Null, or why it cannot run. */
+async function start(task: GuestTask, options: RunOptions): Promise<{ status: number; message: string } | null> {
+  const environment = guestEnvironment(options.env, process.env);
+  const name = toGuest(options.program);
+  const argv = [options.argv0 === undefined ? name : toGuest(options.argv0), ...options.args.map(toGuest)];
+  const path = environment.find((e) => e.startsWith('PATH='))?.slice(5) ?? '/usr/local/bin:/usr/bin:/bin';
+  const candidates = name.includes('/') ? [name] : path.split(':').map((dir) => `${dir || '.'}/${name}`);
+  let failure: Exclude<ExecResult, { ok: true }> | null = null;
+  for (const file of candidates) {
+    const result = await loadProgram(task, { file, argv, envp: environment });
+    if (result.ok) return null;
+    if (!failure || failure.errno === errno.ENOENT || failure.errno === errno.ENOTDIR) failure = result;
+    if (result.errno !== errno.ENOENT && result.errno !== errno.ENOTDIR && result.errno !== errno.EACCES) break;
+  }
+  const missing = !failure || ((failure.errno === errno.ENOENT || failure.errno === errno.ENOTDIR) && failure.reason === 'not found');
+  return { status: missing ? NOT_FOUND : NOT_RUNNABLE, message: `${options.program}: ${failure?.reason ?? 'not found'}` };
+}
+
+/** Writes shared file mappings back. */
+async function finish(task: GuestTask): Promise<void> {
+  await task.mm.release(task);
+}
+
+function forwardSignals(kernel: Kernel): () => void {
+  const installed: [NodeJS.Signals, () => void][] = [];
+  for (const name of forwarded) {
+    const number = constants.signals[name];
+    if (number === undefined) continue;
+    const handler = (): void => kernel.hostSignal(number);
+    try {
+      process.on(name, handler);
+      installed.push([name, handler]);
+    } catch {
+      // This host has no such signal.
+    }
+  }
+  return () => {
+    for (const [name, handler] of installed) process.off(name, handler);
+  };
+}
+
+function report(options: RunOptions, host: NodeHost, kernel: Kernel, engines: EngineTable, task: GuestTask, status: ExitStatus): void {
+  if (!options.stats && options.statsFile === undefined) return;
+  const engine = engines.of(task.mm.memory);
+  const stats = {
+    status,
+    wallMs: Math.round(performance.now()),
+    translator: engine.code.stats,
+    kernel: kernel.stats.report((nr) => syscallName('x86_64', nr)),
+    hostResidentBytes: process.memoryUsage.rss(),
+  };
+  if (options.statsFile !== undefined) {
+    try {
+      writeFileSync(options.statsFile, `${JSON.stringify(stats, null, 2)}\n`);
+    } catch (e) {
+      host.diagnostic(`cannot write ${options.statsFile}: ${(e as Error).message}`);
+    }
+  }
+  if (options.stats) for (const line of JSON.stringify(stats, null, 2).split('\n')) host.diagnostic(line);
+}
