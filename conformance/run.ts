@@ -14,6 +14,7 @@ const usage = `usage: npm run conformance -- [options]
   --level -O0|-O2   only this level (default: both)
   --jobs N          programs at the same time (default 1)
   --json FILE       write the results as JSON ('-': to stdout)
+  --separate        start bin/uktx for every program (default: a worker runs many)
   --build-only      build and run natively, nothing else
   --verbose         a line for every test`;
 
@@ -51,7 +52,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       filter: { type: 'string' }, level: { type: 'string' }, jobs: { type: 'string' }, json: { type: 'string' },
-      'build-only': { type: 'boolean' }, verbose: { type: 'boolean' }, help: { type: 'boolean' },
+      'build-only': { type: 'boolean' }, separate: { type: 'boolean' }, verbose: { type: 'boolean' }, help: { type: 'boolean' },
     },
     // `--level -O0` reads better than `--level=-O0`.
     args: process.argv.slice(2).flatMap((a, k, all) => (all[k - 1] === '--level' ? [] : a === '--level' ? [`--level=${all[k + 1] ?? ''}`] : [a])),
@@ -71,7 +72,7 @@ async function main(): Promise<number> {
   const tests = listTests(unpack(findTarball(), cache)).filter((t) => filter.test(t.name));
   const known = JSON.parse(readFileSync(join(import.meta.dirname, 'known-failures.json'), 'utf8')) as Record<string, string>;
   const builds = new Builds(join(cache, 'built'));
-  const pool = new GuestPool(TIME_LIMIT_MS * SLOWER);
+  const pool = new GuestPool(TIME_LIMIT_MS * SLOWER, values.separate === true);
   const results: Result[] = [];
   const progress = (): void => {
     if (process.stderr.isTTY) process.stderr.write(`\r${results.length} of ${tests.length * wanted.length}\r`);

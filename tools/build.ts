@@ -14,18 +14,15 @@ if (!only || only === 'wasm') {
 }
 if (!only || only === 'js') {
   for (const folder of ['cli', 'chunks']) rmSync(`dist/${folder}`, { recursive: true, force: true });
+  const common = { bundle: true, platform: 'node', target: 'node24', packages: 'external', outbase: 'src', outdir: 'dist', logLevel: 'warning' } as const;
+  // What `uktx run` loads is one CommonJS file: it starts some 15 ms sooner than ES modules do.
+  await build({ ...common, entryPoints: ['src/cli/main.ts'], format: 'cjs', outExtension: { '.js': '.cjs' }, logOverride: { 'empty-import-meta': 'silent' } });
   await build({
-    entryPoints: ['src/cli/main.ts', ...readdirSync('src/cli/commands').map((f) => `src/cli/commands/${f}`)],
-    bundle: true,
-    splitting: true,
+    ...common,
+    entryPoints: readdirSync('src/cli/commands').map((f) => `src/cli/commands/${f}`),
     format: 'esm',
-    platform: 'node',
-    target: 'node24',
-    packages: 'external',
-    outbase: 'src',
-    outdir: 'dist',
+    splitting: true,
     chunkNames: 'chunks/[name]-[hash]',
-    logLevel: 'warning',
   });
   step('node_modules/oclif/bin/run.js', 'manifest');
 }

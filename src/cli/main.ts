@@ -29,4 +29,4 @@ async function main(args: string[]): Promise<void> {
   await oclifMain(args);
 }
 
-await main(process.argv.slice(2)).catch(fail);
+main(process.argv.slice(2)).catch(fail);

@@ -43,6 +43,12 @@ function unpackBoth(a: u64, b: u64, wide: bool): void {
   toSecond();
   unpack(a, wide);
 }
+/** The flags raised by other lanes, put aside. */
+function clearFlags(): u32 {
+  const others = flags;
+  flags = 0;
+  return others;
+}
 /** Raises DE if an operand is denormal. */
 function denormalOperands(): void {
   if (aC == DENORMAL || bC == DENORMAL) flags |= DE;
@@ -59,7 +65,7 @@ function propagate(): bool {
 function arithmetic(operation: u32, a: u64, b: u64, wide: bool): u64 {
   unpackBoth(a, b, wide);
   if (!propagate()) {
-    const before = flags;
+    const others = clearFlags();
     switch (operation) {
       case ADD:
         addNumbers(0);
@@ -74,7 +80,8 @@ function arithmetic(operation: u32, a: u64, b: u64, wide: bool): u64 {
         divideNumbers();
     }
     // Invalid operations and division by zero come before denormal operands.
-    if (flags == before) denormalOperands();
+    if (flags == 0) denormalOperands();
+    flags |= others;
   }
   return pack(wide);
 }

@@ -271,8 +271,12 @@ export function round(p: u32, emin: i32, emax: i32): void {
     if (unmasked & UE) {
       flags |= UE | (inexact ? PE : 0);
       zE += BIAS;
-      // Too small even so: an exponent that no operation but FSCALE gives.
-      if (zE < emin) zC = ZERO;
+      // Too small even so, which only FSCALE brings about.
+      if (zE < emin) {
+        zC = ZERO;
+        flags |= PE;
+        roundedUp = false;
+      }
       return;
     }
     if (flushToZero) {
@@ -293,7 +297,11 @@ export function round(p: u32, emin: i32, emax: i32): void {
     if (unmasked & OE) {
       flags |= OE | (inexact ? PE : 0);
       zE -= BIAS;
-      if (zE > emax) zC = INF;
+      if (zE > emax) {
+        zC = INF;
+        flags |= PE;
+        roundedUp = true;
+      }
       return;
     }
     flags |= OE | PE;

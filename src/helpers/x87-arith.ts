@@ -342,7 +342,7 @@ export function roundST(): i32 {
   unpackST(0);
   if (!propagateOne()) {
     if (aC == DENORMAL) flags |= DE;
-    if (roundIntegral(rounding)) flags |= PE;
+    if (!refusedEarly() && roundIntegral(rounding)) flags |= PE;
   }
   const up = roundedUp;
   if (!refusedEarly()) {

@@ -39,10 +39,10 @@ function exchange(i: u32): i32 {
 
 /** FLD ST(i). */
 function loadRegister(i: u32): i32 {
-  if (full()) {
-    if (stackFault(true)) push(INDEFINITE, INDEFINITE_SE);
-  } else if (empty(i)) {
+  if (empty(i)) {
     if (stackFault(false)) push(INDEFINITE, INDEFINITE_SE);
+  } else if (full()) {
+    if (stackFault(true)) push(INDEFINITE, INDEFINITE_SE);
   } else push(significand(i), signExponent(i));
   return finish();
 }

@@ -3,6 +3,7 @@ import { type GuestMemory, GUEST_LIMIT, PAGE_SIZE, PROT_EXEC, PROT_READ, PROT_WR
 import { PAGE_EXEC, PAGE_GUEST_WRITE, PAGE_MAPPED, PAGE_READ, PAGE_TABLE, PAGE_WRITE } from '../translator/ir/layout.ts';
 
 const WASM_PAGES = 65536;
+const ZEROS = new Uint8Array(PAGE_SIZE);
 
 /** Who must know that guest code may have changed. */
 export interface CodeOwner {
@@ -54,16 +55,13 @@ export class LinearMemory implements GuestMemory {
   }
 
   zero(start: number, end: number): void {
-    // Reading an untouched page does not make it resident; writing it would.
-    const { i64, u8 } = this;
-    for (let page = start; page < end; page += PAGE_SIZE) {
-      const to = Math.min(page + PAGE_SIZE, end) >>> 3;
-      for (let k = page >>> 3; k < to; k++) {
-        if (i64[k] !== 0n) {
-          u8.fill(0, page, Math.min(page + PAGE_SIZE, end));
-          break;
-        }
-      }
+    const { u8 } = this;
+    for (let at = start; at < end; ) {
+      const to = Math.min(at - (at % PAGE_SIZE) + PAGE_SIZE, end);
+      // Reading an untouched page does not make it resident; writing it would.
+      const clean = Buffer.compare(u8.subarray(at, to), ZEROS.subarray(0, to - at)) === 0;
+      if (!clean) u8.fill(0, at, to);
+      at = to;
     }
   }
 

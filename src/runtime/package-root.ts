@@ -8,7 +8,8 @@ let root: string | null = null;
 /** Absolute path of the folder that holds package.json. */
 export function packageRoot(): string {
   if (root !== null) return root;
-  let dir = dirname(fileURLToPath(import.meta.url));
+  // The bundle of the command line is CommonJS, which loads faster; everything else is an ES module.
+  let dir = typeof __dirname === 'string' ? __dirname : dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(dir, 'package.json'))) {
     const up = dirname(dir);
     if (up === dir) throw new Error('the uktx package is incomplete: no package.json above the program');

@@ -30,7 +30,6 @@ const PF_PRESENT = 1;
 const PF_WRITE = 2;
 const PF_USER = 4;
 const PF_FETCH = 16;
-const SEGV_MAPERR = 1;
 const SEGV_ACCERR = 2;
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -184,13 +183,9 @@ export class ThreadRunner {
   }
 
   #pageFault(address: number, write: boolean, present: boolean): void {
-    this.#fault({
-      signo: SIGSEGV,
-      code: present ? SEGV_ACCERR : SEGV_MAPERR,
-      address,
-      trapno: TRAP_PAGE_FAULT,
-      err: (present ? PF_PRESENT : 0) | (write ? PF_WRITE : 0) | PF_USER,
-    });
+    // The address space knows SIGBUS (a mapped page beyond the end of its file) from SIGSEGV.
+    const { signo, code } = this.#task.mm.faultInfo(address);
+    this.#fault({ signo, code, address, trapno: TRAP_PAGE_FAULT, err: (present ? PF_PRESENT : 0) | (write ? PF_WRITE : 0) | PF_USER });
   }
 
   #fetchFault(pc: number): void {
@@ -198,15 +193,8 @@ export class ThreadRunner {
     const bits = pc < GUEST_LIMIT ? this.#engine.memory.u8[PAGE_TABLE + page]! : 0;
     // A block may begin in an executable page and need bytes of the next one.
     const address = bits & PAGE_EXEC ? (page + 1) * PAGE_SIZE : pc;
-    const there = address < GUEST_LIMIT ? this.#engine.memory.u8[PAGE_TABLE + Math.floor(address / PAGE_SIZE)]! : 0;
-    const present = (there & PAGE_MAPPED) !== 0;
-    this.#fault({
-      signo: SIGSEGV,
-      code: present ? SEGV_ACCERR : SEGV_MAPERR,
-      address,
-      trapno: TRAP_PAGE_FAULT,
-      err: PF_USER | PF_FETCH | (present ? PF_PRESENT : 0),
-    });
+    const { signo, code } = this.#task.mm.faultInfo(address);
+    this.#fault({ signo, code, address, trapno: TRAP_PAGE_FAULT, err: PF_USER | PF_FETCH | (code === SEGV_ACCERR ? PF_PRESENT : 0) });
   }
 
   /** Synchronous exceptions (SDM volume 3, chapter 6) as the signals Linux makes of them. */

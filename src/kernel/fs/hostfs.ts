@@ -5,14 +5,14 @@
 import * as fs from 'node:fs';
 import { errno, sysError } from '../abi/errno.ts';
 import { DirectoryFile } from './dir-file.ts';
-import { hostCall, hostError } from './host-error.ts';
-import { HostFile, hostOpenFlags } from './host-file.ts';
+import { hostCall } from './host-error.ts';
+import { HostFile, hostChanges, hostOpenFlags, KEEP, seconds } from './host-file.ts';
 import {
   type AccessAttr, type DirEntry, type FileSystem, type Inode, type SetAttr, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT,
   S_IFREG, S_IFSOCK, type Stat, type StatFs, type Timespec,
 } from './inode.ts';
-import type { OpenFile } from './open-file.ts';
-import { S_ISGID } from './permission.ts';
+import type { Task } from '../task/task.ts';
+import { O_ACCMODE, O_RDONLY, type OpenFile } from './open-file.ts';
 
 /** How long a directory on the way is believed to be what it was, milliseconds. */
 const RECENT = 500;
@@ -43,7 +43,7 @@ export function toStat(st: fs.BigIntStats): Stat {
   };
 }
 
-const own = { uid: process.geteuid?.() ?? -1, gid: process.getegid?.() ?? -1 };
+const own = { uid: process.geteuid?.() ?? -1 };
 
 export interface HostFsOptions {
   readOnly?: boolean;
@@ -65,8 +65,7 @@ export class HostFs implements FileSystem {
     this.readOnly = options.readOnly ?? false;
     const st = hostCall(() => fs.statSync(hostPath(base || '/'), { bigint: true }));
     this.dev = Number(st.dev);
-    this.#root = new HostInode(this, null, this.base, Number(st.ino), Number(st.mode) & S_IFMT, Number(st.dev));
-    this.#root.seen(st);
+    this.#root = new HostInode(this, null, this.base, st);
   }
   root(): Inode {
     return this.#root;
@@ -94,45 +93,45 @@ const pick = ({ type, bsize, blocks, bfree, bavail, files, ffree }: fs.StatsFs) 
 
 export class HostInode implements Inode {
   readonly fs: HostFs;
-  parent: HostInode | null;
-  /** Name in the parent; for the root its whole path. */
-  name: string;
   readonly ino: number;
   readonly dev: number;
   readonly type: number;
+  #parent: HostInode | null;
+  /** Name in the parent; for the root its whole path. */
+  #name: string;
   #access: AccessAttr = { mode: 0, uid: 0, gid: 0 };
-  /** The last look, until somebody asks for it. */
-  #fresh: fs.BigIntStats | null = null;
   #last: fs.BigIntStats | null = null;
+  /** `#last` has not been asked for yet, and nothing has changed up to this count of changes. */
+  #freshUntil = -1;
   #seenAt = 0;
-  #path: HostPath | null = null;
   #key: object | null = null;
+  /** Descriptor of a file made a moment ago: its mode may not allow to open it again. */
+  #created = -1;
 
-  constructor(hostFs: HostFs, parent: HostInode | null, name: string, ino: number, type: number, dev: number) {
+  constructor(hostFs: HostFs, parent: HostInode | null, name: string, st: fs.BigIntStats) {
     this.fs = hostFs;
-    this.parent = parent;
-    this.name = name;
-    this.ino = ino;
-    this.type = type;
-    this.dev = dev;
+    this.#parent = parent;
+    this.#name = name;
+    this.ino = Number(st.ino);
+    this.dev = Number(st.dev);
+    this.type = Number(st.mode) & S_IFMT;
+    this.#seen(st);
+    this.#freshUntil = hostChanges.count;
   }
 
-  /** Host path, one char per byte. */
+  /** Host path, one char per byte; empty for `/`. */
   get pathText(): string {
-    return this.parent ? `${this.parent.pathText}/${this.name}` : this.name;
+    return this.#parent ? `${this.#parent.pathText}/${this.#name}` : this.#name;
   }
-  get path(): HostPath {
-    this.#path ??= hostPath(this.pathText || '/');
-    return this.#path;
-  }
-  /** It, or a directory above it, has another name now. */
-  moved(parent: HostInode, name: string): void {
-    this.parent = parent;
-    this.name = name;
-    generation++;
+  #path(): HostPath {
+    return hostPath(this.pathText || '/');
   }
   #childPath(name: string): HostPath {
     return hostPath(`${this.pathText}/${name}`);
+  }
+  renamed(parent: Inode, name: string): void {
+    this.#parent = parent as HostInode;
+    this.#name = name;
   }
   /** Identity for mmap and locks. */
   get key(): object {
@@ -140,8 +139,7 @@ export class HostInode implements Inode {
     return this.#key;
   }
 
-  seen(st: fs.BigIntStats): void {
-    this.#fresh = st;
+  #seen(st: fs.BigIntStats): void {
     this.#last = st;
     this.#access = { mode: Number(st.mode), uid: Number(st.uid), gid: Number(st.gid) };
     this.#seenAt = Date.now();
@@ -152,20 +150,180 @@ export class HostInode implements Inode {
   recent(): boolean {
     return this.type === S_IFDIR && Date.now() - this.#seenAt < RECENT;
   }
-
+  /** The result of a stat of this very file. */
+  statOf(st: fs.BigIntStats): Stat {
+    this.#seen(st);
+    this.#freshUntil = -1;
+    return toStat(st);
+  }
   stat(): Stat {
     // A look-up has just looked: that answer serves once.
-    const fresh = this.#fresh;
-    this.#fresh = null;
-    if (fresh && freshness === mutations && Date.now() - this.#seenAt <= 1) return toStat(fresh);
-    const st = hostCall(() => fs.lstatSync(this.path, { bigint: true, throwIfNoEntry: false }));
-    if (st && Number(st.ino) === this.ino) {
-      this.seen(st);
-      this.#fresh = null;
-      return toStat(st);
-    }
+    const fresh = this.#freshUntil === hostChanges.count && Date.now() - this.#seenAt <= 1;
+    this.#freshUntil = -1;
+    if (fresh) return toStat(this.#last!);
+    const st = hostCall(() => fs.lstatSync(this.#path(), { bigint: true, throwIfNoEntry: false }));
+    if (st && Number(st.ino) === this.ino) return this.statOf(st);
     // Removed while in use (a working directory, say): what it was, without a name.
-    if (!this.#last) throw sysError(errno.ENOENT);
-    return { ...toStat(this.#last), nlink: 0 };
+    return { ...toStat(this.#last!), nlink: 0 };
   }
+
+  setattr(attr: SetAttr): void {
+    this.fs.writable();
+    const path = this.#path();
+    hostChanges.count++;
+    hostCall(() => {
+      if (attr.size !== undefined) fs.truncateSync(path, attr.size);
+      if (attr.uid !== undefined || attr.gid !== undefined) fs.lchownSync(path, attr.uid ?? KEEP, attr.gid ?? KEEP);
+      if (attr.mode !== undefined) fs.chmodSync(path, attr.mode & 0o7777);
+      if (!attr.atime && !attr.mtime) return;
+      const now = this.stat();
+      fs.lutimesSync(path, seconds(attr.atime ?? now.atime), seconds(attr.mtime ?? now.mtime));
+    });
+    this.statOf(hostCall(() => fs.lstatSync(path, { bigint: true })));
+  }
+
+  open(flags: number): OpenFile {
+    switch (this.type) {
+      case S_IFDIR:
+        return new DirectoryFile(flags, this);
+      case S_IFREG: {
+        if (this.#created >= 0) {
+          const fd = this.#created;
+          this.#created = -1;
+          return new HostFile(flags, this, fd);
+        }
+        if ((flags & O_ACCMODE) !== O_RDONLY) this.fs.writable();
+        return new HostFile(flags, this, hostCall(() => fs.openSync(this.#path(), hostOpenFlags(flags))));
+      }
+      case S_IFLNK:
+        throw sysError(errno.ELOOP);
+      default:
+        // The host's FIFOs, sockets and devices are shown but not reached.
+        throw sysError(errno.ENXIO);
+    }
+  }
+
+  lookup(name: string, _task?: Task, known?: Inode | null): HostInode | null {
+    const st = hostCall(() => fs.lstatSync(this.#childPath(name), { bigint: true, throwIfNoEntry: false }));
+    if (!st) return null;
+    if (known instanceof HostInode && known.#is(this, st)) {
+      known.#seen(st);
+      known.#freshUntil = hostChanges.count;
+      return known;
+    }
+    return new HostInode(this.fs, this, name, st);
+  }
+  #is(parent: HostInode, st: fs.BigIntStats): boolean {
+    if (this.ino !== Number(st.ino) || this.dev !== Number(st.dev) || this.type !== (Number(st.mode) & S_IFMT)) return false;
+    return this.#parent === parent;
+  }
+
+  readdir(): DirEntry[] {
+    return hostCall(() => {
+      const dir = fs.opendirSync(this.#path() as string, { encoding: 'latin1' as BufferEncoding, bufferSize: 256 });
+      try {
+        const entries: DirEntry[] = [];
+        for (let e = dir.readSync(); e; e = dir.readSync()) entries.push(new HostEntry(this, e));
+        return entries;
+      } finally {
+        dir.closeSync();
+      }
+    });
+  }
+  /** Inode number of an entry, 0 when it has gone. */
+  inoOf(name: string): number {
+    return Number(hostCall(() => fs.lstatSync(this.#childPath(name), { bigint: true, throwIfNoEntry: false }))?.ino ?? 0);
+  }
+
+  #make(name: string, uid: number, gid: number, mode: number, act: (path: HostPath) => void): HostInode {
+    this.fs.writable();
+    const path = this.#childPath(name);
+    hostChanges.count++;
+    hostCall(() => {
+      act(path);
+      this.#adjust(path, uid, gid, mode);
+    });
+    const made = this.lookup(name);
+    if (!made) throw sysError(errno.ENOENT);
+    return made;
+  }
+  /** Gives what was just made the guest's owner and mode: the host's umask and user may be others. `mode` -1: a symlink. */
+  #adjust(path: HostPath, uid: number, gid: number, mode: number): void {
+    const st = fs.lstatSync(path);
+    if (own.uid === 0 && (st.uid !== uid || st.gid !== gid)) fs.lchownSync(path, uid, gid);
+    if (mode >= 0 && (st.mode & 0o777) !== (mode & 0o777)) fs.chmodSync(path, (st.mode & 0o7000) | (mode & 0o777));
+  }
+  create(name: string, mode: number, uid: number, gid: number): HostInode {
+    let fd = -1;
+    const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW = 0 } = fs.constants;
+    const made = this.#make(name, uid, gid, mode, (path) => {
+      fd = fs.openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode & 0o7777);
+    });
+    made.#created = fd;
+    return made;
+  }
+  mkdir(name: string, mode: number, uid: number, gid: number): HostInode {
+    return this.#make(name, uid, gid, mode, (path) => fs.mkdirSync(path, { mode: mode & 0o1777 }));
+  }
+  mknod(name: string, mode: number, _rdev: number, uid: number, gid: number): HostInode {
+    // Node can make nothing but files.
+    if ((mode & S_IFMT) !== S_IFREG) throw sysError(errno.EPERM);
+    const made = this.create(name, mode, uid, gid);
+    fs.closeSync(made.#created);
+    made.#created = -1;
+    return made;
+  }
+  symlink(name: string, target: string, uid: number, gid: number): HostInode {
+    return this.#make(name, uid, gid, -1, (path) => fs.symlinkSync(hostPath(target), path));
+  }
+  link(name: string, target: Inode): void {
+    if (!(target instanceof HostInode) || target.fs !== this.fs) throw sysError(errno.EXDEV);
+    this.#change(() => fs.linkSync(target.#path(), this.#childPath(name)));
+  }
+  unlink(name: string): void {
+    this.#change(() => fs.unlinkSync(this.#childPath(name)));
+  }
+  rmdir(name: string): void {
+    this.#change(() => fs.rmdirSync(this.#childPath(name)));
+  }
+  rename(name: string, newParent: Inode, newName: string, flags: number): void {
+    if (!(newParent instanceof HostInode) || newParent.fs !== this.fs) throw sysError(errno.EXDEV);
+    if (flags & RENAME_EXCHANGE) throw sysError(errno.EINVAL);
+    this.#change(() => fs.renameSync(this.#childPath(name), newParent.#childPath(newName)));
+  }
+  #change(act: () => void): void {
+    this.fs.writable();
+    hostChanges.count++;
+    hostCall(act);
+  }
+
+  readlink(): string {
+    if (this.type !== S_IFLNK) throw sysError(errno.EINVAL);
+    return hostCall(() => fs.readlinkSync(this.#path(), { encoding: 'latin1' as BufferEncoding }));
+  }
+}
+
+/** A directory entry of the host. Its inode number costs a call and is got when it is asked for. */
+class HostEntry implements DirEntry {
+  readonly name: string;
+  readonly type: number;
+  readonly #dir: HostInode;
+  constructor(dir: HostInode, entry: fs.Dirent) {
+    this.#dir = dir;
+    this.name = entry.name;
+    this.type = direntType(entry);
+  }
+  get ino(): number {
+    return this.#dir.inoOf(this.name);
+  }
+}
+
+function direntType(e: fs.Dirent): number {
+  if (e.isFile()) return S_IFREG;
+  if (e.isDirectory()) return S_IFDIR;
+  if (e.isSymbolicLink()) return S_IFLNK;
+  if (e.isFIFO()) return S_IFIFO;
+  if (e.isSocket()) return S_IFSOCK;
+  if (e.isCharacterDevice()) return S_IFCHR;
+  return e.isBlockDevice() ? S_IFBLK : 0;
 }

@@ -134,6 +134,8 @@ export interface Inode {
   rmdir(name: string): void;
   /** rename(2) within one file system. RENAME_* flags are already checked, except RENAME_EXCHANGE. */
   rename(name: string, newParent: Inode, newName: string, flags: number): void;
+  /** Told to what has been renamed, for inodes that know their own place. */
+  renamed?(newParent: Inode, newName: string): void;
   /** A regular file without a name (O_TMPFILE); absent: EOPNOTSUPP. */
   tmpfile?(mode: number, uid: number, gid: number): Inode;
 
