@@ -1,6 +1,7 @@
 /**
  * Records the fixtures of the instruction tests on the CPU this runs on (x86-64 Linux with gcc):
  * `node tools/record-instructions.ts [--filter REGEXP] [--dry]`. A filter keeps the other rows' fixtures as they are.
+ * `--explore N` makes N sets of other vectors instead, compares them at once with the interpreter, and writes nothing.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,7 +10,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { rows } from '../src/translator/x86_64/row.ts';
 import '../src/translator/x86_64/index.ts';
-import { fileOf, keyOf, reasonForNone, SEQUENCES, sequenceVectors, undefinedStatus, vectorsOf } from '../test/instructions/encodings.ts';
+import { fileOf, keyOf, PREFIXES, prefixVectors, reasonForNone, SEQUENCES, sequenceVectors, undefinedStatus, vectorsOf } from '../test/instructions/encodings.ts';
 import { encodeFixtures, fixtureFiles, fixturesFolder, initialState, type Outcome, readFixtures, type Section, type Vector } from '../test/instructions/fixtures.ts';
 import { DATA_BYTES, FX_BYTES, fxCompared } from '../test/instructions/machine-state.ts';
 
@@ -69,14 +70,11 @@ function execute(folder: string, runner: string, vectors: { key: string; vector:
   });
 }
 
-function main(): void {
-  const { values } = parseArgs({ options: { filter: { type: 'string' }, dry: { type: 'boolean' } } });
-  const filter = values.filter === undefined ? null : new RegExp(values.filter);
-  const known = new Map<string, Section>();
-  mkdirSync(fixturesFolder, { recursive: true });
-  if (filter) for (const file of fixtureFiles()) for (const s of readFixtures(file).sections) known.set(s.key, s);
+type Lists = Map<string, { key: string; vectors: Vector[] }[]>;
 
-  const files = new Map<string, { key: string; vectors: Vector[] }[]>();
+/** The vectors of all rows, by file. */
+function makeVectors(salt: number, filter: RegExp | null): Lists {
+  const files: Lists = new Map();
   const add = (file: string, key: string, vectors: Vector[]): void => {
     files.set(file, [...(files.get(file) ?? []), { key, vectors }]);
   };
@@ -84,42 +82,83 @@ function main(): void {
   for (const row of rows) {
     const key = keyOf(row);
     if (seen.has(key)) console.log(`defined twice: ${key}`);
-    if (seen.has(key) || reasonForNone(row) !== null) continue;
+    if (seen.has(key) || reasonForNone(row) !== null || (salt > 0 && filter?.test(key) === false)) continue;
     seen.add(key);
-    const vectors = vectorsOf(row);
+    const vectors = vectorsOf(row, salt);
     if (vectors.length === 0) console.log(`no encoding found: ${key}`);
     else add(fileOf(row), key, vectors);
   }
-  add('sequences', SEQUENCES, sequenceVectors(4000));
+  add('sequences', SEQUENCES, sequenceVectors(4000, salt));
+  if (salt === 0) add('sequences', PREFIXES, prefixVectors());
+  return files;
+}
 
+/** Runs the vectors of one file; `stray` counts those that are dropped. */
+function record(folder: string, runner: string, file: string, list: { key: string; vectors: Vector[] }[]): { sections: Section[]; stray: number } {
+  const flat = list.flatMap(({ key, vectors }) => vectors.map((vector) => ({ key, vector })));
+  const outcomes = flat.length ? execute(folder, runner, flat) : [];
+  let n = 0;
+  let stray = 0;
+  const sections = list.map(({ key, vectors }) => {
+    const section: Section = { key, vectors: [] };
+    for (const vector of vectors) {
+      const outcome = outcomes[n++]!;
+      if (!outcome) {
+        stray++;
+        continue;
+      }
+      // CPUs differ on the flags of a repeated comparison that faults (SDM: as before it; AMD: of the last element).
+      if (outcome.signal !== SIGTRAP && /^a[67ef] /.test(key)) vector.undefinedFlags |= 0x8d5;
+      if (file === 'x87') {
+        const [before, after] = [initialState(key, vector).fx, outcome.state.fx];
+        const same = Buffer.compare(before.subarray(32, 42), after.subarray(32, 42)) === 0 || ((after[41]! & 0x7f) === 0x7f && after[40] === 0xff);
+        vector.undefinedFlags |= undefinedStatus(key, new DataView(after.buffer).getUint16(2, true), same);
+      }
+      section.vectors.push({ vector, outcome });
+    }
+    return section;
+  });
+  return { sections, stray };
+}
+
+async function explore(folder: string, runner: string, sets: number, filter: RegExp | null): Promise<void> {
+  const { check, needsExact, Replayer } = await import('../test/instructions/replay.ts');
+  const replayer = new Replayer();
+  let total = 0;
+  let wrong = 0;
+  for (let salt = 1; salt <= sets; salt++)
+    for (const [file, list] of makeVectors(salt, filter))
+      for (const { key, vectors } of record(folder, runner, file, list).sections)
+        for (const { vector, outcome } of vectors) {
+          total++;
+          const report = await check(replayer, key, vector, outcome, needsExact(key, vector));
+          if (report === null) continue;
+          wrong++;
+          console.log(report);
+        }
+  console.log(`${wrong} of ${total} vectors differ`);
+  if (wrong > 0) process.exitCode = 1;
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { filter: { type: 'string' }, dry: { type: 'boolean' }, explore: { type: 'string' } } });
+  const filter = values.filter === undefined ? null : new RegExp(values.filter);
   const folder = mkdtempSync(join(tmpdir(), 'uktx-record-'));
   try {
     const runner = buildRunner(folder);
+    if (values.explore !== undefined) {
+      await explore(folder, runner, Number(values.explore), filter);
+      return;
+    }
+    const known = new Map<string, Section>();
+    mkdirSync(fixturesFolder, { recursive: true });
+    if (filter) for (const file of fixtureFiles()) for (const s of readFixtures(file).sections) known.set(s.key, s);
     let total = 0;
-    for (const [file, list] of files) {
+    for (const [file, list] of makeVectors(0, filter)) {
       const todo = list.filter(({ key }) => filter === null || filter.test(key) || !known.has(key));
-      const flat = todo.flatMap(({ key, vectors }) => vectors.map((vector) => ({ key, vector })));
-      const outcomes = flat.length ? execute(folder, runner, flat) : [];
-      let n = 0;
-      const made = new Map<string, Section>();
-      let stray = 0;
-      for (const { key, vectors } of todo) {
-        const section: Section = { key, vectors: [] };
-        for (const vector of vectors) {
-          const outcome = outcomes[n++]!;
-          // CPUs differ on the flags of a repeated comparison that faults (SDM: as before it; AMD: of the last element).
-          if (outcome?.signal !== SIGTRAP && /^a[67ef] /.test(key)) vector.undefinedFlags |= 0x8d5;
-          if (outcome && file === 'x87') {
-            const [before, after] = [initialState(key, vector).fx, outcome.state.fx];
-            const same = Buffer.compare(before.subarray(32, 42), after.subarray(32, 42)) === 0 || ((after[41]! & 0x7f) === 0x7f && after[40] === 0xff);
-            vector.undefinedFlags |= undefinedStatus(key, new DataView(after.buffer).getUint16(2, true), same);
-          }
-          if (outcome) section.vectors.push({ vector, outcome });
-          else stray++;
-        }
-        made.set(key, section);
-      }
-      const sections = list.map(({ key }) => made.get(key) ?? known.get(key)!);
+      const { sections: made, stray } = record(folder, runner, file, todo);
+      const byKey = new Map(made.map((s) => [s.key, s]));
+      const sections = list.map(({ key }) => byKey.get(key) ?? known.get(key)!);
       const bytes = encodeFixtures(cpus()[0]!.model, sections);
       total += bytes.length;
       console.log(`${file}: ${sections.length} rows, ${sections.reduce((sum, s) => sum + s.vectors.length, 0)} vectors, ${bytes.length} bytes${stray ? `; ${stray} dropped (wrote elsewhere)` : ''}`);
@@ -131,4 +170,4 @@ function main(): void {
   }
 }
 
-main();
+await main();

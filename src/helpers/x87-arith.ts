@@ -7,7 +7,7 @@ import {
 } from './softfloat';
 import { addNumbers, compareNumbers, divideNumbers, fromInteger, multiplyNumbers, refused, roundIntegral, squareRoot, toInteger } from './softfloat-arith';
 import {
-  C0, C1, C2, C3, CC_OP, CC_RES, cpu, empty, finish, finishRounded, full, INDEFINITE, INDEFINITE_SE, pop, precision, propagate, propagateOne, push, pushChecked,
+  C0, C1, C2, C3, CC_OP, CC_RES, cpu, empty, finish, finishRounded, full, INDEFINITE, INDEFINITE_SE, keepCondition1, pop, precision, propagate, propagateOne, push, pushChecked,
   put, putResult, refusedEarly, setConditions, setStatus, significand, signExponent, stackFault, underflowTo, unpackST,
 } from './x87-state';
 
@@ -101,6 +101,7 @@ export function compareToFlags(i: u32, quiet: bool, pops: u32): i32 {
   let done: bool;
   if (empty(0) || empty(i)) done = stackFault(false);
   else {
+    keepCondition1();
     unpackST(i);
     toSecond();
     codes = relation(quiet);

@@ -6,7 +6,7 @@ import {
   UE, unmasked, ZE, ZERO, zC, zE, zL, zM, zS,
 } from './softfloat';
 import {
-  C2, empty, finish, finishRounded, free, full, INDEFINITE, INDEFINITE_SE, pop, propagate, propagateOne, push, put, putResult, refusedEarly, setConditions,
+  C2, empty, finish, finishRounded, free, full, INDEFINITE, INDEFINITE_SE, pop, propagate, propagateOne, push, put, putResult, refusedEarly, setCondition2,
   stackFault, underflowTo, unpackPair, unpackST,
 } from './x87-state';
 import {
@@ -32,6 +32,16 @@ function resultWide(w: usize): void {
   zE = exponent(w);
   zM = wideHigh(w);
   zL = wideLow(w) | 1;
+}
+/** The same for a function that is closer to zero than what its series begins with (x for the sine, 1 for the cosine). */
+function resultBelow(w: usize): void {
+  resultWide(w);
+  if (wideLow(w) != 0) return;
+  zL = <u64>-1;
+  zM--;
+  if (zM & TOP) return;
+  zM = <u64>-1;
+  zE--;
 }
 function wideA(w: usize): void {
   set(w, aM, 0, aE, aS);
@@ -275,27 +285,27 @@ function reducedCosine(d: usize, quotient: u32): void {
   if (quotient & 2) setSign(d, sign(d) ^ 1);
 }
 
-/** A wide number, possibly an exact 1 or zero, as the result. */
+/** A sine or cosine as the result; zero only where the reduction left nothing. */
 function resultOf(w: usize): void {
   if (isZero(w)) resultSpecial(ZERO, sign(w));
-  else resultWide(w);
+  else resultBelow(w);
 }
 
 /** FSIN and FCOS. */
 export function circular(cosine: bool): i32 {
+  setCondition2(0);
   if (empty(0)) {
     underflowTo(0);
     return finish();
   }
   unpackST(0);
-  setConditions(0);
   if (!propagateOne()) {
     if (aC == INF) invalid();
     else if (aC == ZERO) {
       if (cosine) resultSpecial(NORMAL, 0), (zE = 0);
       else resultA();
     } else if (aE >= 63) {
-      setConditions(C2);
+      setCondition2(C2);
       return finish();
     } else {
       if (aC == DENORMAL) flags |= DE;
@@ -311,6 +321,7 @@ export function circular(cosine: bool): i32 {
 
 /** FSINCOS: ST(0) becomes the sine, the cosine is pushed. FPTAN: the tangent, then 1. */
 export function circularPair(tangent: bool): i32 {
+  setCondition2(0);
   if (empty(0) || full()) {
     if (stackFault(!empty(0))) {
       put(0, INDEFINITE, INDEFINITE_SE);
@@ -319,7 +330,6 @@ export function circularPair(tangent: bool): i32 {
     return finish();
   }
   unpackST(0);
-  setConditions(0);
   let m: u64 = 0;
   let se: u32 = 0;
   let nan = propagateOne();
@@ -340,7 +350,7 @@ export function circularPair(tangent: bool): i32 {
     return finish();
   }
   if (aE >= 63) {
-    setConditions(C2);
+    setCondition2(C2);
     return finish();
   }
   if (aC == DENORMAL) flags |= DE;
@@ -350,7 +360,7 @@ export function circularPair(tangent: bool): i32 {
   reducedCosine(W3, quotient);
   if (tangent) {
     divide(W2, W2, W3);
-    resultOf(W2);
+    resultWide(W2);
     putResult(0, 64);
     push(TOP, 0x3fff);
     return finishRounded();
@@ -436,7 +446,8 @@ export function arctangent(): i32 {
         add(W0, W1, W0, u32(!steep || !aS));
       }
       setSign(W0, bS);
-      resultWide(W0);
+      if (steep || aS) resultWide(W0);
+      else resultBelow(W0);
     }
   }
   return replaceTwo();

@@ -7,7 +7,7 @@ import {
 import { fromInteger, normalize, toInteger } from './softfloat-arith';
 import {
   C0, C1, C2, C3, empty, finish, finishRounded, full, INDEFINITE, INDEFINITE_SE, propagate, propagateOne, push, pushChecked, put, putResult, refusedEarly,
-  setConditions, setStatus, stackFault, underflowTo, unpackPair, unpackST,
+  setCondition2, setConditions, setStatus, stackFault, underflowTo, unpackPair, unpackST,
 } from './x87-state';
 
 /** ST(0) * 2^trunc(ST(1)). */
@@ -81,11 +81,14 @@ export function extract(): i32 {
 
 /** FPREM (quotient chopped) and FPREM1 (quotient to nearest): ST(0) - ST(1) * quotient. */
 export function remainder(nearest: bool): i32 {
+  setCondition2(0);
   if (empty(0) || empty(1)) {
-    if (underflowTo(0)) setConditions(0);
+    underflowTo(0);
     return finish();
   }
   unpackPair(0, 1);
+  // For NaNs and invalid operations the bits of the quotient stay.
+  let divided = false;
   let codes: u32 = 0;
   if (!propagate()) {
     if (aC == INF || bC == ZERO) invalid();
@@ -93,10 +96,11 @@ export function remainder(nearest: bool): i32 {
       if (aC == DENORMAL || bC == DENORMAL) flags |= DE;
       resultA();
       if (aC != ZERO && bC != INF) codes = reduce(nearest);
+      divided = true;
     }
   }
   if (!refusedEarly()) {
-    setConditions(codes & ~C1);
+    if (divided) setConditions(codes & ~C1);
     setStatus(codes & C1);
     putResult(0, 64);
   }

@@ -57,6 +57,11 @@ export function begin(at: u32): bool {
   return true;
 }
 
+/** For the instructions that leave C1 as it was. */
+export function keepCondition1(): void {
+  fsw |= load<u32>(cpu + FSW) & C1;
+}
+
 export function pending(at: u32): i32 {
   return raise(at, TRAP_X87);
 }
@@ -85,6 +90,11 @@ export function setStatus(bits: u32): void {
 }
 export function setConditions(codes: u32): void {
   fsw = (fsw & ~(C0 | C2 | C3)) | codes;
+}
+
+/** Sets C2, with C2 or 0. */
+export function setCondition2(code: u32): void {
+  fsw = (fsw & ~C2) | code;
 }
 
 // The stack.

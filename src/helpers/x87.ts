@@ -11,7 +11,7 @@ import { initialize, restoreEnvironment, restoreState, saveEnvironment, saveStat
 import { arctangent, circular, circularPair, exponential, logarithm, logarithmPlusOne } from './x87-functions';
 import { extract, loadConstant, remainder, scale } from './x87-scale';
 import {
-  begin, C1, empty, FCW, FDP, FIP, finish, FOP, free, FSW, FTW, fsw, full, INDEFINITE, INDEFINITE_SE, moveTop, pending, pop, push, put, signExponent, significand,
+  begin, C1, empty, FCW, FDP, FIP, finish, FOP, free, FSW, FTOP, FTW, full, INDEFINITE, INDEFINITE_SE, keepCondition1, moveTop, pending, pop, push, put, signExponent, significand,
   stackFault, pushChecked, underflowTo,
 } from './x87-state';
 
@@ -160,8 +160,12 @@ export function x87_fcmov(cpu: u32, condition: u32, word: u64): i32 {
   if (!begin(cpu)) return pending(cpu);
   remember(cpu, word);
   const i = <u32>word & 7;
-  if (empty(0) || empty(i)) underflowTo(0);
-  else if (condition) put(0, significand(i), signExponent(i));
+  if (empty(0) || empty(i)) {
+    underflowTo(0);
+    return finish();
+  }
+  keepCondition1();
+  if (condition) put(0, significand(i), signExponent(i));
   return finish();
 }
 
@@ -286,8 +290,10 @@ export function x87_wait(cpu: u32): i32 {
   return load<u32>(cpu + FSW) & ES ? pending(cpu) : EXIT_NONE;
 }
 
+/** EMMS: like every MMX instruction it sets TOP to 0, but leaves the registers empty. */
 export function x87_emms(cpu: u32): i32 {
   if (load<u32>(cpu + FSW) & ES) return pending(cpu);
+  store<u32>(cpu + FTOP, 0);
   store<u32>(cpu + FTW, 0);
   return EXIT_NONE;
 }

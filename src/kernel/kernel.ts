@@ -1,6 +1,5 @@
 /** One guest system: the processes of a run and what they share. */
-import type { FdTable } from './fs/fd-table.ts';
-import { FdTable as FdTableImpl } from './fs/fd-table.ts';
+import { FdTable } from './fs/fd-table.ts';
 import type { FsContext } from './fs/fs-context.ts';
 import type { OpenFile } from './fs/open-file.ts';
 import type { Vfs } from './fs/vfs.ts';
@@ -126,15 +125,18 @@ export class Kernel {
     const process = new Process(this, this.allocPid(), null, this.options.ppid);
     this.processes.set(process.pid, process);
     this.init = process;
-    const files: FdTable = new FdTableImpl(() => process.rlimits[RLIMIT_NOFILE]!.soft);
+    const files = new FdTable(() => process.rlimits[RLIMIT_NOFILE]!.soft);
     init.stdio.forEach((file, fd) => {
       if (file) files.installAt(fd, file, false);
     });
-    const mm = new AddressSpace(this.createMemory());
+    const memory = this.createMemory();
+    const mm = new AddressSpace(memory);
+    mm.memoryLimit = this.options.memoryLimit;
+    mm.rlimits = () => process.rlimits;
     return new GuestTask(this, process, process.pid, {
       cpu: init.cpu(mm),
       mm,
-      mem: new UserMemory(mm.memory),
+      mem: new UserMemory(memory),
       files,
       fs: init.fs,
       cred: init.cred ?? hostCredentials(),
@@ -162,10 +164,18 @@ export class Kernel {
     for (const listener of this.#exitListeners) listener(process);
   }
 
+  /** Bytes of memory that all processes hold (MemTotal - MemFree). */
+  memoryUsed(): number {
+    const spaces = new Set([...this.tasks.values()].map((t) => t.mm));
+    let sum = 0;
+    for (const mm of spaces) sum += mm.stats.accessible;
+    return sum;
+  }
+
   /** A thread has gone: close its descriptors unless another thread uses the same table. */
   releaseFiles(task: GuestTask): void {
     for (const other of this.tasks.values()) if (other.files === task.files) return;
-    for (const fd of [...task.files.entries()].map(([n]) => n)) task.files.close(fd);
+    task.files.closeAll();
   }
 
   /** A signal that reached the host process (SIGINT, SIGTERM, SIGWINCH ...), for the foreground of the guest. */

@@ -505,11 +505,14 @@ function follower(r: Random): Follower {
   return { code: [r.pick([0xf5, 0x9f])], reads: 0x8d5, after: kept };
 }
 
+/** Seeds of other vectors than those of the fixtures begin here, `salt` times. */
+const SALT = 100_000;
+
 /** All vectors of a row: the instruction alone, then (integer rows) with a reader of flags after it. */
-export function vectorsOf(row: Row): Vector[] {
+export function vectorsOf(row: Row, salt = 0): Vector[] {
   const key = keyOf(row);
   const vectors: Vector[] = [];
-  const r = new Random(hash(`vectors of ${key}`));
+  const r = new Random(hash(`vectors of ${key}`) + salt);
   const count = vectorCount(row);
   const mayFollow = !isVector(row) && !isX87(row) && !transfers.has(row.mnemonic) && row.noFuzz === undefined;
   const followed = mayFollow ? Math.ceil(count / 3) : 0;
@@ -521,7 +524,7 @@ export function vectorsOf(row: Row): Vector[] {
     const decoded = decode(bytes, 0, bytes.length);
     if (typeof decoded === 'string' || decoded.row !== row || decoded.next !== bytes.length) continue;
     const overrides: Override[] = [...a.overrides].map(([place, value]) => ({ place, value }));
-    const vector: Vector = { index: k, profile: a.profile, code: bytes, overrides, undefinedFlags: row.undefinedFlags ?? 0 };
+    const vector: Vector = { index: k + salt * SALT, profile: a.profile, code: bytes, overrides, undefinedFlags: row.undefinedFlags ?? 0 };
     if (/^cmpxchg/.test(row.mnemonic) && k % 2 === 0) equalComparands(row, vector, key, a, decoded);
     if (vectors.length >= count) {
       const f = follower(r);
@@ -547,9 +550,9 @@ function readsOf(row: Row): number {
 export const SEQUENCES = 'sequences';
 
 /** Runs of a few integer instructions on registers, whose flags depend on one another. */
-export function sequenceVectors(count: number): Vector[] {
+export function sequenceVectors(count: number, salt = 0): Vector[] {
   const from = rows.filter((row) => sequenceRows.test(row.mnemonic) && row.noFuzz === undefined && row.operands.every((o) => !'MO'.includes(o.kind)));
-  const r = new Random(hash(SEQUENCES));
+  const r = new Random(hash(SEQUENCES) + salt);
   const vectors: Vector[] = [];
   for (let index = 0; index < count; index++) {
     const code: number[] = [];
@@ -566,8 +569,37 @@ export function sequenceVectors(count: number): Vector[] {
       undefinedFlags = (setsAll.test(row.mnemonic) ? 0 : undefinedFlags) | (row.undefinedFlags ?? 0);
       n++;
     }
-    vectors.push({ index, profile: 'integer', code: Uint8Array.from(code), overrides: [], undefinedFlags });
+    vectors.push({ index: index + salt * SALT, profile: 'integer', code: Uint8Array.from(code), overrides: [], undefinedFlags });
   }
+  return vectors;
+}
+
+export const PREFIXES = 'odd prefixes';
+
+/** LOCK where it is not allowed, prefixes without effect, REX in the wrong place, instructions of 15 and more bytes. */
+export function prefixVectors(): Vector[] {
+  const r = new Random(hash(PREFIXES));
+  const vectors: Vector[] = [];
+  const add = (code: readonly number[]): void => {
+    const bytes = Uint8Array.from(code);
+    const decoded = decode(bytes, 0, bytes.length);
+    const undefinedFlags = typeof decoded === 'string' ? 0 : (decoded.row.undefinedFlags ?? 0);
+    vectors.push({ index: vectors.length, profile: 'integer', code: bytes, overrides: [], undefinedFlags });
+  };
+  for (const row of rows) {
+    if (row.lock || row.noFuzz !== undefined || transfers.has(row.mnemonic)) continue;
+    const made = assemble(row, r, 0);
+    if (made && made.code.length < 15) add([0xf0, ...made.code]);
+  }
+  const from = rows.filter((row) => sequenceRows.test(row.mnemonic) && row.noFuzz === undefined && row.mnemonic !== 'popcnt' && row.operands.every((o) => !'MO'.includes(o.kind)));
+  for (let n = 0; n < 600; n++) {
+    const made = assemble(r.pick(from), r, r.below(12));
+    if (!made || made.a.memory) continue;
+    const extra = Array.from({ length: 1 + r.below(3) }, () => r.pick([0x2e, 0x36, 0x3e, 0x26, 0x65, 0x64, 0x66, 0x67, 0xf2, 0xf3, 0x40 + r.below(16)]));
+    add([...extra, ...made.code].slice(0, 15));
+  }
+  for (const code of [[0x90], [0x01, 0xc8], [0x48, 0x81, 0xc0, 1, 2, 3, 4], [0x0f, 0xaf, 0xc1]])
+    for (let length = 13; length < 18; length++) add([...Array.from({ length: length - code.length }, () => 0x66), ...code]);
   return vectors;
 }
 

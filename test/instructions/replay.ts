@@ -122,7 +122,7 @@ const registers = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8',
 const hex = (v: bigint | number): string => `0x${v.toString(16)}`;
 const flagNames: [bigint, string][] = [[1n, 'CF'], [4n, 'PF'], [0x10n, 'AF'], [0x40n, 'ZF'], [0x80n, 'SF'], [0x100n, 'TF'], [0x400n, 'DF'], [0x800n, 'OF']];
 const flags = (f: bigint): string => flagNames.filter(([bit]) => f & bit).map(([, name]) => name).join(' ') || '-';
-const bytes = (b: Uint8Array): string => [...b].map((x) => x.toString(16).padStart(2, '0')).join('');
+const bytes = (b: Uint8Array): string => Buffer.from(b).toString('hex');
 
 /** Little-endian value of bytes, most significant first. */
 const value = (b: Uint8Array): string => bytes(b.slice().reverse());
@@ -148,24 +148,27 @@ function differences(before: MachineState, want: Outcome, got: Outcome & { stray
   };
   // A non-canonical address based on RSP or RBP is #SS, which the thread runner, not the engine, tells from #GP.
   if (!(want.signal === SIGBUS && got.signal === SIGSEGV && got.address === null)) line('signal', '-', String(want.signal), String(got.signal));
-  line('pc', hex(CODE), hex(want.pc), hex(got.pc));
+  if (want.pc !== got.pc) line('pc', hex(CODE), hex(want.pc), hex(got.pc));
   line('fault address', '-', want.address === null ? 'none' : hex(want.address), got.address === null ? 'none' : hex(got.address));
-  for (const [k, name] of registers.entries()) line(name, hex(before.gpr[k]!), hex(want.state.gpr[k]!), hex(got.state.gpr[k]!));
+  for (const [k, name] of registers.entries()) if (want.state.gpr[k] !== got.state.gpr[k]) line(name, hex(before.gpr[k]!), hex(want.state.gpr[k]!), hex(got.state.gpr[k]!));
   const compared = FLAGS & ~BigInt(o.undefinedFlags & 0xffff);
   line('rflags', flags(before.rflags), flags(want.state.rflags & compared), flags(got.state.rflags & compared));
+  // Text is made only for what differs.
+  const vary = (name: string, part: (s: MachineState) => Uint8Array, text: (b: Uint8Array) => string): void => {
+    const [expected, found] = [part(want.state), part(got.state)];
+    if (Buffer.compare(expected, found) !== 0) line(name, text(part(before)), text(expected), text(found));
+  };
   for (const [name, from, to] of fxParts) {
-    const part = (s: MachineState): string => {
+    const part = (s: MachineState): Uint8Array => {
+      if (name !== 'mxcsr' && name !== 'fsw') return s.fx.subarray(from, to);
       const b = s.fx.slice(from, to);
       if (name === 'mxcsr' && !o.sticky) b[0]! &= 0xc0;
       if (name === 'fsw') b[1]! &= ~(o.undefinedFlags >> 24);
-      return value(b);
+      return b;
     };
-    line(name, part(before), part(want.state), part(got.state));
+    vary(name, part, value);
   }
-  for (let k = 0; k < DATA_BYTES; k += 8) {
-    const part = (s: MachineState): string => bytes(s.data.subarray(k, k + 8));
-    line(`data+${hex(k)}`, part(before), part(want.state), part(got.state));
-  }
+  for (let k = 0; k < DATA_BYTES; k += 8) vary(`data+${hex(k)}`, (s) => s.data.subarray(k, k + 8), bytes);
   if (got.stray) lines.push('the data page changed outside of the buffer');
   return lines;
 }

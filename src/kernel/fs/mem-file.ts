@@ -47,8 +47,50 @@ export class MemFile extends MemInode {
   protected override gone(): void {
     if (this.opens === 0 && this.data instanceof ChunkedData) this.data.free();
   }
+  opened(): this {
+    this.opens++;
+    return this;
+  }
   closed(): void {
     if (--this.opens === 0 && this.nlink <= 0) this.gone();
+  }
+
+  /** Bytes read. The access time follows `relatime`. */
+  readBytes(dst: Uint8Array, position: number, noAtime: boolean): number {
+    const n = this.data.read(dst, position);
+    if (!noAtime && !this.tmpfs.readOnly) {
+      const now = fileTime();
+      if (atimeIsOld(this.atime, this.mtime, this.ctime, now)) this.atime = now;
+    }
+    return n;
+  }
+  writeBytes(src: Uint8Array, position: number): number {
+    this.writable();
+    if (this.seals & ~F_SEAL_SEAL) {
+      this.checkSeals(F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
+      if (position + src.length > this.size) this.checkSeals(F_SEAL_GROW);
+    }
+    const n = this.data.write(src, position);
+    this.touch();
+    return n;
+  }
+
+  /** fallocate(2) as tmpfs has it, and ZERO_RANGE besides. The range has been checked against the largest file size. */
+  allocate(mode: number, offset: number, length: number): void {
+    this.writable();
+    const { data } = this;
+    const end = offset + length;
+    const grows = end > this.size && (mode & FALLOC_FL_KEEP_SIZE) === 0;
+    if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) this.checkSeals(F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
+    if (mode === (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)) data.punch(offset, length);
+    else {
+      if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE)) !== 0) throw sysError(errno.EOPNOTSUPP);
+      if (grows) this.checkSeals(F_SEAL_GROW);
+      if (mode & FALLOC_FL_ZERO_RANGE) data.punch(offset, length);
+      data.reserve(offset, length);
+      if (grows) data.truncate(end);
+    }
+    this.touch();
   }
 }
 
@@ -58,8 +100,7 @@ export class MemOpenFile extends RegularFile {
   constructor(flags: number, file: MemFile) {
     super(flags);
     this.inode = file;
-    this.file = file;
-    file.opens++;
+    this.file = file.opened();
   }
   protected override release(): void {
     this.file.closed();
@@ -68,24 +109,10 @@ export class MemOpenFile extends RegularFile {
     return this.file.data.size;
   }
   protected override readAt(dst: Uint8Array, position: number): number {
-    const { file } = this;
-    const n = file.data.read(dst, position);
-    if ((this.flags & O_NOATIME) === 0 && !file.tmpfs.readOnly) {
-      const now = fileTime();
-      if (atimeIsOld(file.atime, file.mtime, file.ctime, now)) file.atime = now;
-    }
-    return n;
+    return this.file.readBytes(dst, position, (this.flags & O_NOATIME) !== 0);
   }
   protected override writeAt(src: Uint8Array, position: number): number {
-    const { file } = this;
-    file.writable();
-    if (file.seals & ~F_SEAL_SEAL) {
-      file.checkSeals(F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
-      if (position + src.length > file.size) file.checkSeals(F_SEAL_GROW);
-    }
-    const n = file.data.write(src, position);
-    file.touch();
-    return n;
+    return this.file.writeBytes(src, position);
   }
   protected override seekData(offset: number): number {
     return this.file.data.seekData(offset);
@@ -93,28 +120,8 @@ export class MemOpenFile extends RegularFile {
   protected override seekHole(offset: number): number {
     return this.file.data.seekHole(offset);
   }
-
-  /** fallocate(2) as tmpfs has it, and ZERO_RANGE besides. The range has been checked against the largest file size. */
   override fallocate(mode: number, offset: number, length: number): void {
-    const { file } = this;
-    file.writable();
-    const keep = (mode & FALLOC_FL_KEEP_SIZE) !== 0;
-    const end = offset + length;
-    if (mode === (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)) {
-      file.checkSeals(F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
-      file.data.punch(offset, length);
-      file.touch();
-      return;
-    }
-    if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE)) !== 0) throw sysError(errno.EOPNOTSUPP);
-    if (end > file.size && !keep) file.checkSeals(F_SEAL_GROW);
-    if (mode & FALLOC_FL_ZERO_RANGE) {
-      file.checkSeals(F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
-      file.data.punch(offset, length);
-    }
-    file.data.reserve(offset, length);
-    if (end > file.size && !keep) file.data.truncate(end);
-    file.touch();
+    this.file.allocate(mode, offset, length);
   }
   override mapKey(): object {
     return this.file;

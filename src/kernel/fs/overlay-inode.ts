@@ -9,7 +9,7 @@ import { MemFile } from './mem-file.ts';
 import { MemDir, type MemInode, MemSpecial, MemSymlink, RENAME_EXCHANGE } from './mem-inode.ts';
 import { type MaybePromise, O_RDONLY, type OpenFile } from './open-file.ts';
 import type { Overlay } from './overlay.ts';
-import { OverlayFile } from './overlay-file.ts';
+import { OverlayFile, readLower } from './overlay-file.ts';
 import { accessOf, S_ISGID } from './permission.ts';
 import { openSpecial } from './special.ts';
 
@@ -29,10 +29,10 @@ export class OverlayInode implements Inode {
   name: string;
   /** Links (of directories: subdirectories) made less those removed, while the count is still the lower's. */
   linkDelta = 0;
-  /** Device number new files in this directory show: that of the lower directory they would be in. */
-  readonly dev: number;
-  /** Counts copy-ups, so that open files notice. */
-  version = 0;
+  /** What is new shows the device number of the lower directory it would be in. */
+  readonly #dev: number;
+  /** The lower file as it was when it was copied: its numbers stay. */
+  #origin: Stat | null = null;
 
   constructor(fs: Overlay, lower: Inode | null, upper: MemInode | null, parent: OverlayInode | null, name: string) {
     this.fs = fs;
@@ -41,7 +41,10 @@ export class OverlayInode implements Inode {
     this.parent = parent;
     this.name = name;
     this.type = (upper ? upper.mode : accessOf(lower!).mode) & S_IFMT;
-    this.dev = this.type === S_IFDIR && lower ? lower.stat().dev : (parent?.dev ?? fs.lower.dev);
+    this.#dev = lower ? 0 : parent ? parent.#device() : fs.dev;
+  }
+  #device(): number {
+    return this.#origin?.dev ?? this.lower?.stat().dev ?? this.#dev;
   }
 
   access(): AccessAttr {
@@ -52,33 +55,29 @@ export class OverlayInode implements Inode {
   }
   stat(): Stat {
     const { upper, lower } = this;
-    if (!upper) {
-      const st = lower!.stat();
-      return this.linkDelta === 0 ? st : { ...st, nlink: Math.max(0, st.nlink + this.linkDelta) };
-    }
+    if (!upper) return this.unchanged(lower!.stat());
     const st = upper.stat();
     if (!lower) {
       if (this.type === S_IFDIR) st.size = 4096;
-      return { ...st, dev: this.dev, nlink: upper.nlink + this.linkDelta };
+      return { ...st, dev: this.#dev, nlink: upper.nlink + this.linkDelta };
     }
-    // Numbers stay those of the lower file.
     const { dev, ino } = this.#origin!;
     if (this.type === S_IFDIR) st.size = this.#origin!.size;
     return { ...st, dev, ino, nlink: upper.nlink + this.linkDelta };
   }
-  #origin: Stat | null = null;
+  /** `st` of the lower file, as this inode shows it. */
+  unchanged(st: Stat): Stat {
+    return this.linkDelta === 0 ? st : { ...st, nlink: Math.max(0, st.nlink + this.linkDelta) };
+  }
 
   setattr(attr: SetAttr): void {
     this.copyUp(attr.size === 0).setattr(attr);
   }
   xattrs(): Xattrs {
-    const { fs } = this;
-    const has = this.upper ?? (this.lower?.xattrs ? this.lower : null);
-    const read = (): Xattrs | null => (this.upper ?? has)?.xattrs?.() ?? null;
-    void fs;
+    const current = (): Xattrs | null => (this.upper ?? this.lower!).xattrs?.() ?? null;
     return {
-      get: (name) => read()?.get(name) ?? null,
-      names: () => read()?.names() ?? [],
+      get: (name) => current()?.get(name) ?? null,
+      names: () => current()?.names() ?? [],
       set: (name, value) => this.copyUp(false).xattrs().set(name, value),
     };
   }
@@ -108,16 +107,18 @@ export class OverlayInode implements Inode {
     if (twin?.upper && twin !== this) {
       this.#origin = st;
       this.upper = twin.upper;
-      this.version++;
       return this.upper;
     }
     const upper = this.#copyOf(lower, st, discardContents);
     upper.copyAttributes(st);
     upper.nlink = st.nlink;
+    if (this.type !== S_IFDIR) {
+      upper.nlink += this.linkDelta;
+      this.linkDelta = 0;
+    }
     for (const name of lower.xattrs?.().names() ?? []) upper.xattrs().set(name, lower.xattrs!().get(name));
     this.#origin = st;
     this.upper = upper;
-    this.version++;
     this.fs.remember(this, st);
     this.pin();
     return upper;
@@ -267,10 +268,9 @@ export class OverlayInode implements Inode {
   #drop(name: string, inode: OverlayInode): void {
     if (inode.upper) inode.upper.dropLink();
     else {
-      const st = inode.lower!.stat();
+      // The other names lead here, too, and show the lower count.
       inode.linkDelta--;
-      // The other names must show the lower count.
-      if (st.nlink > 1) inode.copyUp(false).dropLinkFrom(inode);
+      this.fs.remember(inode, inode.lower!.stat());
     }
     if (inode.parent === this && inode.name === name) inode.parent = null;
     this.#put(name, null);
@@ -332,8 +332,7 @@ function copyContents(lower: Inode, to: MemFile): void {
   try {
     const buffer = new Uint8Array(COPY_CHUNK);
     for (let at = 0; ; ) {
-      const n = from.read(undefined as unknown as Task, buffer, at);
-      if (n instanceof Promise) throw sysError(errno.EIO);
+      const n = readLower(from, buffer, at);
       if (n === 0) break;
       for (let done = 0; done < n; ) done += to.data.write(buffer.subarray(done, n), at + done);
       at += n;

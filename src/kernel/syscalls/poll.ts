@@ -1,6 +1,7 @@
 /** poll(2), ppoll(2), select(2) and pselect(2). */
 import { errno, sysError } from '../abi/errno.ts';
 import { msToTimespec, NSEC, readTimespec, type TimeSpec, timespecMs, writeTimespec, writeTimeval } from '../abi/time-structs.ts';
+import { fdTableSize } from '../fs/fd-table-size.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM } from '../fs/open-file.ts';
 import { type PollItem, type PollResult, pollFiles, pollItem } from '../fs/poll.ts';
 import { restoreTemporaryMask, setTemporaryMask } from '../signals/mask.ts';
@@ -138,15 +139,6 @@ function ppoll(task: GuestTask, fds: number, nfds: number, tsp: number, mask: nu
 }
 
 // select.
-
-/** Slots of the descriptor table as Linux sizes it: FDSize in /proc/PID/status, and the most select(2) looks at. */
-export function fdTableSize(task: Task): number {
-  let highest = 0;
-  for (const [fd] of task.files.entries()) highest = Math.max(highest, fd);
-  let size = 256;
-  while (size <= highest) size *= 2;
-  return size;
-}
 
 interface FdSets {
   readonly n: number;

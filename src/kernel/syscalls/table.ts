@@ -33,13 +33,13 @@ import { ttyRows } from './tty.ts';
 import { unsupportedRows } from './unsupported.ts';
 import { xattrRows } from './xattr.ts';
 
-/** Rows with something to say: a handler, or a note on why there is none. */
+/** Every row that has a handler. */
 export const syscallRows: readonly SyscallRow[] = [
   ...fileRows, ...statRows, ...dirRows, ...linkRows, ...permRows, ...fcntlRows, ...copyRows, ...xattrRows, ...mountRows,
   ...mmRows, ...execRows,
   ...pipeRows, ...pollRows, ...epollRows, ...eventfdRows, ...ttyRows,
   ...processRows, ...signalRows, ...timeRows, ...idRows, ...schedRows, ...futexRows, ...systemRows, ...randomRows,
-  ...rlimitRows, ...prctlRows, ...unsupportedRows,
+  ...rlimitRows, ...prctlRows,
 ];
 
 function index(isa: Isa): (SyscallRow | undefined)[] {
@@ -52,6 +52,10 @@ function index(isa: Isa): (SyscallRow | undefined)[] {
     const known = syscallNames[isa].get(nr);
     if (known !== undefined && known !== r.name) throw new Error(`${isa} system call ${nr} is ${known}, not ${r.name}`);
     table[nr] = r;
+  }
+  for (const r of unsupportedRows) {
+    const nr = r[isa];
+    if (nr !== null) table[nr] ??= r;
   }
   for (const [nr, name] of syscallNames[isa]) {
     table[nr] ??= row(name, isa === 'x86_64' ? nr : null, isa === 'aarch64' ? nr : null, '', null);

@@ -46,6 +46,7 @@ export class Process {
   dumpable = 1;
   noNewPrivs = false;
   childSubreaper = false;
+  thpDisabled = false;
   personality = 0;
   nice = 0;
   oomScoreAdj = 0;

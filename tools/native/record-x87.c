@@ -1,5 +1,6 @@
 // Runs x87 and SSE instructions on the processor with random operands and writes what they did. See record-x87.ts.
 //   record-x87 x87|functions|sse CASES SEED > file
+//   record-x87 names: the SSE instructions, in the order of their numbers
 // Records are fixed-size, little-endian, packed: struct x87_case and struct sse_case below.
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -120,7 +121,7 @@ static struct fx before, after;
 static u8 memory[16] __attribute__((aligned(16)));
 static u64 rflags;
 
-// fxrstor64 [rdi]; popfq-free: flags are set by `cmp`; insn with [rsi]; pushfq; pop [rcx]; fxsave64 [rdx]; ret
+// fxrstor64 [rdi]; push flags; popfq; the instruction, on [rsi]; pushfq; pop [rcx]; fxsave64 [rdx]; fninit; ret
 static void emit(const u8 *insn, int n, u64 flags) {
   u8 *p = code;
   const u8 head[] = {0x48, 0x0f, 0xae, 0x0f};
@@ -149,7 +150,7 @@ static int run(void) {
 struct x87_case {
   u8 op, modrm;      // low three bits of the opcode, ModRM
   u16 fcw;
-  u8 top, ftw;
+  u8 top, ftw;       // TOP in bits 0 to 2, C0 to C3 in bits 4 to 7
   u16 flags;         // rflags before
   struct f80 st0, sti;
   u8 mem[10];
@@ -163,12 +164,16 @@ static const u16 control[] = {0x000, 0x400, 0x800, 0xc00};
 
 static void x87(long cases, int functions) {
   static const u8 fn[] = {0xf0, 0xf1, 0xf2, 0xf3, 0xf9, 0xfb, 0xfe, 0xff};
+  // Those of one operand, the more interesting ones more often.
+  static const u8 single[] = {0xe0, 0xe1, 0xe4, 0xe5, 0xe8, 0xe9, 0xea, 0xeb, 0xec, 0xed, 0xee, 0xf6, 0xf7, 0xf4, 0xf4, 0xf5, 0xf5, 0xf5, 0xf8, 0xf8, 0xf8,
+    0xfa, 0xfa, 0xfa, 0xfc, 0xfc, 0xfd, 0xfd, 0xfd};
   for (long k = 0; k < cases;) {
     struct x87_case c;
     memset(&c, 0, sizeof c);
     c.op = below(8);
     c.modrm = next() >> 40;
     if (functions) c.op = 1, c.modrm = fn[below(8)];
+    else if (below(4) == 0) c.op = 1, c.modrm = single[below(sizeof single)];
     int r = (c.modrm >> 3) & 7, mem = c.modrm < 0xc0;
     if (mem) {
       static const u8 valid[8] = {0xff, 0x0d, 0xff, 0xaf, 0xff, 0x0f, 0xff, 0xff};
@@ -181,7 +186,6 @@ static void x87(long cases, int functions) {
           if (r == 4 && c.modrm != 0xe0 && c.modrm != 0xe1 && c.modrm != 0xe4 && c.modrm != 0xe5) continue;
           if (c.modrm == 0xef) continue;
           if (!functions && memchr(fn, c.modrm, sizeof fn)) continue;
-          // The many single ones more often.
           break;
         case 2: if (r >= 4 && c.modrm != 0xe9) continue; break;
         case 3: if (r == 4 || r == 7) continue; break;
@@ -195,12 +199,14 @@ static void x87(long cases, int functions) {
     if (c.modrm == 0xd9 || c.modrm == 0xe9) if (c.op == 6 || c.op == 2) i = 1;
     c.fcw = 0x7f | control[below(4)] | (below(3) ? 0x300 : below(4) << 8);
     if (below(4) == 0) c.fcw = (c.fcw & ~0x3f) | below(64);
-    c.top = below(8);
+    int top = below(8);
+    u32 codes = below(3) ? 0 : below(16);
+    c.top = top | codes << 4;
     // Mostly ST(0) and ST(i) in use and room for a push.
     c.ftw = 0;
     for (int n = 0; n < 8; n++) {
       int full = n == 0 || n == i ? below(40) != 0 : n == 7 ? below(40) == 0 : below(2);
-      c.ftw |= full << ((c.top + n) & 7);
+      c.ftw |= full << ((top + n) & 7);
     }
     c.flags = 0x202 | (next() & 0x8d5);
     c.st0 = real80();
@@ -228,7 +234,7 @@ static void x87(long cases, int functions) {
     }
     memset(&before, 0, sizeof before);
     before.fcw = c.fcw;
-    before.fsw = c.top << 11;
+    before.fsw = top << 11 | (codes & 7) << 8 | (codes & 8) << 11;
     before.ftw = c.ftw;
     before.mxcsr = 0x1f80;
     for (int n = 0; n < 8; n++) {
@@ -245,7 +251,7 @@ static void x87(long cases, int functions) {
     c.ftw_out = after.ftw;
     c.flags_out = (rflags & 0xd5) | (rflags >> 11 & 1) << 1;
     int now = (after.fsw >> 11) & 7;
-    int at[3] = {c.top, (c.top + i) & 7, (c.top + 7) & 7};
+    int at[3] = {top, (top + i) & 7, (top + 7) & 7};
     struct f80 *to[3] = {&c.r0, &c.ri, &c.rm};
     for (int n = 0; n < 3; n++) {
       to[n]->m = after.st[(at[n] - now) & 7].m;
@@ -299,7 +305,6 @@ static void sse_cases(long cases) {
     if (below(4) == 0) c.mxcsr |= (below(2) << 15) | (below(2) << 6);
     if (below(5) == 0) c.mxcsr &= ~(below(64) << 7);
     if (below(8) == 0) c.mxcsr |= below(64);
-    // A pending flag that is not masked would not trap; it is as good as any.
     for (int n = 0; n < 2; n++) {
       c.a[n] = kind == 's' ? (u64)real32() << 32 | real32() : kind == 'd' ? real64() : bits64();
       c.b[n] = kind == 's' ? (u64)real32() << 32 | real32() : kind == 'd' ? real64() : bits64();
@@ -309,7 +314,7 @@ static void sse_cases(long cases) {
     before.mxcsr = c.mxcsr;
     memcpy(before.xmm[0], c.a, 16);
     memcpy(before.xmm[1], c.b, 16);
-    int from = kind == 'q', to = strstr(sse[c.op].name, "2si") != 0, flags = strstr(sse[c.op].name, "comis") != 0;
+    int to = strstr(sse[c.op].name, "2si") != 0, flags = strstr(sse[c.op].name, "comis") != 0;
     u8 insn[48];
     int n = 0;
     // mov rax, [rsi] before, mov [rsi], rax after
@@ -319,7 +324,6 @@ static void sse_cases(long cases) {
     if (sse[c.op].imm) insn[n++] = c.imm;
     memcpy(insn + n, mov_out, 3); n += 3;
     memcpy(memory, c.b, 8);
-    (void)from;
     emit(insn, n, 0x202);
     c.trapped = run();
     if (c.trapped) {

@@ -1,0 +1,183 @@
+/** Making, removing and renaming names: what mkdir(2), link(2), unlink(2), rename(2) and their kin have in common. */
+import { errno, sysError } from '../abi/errno.ts';
+import type { Task } from '../task/task.ts';
+import { type Path, samePath } from './fs-context.ts';
+import { S_IFDIR } from './inode.ts';
+import { type Found, isDirectory } from './namei.ts';
+import { groupOfNew } from './open.ts';
+import { accessOf, checkAccess, checkDelete, fileType, isOwner, S_ISVTX, W_OK, X_OK } from './permission.ts';
+import type { Vfs } from './vfs.ts';
+
+export const RENAME_NOREPLACE = 1;
+export const RENAME_EXCHANGE = 2;
+
+/** A name that is to be made. Throws EEXIST, ENOENT (in a removed directory, or a slash behind what is no directory), EROFS, EACCES. */
+function newName(vfs: Vfs, task: Task, dirfd: number, path: string, directory: boolean): Found {
+  const found = vfs.walk(task, dirfd, path, 'parent');
+  if (found.kind !== 'name' || found.path) throw sysError(errno.EEXIST);
+  if (found.slash && !directory) throw sysError(errno.ENOENT);
+  vfs.checkWritable(found.parent);
+  if (found.parent.dentry.deleted) throw sysError(errno.ENOENT);
+  checkAccess(task.cred, found.parent.dentry.inode, W_OK | X_OK);
+  return found;
+}
+
+export function makeDirectory(vfs: Vfs, task: Task, dirfd: number, path: string, mode: number): void {
+  const { parent, name } = newName(vfs, task, dirfd, path, true);
+  const dir = parent.dentry.inode;
+  const perm = mode & (0o777 | S_ISVTX) & ~task.fs.umask;
+  parent.dentry.adopt(name, dir.mkdir(name, perm, task.cred.fsuid, groupOfNew(task, dir)));
+}
+
+/** `mode` holds a file type. */
+export function makeNode(vfs: Vfs, task: Task, dirfd: number, path: string, mode: number, rdev: number): void {
+  const { parent, name } = newName(vfs, task, dirfd, path, false);
+  const dir = parent.dentry.inode;
+  const kept = mode & ~(task.fs.umask & 0o777);
+  parent.dentry.adopt(name, dir.mknod(name, kept, rdev, task.cred.fsuid, groupOfNew(task, dir)));
+}
+
+export function makeSymlink(vfs: Vfs, task: Task, target: string, dirfd: number, path: string): void {
+  const { parent, name } = newName(vfs, task, dirfd, path, false);
+  const dir = parent.dentry.inode;
+  parent.dentry.adopt(name, dir.symlink(name, target, task.cred.fsuid, groupOfNew(task, dir)));
+}
+
+/** link(2): another name for `old`. Throws EXDEV, EPERM for directories. */
+export function makeLink(vfs: Vfs, task: Task, old: Path, dirfd: number, path: string): void {
+  const { parent, name } = newName(vfs, task, dirfd, path, false);
+  const { inode } = old.dentry;
+  if (old.mount !== parent.mount && old.mount.parent !== null) throw sysError(errno.EXDEV);
+  if (inode.fs !== parent.mount.fs) throw sysError(errno.EXDEV);
+  if (isDirectory(inode)) throw sysError(errno.EPERM);
+  // A file whose last name has gone stays gone, unless it never had one (O_TMPFILE).
+  if (old.dentry.deleted && old.dentry.parent !== null && inode.stat().nlink === 0) throw sysError(errno.ENOENT);
+  parent.dentry.inode.link(name, inode);
+  parent.dentry.adopt(name, inode);
+}
+
+/** An existing name that is to go. */
+function oldName(vfs: Vfs, task: Task, found: Found): Path {
+  if (!found.path) throw sysError(errno.ENOENT);
+  vfs.checkWritable(found.parent);
+  checkDelete(task.cred, found.parent.dentry.inode, found.path.dentry.inode);
+  return found.path;
+}
+
+export function removeFile(vfs: Vfs, task: Task, dirfd: number, path: string): void {
+  const found = vfs.walk(task, dirfd, path, 'parent');
+  if (found.kind !== 'name') throw sysError(errno.EISDIR);
+  if (found.slash && found.path) throw sysError(isDirectory(found.path.dentry.inode) ? errno.EISDIR : errno.ENOTDIR);
+  const victim = oldName(vfs, task, found);
+  if (fileType(victim.dentry.inode) === S_IFDIR) throw sysError(errno.EISDIR);
+  if (vfs.isMountpoint(victim)) throw sysError(errno.EBUSY);
+  found.parent.dentry.inode.unlink(found.name);
+  victim.dentry.detach();
+}
+
+export function removeDirectory(vfs: Vfs, task: Task, dirfd: number, path: string): void {
+  const found = vfs.walk(task, dirfd, path, 'parent');
+  if (found.kind === 'dot') throw sysError(errno.EINVAL);
+  if (found.kind === 'dotdot') throw sysError(errno.ENOTEMPTY);
+  if (found.kind === 'root') throw sysError(errno.EBUSY);
+  const victim = oldName(vfs, task, found);
+  if (fileType(victim.dentry.inode) !== S_IFDIR) throw sysError(errno.ENOTDIR);
+  if (vfs.isMountpoint(victim)) throw sysError(errno.EBUSY);
+  found.parent.dentry.inode.rmdir(found.name);
+  victim.dentry.detach();
+}
+
+/** Whether `path` is `top` or stands below it. */
+function isWithin(path: Path, top: Path): boolean {
+  for (let d: Path['dentry'] | null = path.dentry; d; d = d.parent) if (d === top.dentry) return true;
+  return false;
+}
+
+export interface RenameEnd {
+  readonly dirfd: number;
+  readonly path: string;
+}
+
+/** rename(2), renameat2(2) with RENAME_NOREPLACE or RENAME_EXCHANGE. The order of checks is do_renameat2's. */
+export function renameName(vfs: Vfs, task: Task, from: RenameEnd, to: RenameEnd, flags: number): void {
+  const source = vfs.walk(task, from.dirfd, from.path, 'parent');
+  const target = vfs.walk(task, to.dirfd, to.path, 'parent');
+  if (source.parent.mount !== target.parent.mount) throw sysError(errno.EXDEV);
+  if (source.kind !== 'name') throw sysError(errno.EBUSY);
+  if (target.kind !== 'name') throw sysError(flags & RENAME_NOREPLACE ? errno.EEXIST : errno.EBUSY);
+  vfs.checkWritable(source.parent);
+  if (!source.path) throw sysError(errno.ENOENT);
+  if (target.path && flags & RENAME_NOREPLACE) throw sysError(errno.EEXIST);
+  if (!target.path && flags & RENAME_EXCHANGE) throw sysError(errno.ENOENT);
+  checkSlashes(source, target, flags);
+  // A directory cannot go below itself, nor can what contains the target be replaced by something inside it.
+  if (isWithin(target.parent, source.path)) throw sysError(errno.EINVAL);
+  if (target.path && isWithin(source.parent, target.path)) throw sysError(flags & RENAME_EXCHANGE ? errno.EINVAL : errno.ENOTEMPTY);
+  if (target.path && sameInode(source.path, target.path)) return;
+  checkRename(vfs, task, source, target, flags);
+  const dir = source.parent.dentry;
+  const newDir = target.parent.dentry;
+  dir.inode.rename(source.name, newDir.inode, target.name, flags & RENAME_EXCHANGE);
+  moveDentries(source, target, (flags & RENAME_EXCHANGE) !== 0);
+}
+
+const sameInode = (a: Path, b: Path): boolean => {
+  if (samePath(a, b) || a.dentry.inode === b.dentry.inode) return true;
+  const x = a.dentry.inode.stat();
+  const y = b.dentry.inode.stat();
+  return x.ino === y.ino && x.dev === y.dev;
+};
+
+/** Slashes behind a name demand a directory. */
+function checkSlashes(source: Found, target: Found, flags: number): void {
+  const directory = isDirectory(source.path!.dentry.inode);
+  if (!directory) {
+    if (source.slash) throw sysError(errno.ENOTDIR);
+    if (!(flags & RENAME_EXCHANGE) && target.slash) throw sysError(errno.ENOTDIR);
+  }
+  if (flags & RENAME_EXCHANGE && target.slash && !isDirectory(target.path!.dentry.inode)) throw sysError(errno.ENOTDIR);
+}
+
+function checkRename(vfs: Vfs, task: Task, source: Found, target: Found, flags: number): void {
+  const { cred } = task;
+  const moving = source.path!.dentry.inode;
+  const directory = isDirectory(moving);
+  checkDelete(cred, source.parent.dentry.inode, moving);
+  if (target.path) {
+    const other = target.path.dentry.inode;
+    checkDelete(cred, target.parent.dentry.inode, other);
+    if (!(flags & RENAME_EXCHANGE)) {
+      if (directory && !isDirectory(other)) throw sysError(errno.ENOTDIR);
+      if (!directory && isDirectory(other)) throw sysError(errno.EISDIR);
+    }
+  } else {
+    if (target.parent.dentry.deleted) throw sysError(errno.ENOENT);
+    checkAccess(cred, target.parent.dentry.inode, W_OK | X_OK);
+  }
+  // `..` of a directory that moves is written to.
+  if (directory && source.parent.dentry !== target.parent.dentry) checkAccess(cred, moving, W_OK);
+  if (vfs.isMountpoint(source.path!) || (target.path && vfs.isMountpoint(target.path))) throw sysError(errno.EBUSY);
+}
+
+function moveDentries(source: Found, target: Found, exchange: boolean): void {
+  const moved = source.path!.dentry;
+  const other = target.path?.dentry;
+  const dir = source.parent.dentry;
+  const newDir = target.parent.dentry;
+  if (exchange && other) {
+    // Out of the way first: entering a name marks who held it as deleted.
+    moved.detach();
+    other.detach();
+    moved.deleted = other.deleted = false;
+    other.moveTo(dir, source.name);
+    other.inode.renamed?.(dir.inode, source.name);
+  } else other?.detach();
+  moved.moveTo(newDir, target.name);
+  moved.inode.renamed?.(newDir.inode, target.name);
+}
+
+/** Whether the caller may change permissions and times of a place: EROFS, EPERM. */
+export function checkOwner(vfs: Vfs, task: Task, path: Path): void {
+  vfs.checkWritable(path);
+  if (!isOwner(task.cred, accessOf(path.dentry.inode).uid)) throw sysError(errno.EPERM);
+}

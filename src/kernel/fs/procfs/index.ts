@@ -1,0 +1,283 @@
+/** procfs (proc(5)): the registry of its entries and the directories that come and go with processes. */
+import { errno, sysError } from '../../abi/errno.ts';
+import type { Kernel } from '../../kernel.ts';
+import type { GuestTask } from '../../task/guest-task.ts';
+import type { Process } from '../../task/process.ts';
+import type { Task } from '../../task/task.ts';
+import { pathName } from '../fs-context.ts';
+import { type DirEntry, type Inode, S_IFDIR, S_IFLNK, type Stat } from '../inode.ts';
+import { GeneratedFile, MagicLink, makedev, PROC_SUPER_MAGIC, PseudoDir, PseudoFs, PseudoLink } from '../pseudo.ts';
+import { auxv, cmdlineEntry, environ } from './arguments.ts';
+import { type CpuDescription, defaultCpu } from './cpu.ts';
+import { cpuinfo } from './cpuinfo.ts';
+import type { PidEntry, ProcSettings, Subject, SystemEntry } from './entry.ts';
+import { FdDir, FdInfoDir } from './fd.ts';
+import { limits } from './limits.ts';
+import { maps, smaps, smapsRollup } from './maps.ts';
+import { MemInode } from './mem.ts';
+import { meminfo } from './meminfo.ts';
+import { mountinfo, mounts, mountstats } from './mounts.ts';
+import { netEntries } from './net.ts';
+import { pidSmall } from './pid-small.ts';
+import { pidStat, schedstat, statm } from './pid-stat.ts';
+import { status } from './status.ts';
+import { sysctls } from './sysctl.ts';
+import { systemInfo } from './system-info.ts';
+import { interrupts, loadavg, softirqs, stat, uptime } from './system-stat.ts';
+import { vmstat } from './vmstat.ts';
+
+const systemEntries: readonly SystemEntry[] = [
+  cpuinfo, meminfo, stat, uptime, loadavg, interrupts, softirqs, vmstat, ...systemInfo, ...sysctls,
+];
+
+const pidEntries: readonly PidEntry[] = [
+  auxv, cmdlineEntry, environ, limits, maps, mountinfo, mounts, mountstats, pidStat, schedstat, smaps, smapsRollup, statm, status,
+  ...pidSmall,
+];
+
+/** Namespaces every process is in, with the numbers of the initial ones. */
+const namespaces: Readonly<Record<string, string>> = {
+  cgroup: 'cgroup:[4026531835]', ipc: 'ipc:[4026531839]', mnt: 'mnt:[4026531841]', net: 'net:[4026531840]', pid: 'pid:[4026531836]',
+  pid_for_children: 'pid:[4026531836]', time: 'time:[4026531834]', time_for_children: 'time:[4026531834]',
+  user: 'user:[4026531837]', uts: 'uts:[4026531838]',
+};
+
+/** Inode numbers of entries registered for good start here (PROC_DYNAMIC_FIRST); those of processes are low. */
+const FIRST_STATIC_INO = 4026531840;
+
+export interface ProcFsOptions {
+  cpu?: CpuDescription;
+  release?: string;
+  version?: string;
+  dev?: number;
+}
+
+export class ProcFs extends PseudoFs {
+  readonly settings: ProcSettings;
+  /** Whose processes are shown when a look-up does not say who asks. */
+  kernel: Kernel | null = null;
+  readonly net: PseudoDir;
+  readonly #processes = new WeakMap<Process, PidDir>();
+
+  constructor(options: ProcFsOptions = {}) {
+    super('proc', options.dev ?? makedev(0, 22), PROC_SUPER_MAGIC, FIRST_STATIC_INO);
+    this.settings = {
+      cpu: options.cpu ?? defaultCpu,
+      release: options.release ?? '6.1.0',
+      version: options.version ?? '#1 SMP PREEMPT_DYNAMIC',
+    };
+    const root = new ProcRoot(this);
+    this.setRoot(root);
+    for (const entry of systemEntries) root.addPath(entry.path, this.#systemFile(entry));
+    this.net = new PseudoDir(this);
+    for (const entry of netEntries) this.net.add(entry.path, this.#systemFile(entry));
+    root.add('self', new PseudoLink(this, (task) => String(this.#asker(task).process.pid)));
+    root.add('thread-self', new PseudoLink(this, (task) => {
+      const { process, tid } = this.#asker(task);
+      return `${process.pid}/task/${tid}`;
+    }));
+    root.add('mounts', new PseudoLink(this, 'self/mounts'));
+    root.add('net', new PseudoLink(this, 'self/net'));
+  }
+
+  #systemFile(entry: SystemEntry): GeneratedFile {
+    const { write } = entry;
+    return new GeneratedFile(this, (task) => entry.read(task.kernel, this.settings, task), {
+      ...(entry.perm !== undefined && { perm: entry.perm }),
+      ...(write && { write: (task, text) => write(task.kernel, text, task) }),
+    });
+  }
+
+  #asker(task?: Task): Task {
+    const asker = task ?? this.kernel?.init?.leader;
+    if (!asker) throw sysError(errno.ENOENT);
+    return asker;
+  }
+  kernelOf(task?: Task): Kernel | null {
+    return task?.kernel ?? this.kernel;
+  }
+
+  /** The directory of a process, one as long as it lives. */
+  processDir(process: Process): PidDir {
+    let dir = this.#processes.get(process);
+    if (!dir) {
+      dir = new PidDir(this, process, null);
+      this.#processes.set(process, dir);
+    }
+    return dir;
+  }
+}
+
+const parsePid = (name: string): number => (/^[1-9]\d{0,9}$/.test(name) ? Number(name) : 0);
+
+class ProcRoot extends PseudoDir {
+  readonly #proc: ProcFs;
+  constructor(proc: ProcFs) {
+    super(proc, { ino: 1 });
+    this.#proc = proc;
+  }
+  override stat(): Stat {
+    return { ...super.stat(), nlink: this.nlink + (this.#proc.kernel?.processes.size ?? 0) };
+  }
+  protected override dynamicLookup(name: string, task?: Task): Inode | null {
+    const kernel = this.#proc.kernelOf(task);
+    const pid = parsePid(name);
+    if (!kernel || pid === 0) return null;
+    // A thread's number leads to its process's files, though it is not listed.
+    const process = kernel.process(pid) ?? kernel.task(pid)?.process;
+    return process ? this.#proc.processDir(process) : null;
+  }
+  protected override dynamicEntries(task?: Task): DirEntry[] {
+    const processes = [...(this.#proc.kernelOf(task)?.processes.values() ?? [])].sort((a, b) => a.pid - b.pid);
+    return processes.map((p) => ({ name: String(p.pid), ino: this.#proc.processDir(p).ino, type: S_IFDIR }));
+  }
+}
+
+/** /proc/PID, and with a thread /proc/PID/task/TID. */
+class PidDir extends PseudoDir {
+  readonly #proc: ProcFs;
+  readonly #process: Process;
+  readonly #thread: GuestTask | null;
+
+  constructor(proc: ProcFs, process: Process, thread: GuestTask | null) {
+    super(proc, {});
+    this.#proc = proc;
+    this.#process = process;
+    this.#thread = thread;
+    const { uid, gid } = this.#owner();
+    for (const entry of pidEntries) {
+      if (thread ? entry.processOnly : entry.threadOnly) continue;
+      this.add(entry.name, this.#file(entry));
+    }
+    const link = (name: string, text: (t: GuestTask, task?: Task) => string, place: (t: GuestTask) => GuestTask['fs']['cwd'] | null): void => {
+      const target = (): GuestTask => this.#living();
+      this.add(name, new OwnedLink(this, (task) => text(target(), task), () => {
+        const where = place(target());
+        return where ? { kind: 'place', place: where } : null;
+      }));
+    };
+    const rootOf = (reader: Task | undefined, t: GuestTask): GuestTask['fs']['root'] => (reader ?? t).fs.root;
+    link('cwd', (t, reader) => pathName(t.fs.cwd, rootOf(reader, t)), (t) => t.fs.cwd);
+    link('root', (t, reader) => pathName(t.fs.root, rootOf(reader, t)), (t) => t.fs.root);
+    link('exe', (t, reader) => exeName(t, rootOf(reader, t)), (t) => t.process.exe);
+    this.add('net', proc.net);
+    const ns = this.add('ns', new PseudoDir(proc, { mode: S_IFDIR | 0o511, uid, gid }));
+    for (const [name, text] of Object.entries(namespaces)) ns.add(name, new PseudoLink(proc, text, { size: 0, uid, gid }));
+    if (!thread) this.add('task', new TaskDir(proc, process));
+  }
+
+  #subject(): Subject {
+    const process = this.#process;
+    return { process, thread: this.#thread ?? process.leader };
+  }
+  /** The thread meant. Throws ESRCH when it is gone. */
+  #living(): GuestTask {
+    const { thread } = this.#subject();
+    if (!thread || thread.dead) throw sysError(errno.ENOENT);
+    return thread;
+  }
+  /** The process's effective ids; root's when it is not dumpable. */
+  #owner(): { uid: number; gid: number } {
+    const cred = this.#subject().thread?.cred;
+    return cred && this.#process.dumpable === 1 ? { uid: cred.euid, gid: cred.egid } : { uid: 0, gid: 0 };
+  }
+  get owner(): { uid: number; gid: number } {
+    return this.#owner();
+  }
+  override stat(): Stat {
+    return { ...super.stat(), ...this.#owner() };
+  }
+
+  #file(entry: PidEntry): GeneratedFile {
+    const { write } = entry;
+    return new OwnedFile(this, (reader) => this.#read(entry, reader), {
+      ...(entry.perm !== undefined && { perm: entry.perm }),
+      ...(write && { write: (task: Task, text: string) => write(this.#subject(), text, task) }),
+    });
+  }
+  #read(entry: PidEntry, reader: Task): string | Uint8Array {
+    const gone = this.#thread ? this.#thread.dead : !this.#process.kernel.processes.has(this.#process.pid);
+    if (gone) throw sysError(errno.ESRCH);
+    return entry.read(this.#subject(), this.#proc.settings, reader);
+  }
+
+  /** Directories and files over the living thread's tables, made at each look-up. */
+  protected override dynamicLookup(name: string): Inode | null {
+    const { thread } = this.#subject();
+    if (!thread) return null;
+    const { uid, gid } = this.#owner();
+    const key = `${this.ino}/${name}`;
+    switch (name) {
+      case 'fd':
+        return new FdDir(this.#proc, thread, uid, gid, this.#proc.inoOf(key));
+      case 'fdinfo':
+        return new FdInfoDir(this.#proc, thread, uid, gid, this.#proc.inoOf(key));
+      case 'mem':
+        return new MemInode(this.#proc, thread, { uid, gid, ino: this.#proc.inoOf(key) });
+      default:
+        return null;
+    }
+  }
+  protected override dynamicEntries(): DirEntry[] {
+    if (!this.#subject().thread) return [];
+    const entry = (name: string, type: number): DirEntry => ({ name, ino: this.#proc.inoOf(`${this.ino}/${name}`), type });
+    return [entry('fd', S_IFDIR), entry('fdinfo', S_IFDIR), entry('mem', 0o100000)];
+  }
+}
+
+function exeName(thread: GuestTask, root: GuestTask['fs']['root']): string {
+  const { exe, exePath } = thread.process;
+  return exe ? pathName(exe, root) : exePath;
+}
+
+/** Files and links of a process belong to whom the process belongs to now. */
+class OwnedFile extends GeneratedFile {
+  readonly #dir: PidDir;
+  constructor(dir: PidDir, generate: GeneratedFile['generate'], init: ConstructorParameters<typeof GeneratedFile>[2]) {
+    super(dir.fs, generate, init);
+    this.#dir = dir;
+  }
+  override stat(): Stat {
+    return { ...super.stat(), ...this.#dir.owner };
+  }
+}
+class OwnedLink extends MagicLink {
+  readonly #dir: PidDir;
+  constructor(dir: PidDir, text: (task?: Task) => string, place: ConstructorParameters<typeof MagicLink>[2]) {
+    super(dir.fs, text, place, { mode: S_IFLNK | 0o777 });
+    this.#dir = dir;
+  }
+  override stat(): Stat {
+    return { ...super.stat(), ...this.#dir.owner };
+  }
+}
+
+/** /proc/PID/task. */
+class TaskDir extends PseudoDir {
+  readonly #proc: ProcFs;
+  readonly #process: Process;
+  readonly #dirs = new WeakMap<GuestTask, PidDir>();
+  constructor(proc: ProcFs, process: Process) {
+    super(proc);
+    this.#proc = proc;
+    this.#process = process;
+  }
+  #dir(thread: GuestTask): PidDir {
+    let dir = this.#dirs.get(thread);
+    if (!dir) {
+      dir = new PidDir(this.#proc, this.#process, thread);
+      this.#dirs.set(thread, dir);
+    }
+    return dir;
+  }
+  override stat(): Stat {
+    return { ...super.stat(), nlink: 2 + this.#process.tasks.size };
+  }
+  protected override dynamicLookup(name: string): Inode | null {
+    const thread = this.#process.tasks.get(parsePid(name));
+    return thread ? this.#dir(thread) : null;
+  }
+  protected override dynamicEntries(): DirEntry[] {
+    return [...this.#process.tasks.values()].map((t) => ({ name: String(t.tid), ino: this.#dir(t).ino, type: S_IFDIR }));
+  }
+}
