@@ -13,8 +13,20 @@ const INEXACT: u32 = 0x20;
 /** Round to nearest, everything masked, no FTZ, no DAZ. */
 const DEFAULT: u32 = 0x1f80;
 
+/** Translated floating point has been entered in this address space: flags that it would have raised are not known. */
+let floatUsed: bool = false;
+/** The runtime calls this when it first translates a block with operations that raise flags. */
+export function x86_float_used(): void {
+  floatUsed = true;
+}
+function historyOf(cpu: u32): u32 {
+  const history = load<u32>(cpu + FP_HISTORY) | (floatUsed ? TOUCHED : 0);
+  store<u32>(cpu + FP_HISTORY, history);
+  return history;
+}
+
 // FP_HISTORY.
-/** Translated floating point has run. */
+/** `floatUsed`, remembered through fork. */
 const TOUCHED: u32 = 1;
 /** The guest cleared a flag: from then on they must be right. */
 const TRACKED: u32 = 2;
@@ -28,7 +40,7 @@ const BEFORE: u32 = 8;
 /** MXCSR as the guest sees it. In translated code nobody keeps the flags; nearly all code has had inexact results. */
 export function visibleMxcsr(cpu: u32): u32 {
   const value = load<u32>(cpu + MXCSR);
-  const history = load<u32>(cpu + FP_HISTORY);
+  const history = historyOf(cpu);
   if (load<u32>(cpu + FP_EXACT) == 0) return history & TOUCHED ? value | INEXACT : value;
   if ((value & FLAGS) == ((history >> BEFORE) & FLAGS)) store<u32>(cpu + FP_HISTORY, history | SEEN);
   return value;
@@ -36,7 +48,7 @@ export function visibleMxcsr(cpu: u32): u32 {
 
 /** Sets MXCSR to a valid value; true if the mode changed. */
 export function setMxcsr(cpu: u32, value: u32): bool {
-  const history = load<u32>(cpu + FP_HISTORY);
+  const history = historyOf(cpu);
   const plain = (value & ~FLAGS) == DEFAULT;
   const given = value & FLAGS;
   if (load<u32>(cpu + FP_EXACT) == 0) {

@@ -1,10 +1,12 @@
 // x87 control: environment and state in memory (SDM volume 1, 8.1.10 and 8.1.11), and FXSAVE's part of it.
 
 import { accessible, EXIT_FAULT, EXIT_NONE, PAGE_READ, PAGE_WRITE } from './memory';
-import { aC, DENORMAL, unpack80, ZERO, NORMAL } from './softfloat';
-import {
-  begin, cpu, empty, FCW, fcw, FDP, FIP, finish, FOP, FPR, FSW, fsw, FTOP, FTW, physical, pending, significand, signExponent, slot, summarized, tags, top,
-} from './x87-state';
+import { aC, NORMAL, unpack80, ZERO } from './softfloat';
+import { FCW, FDP, FIP, FOP, FPR, FSW, FTOP, FTW, summarized } from './x87-state';
+
+/** Linux' selectors in user mode. */
+const CS: u32 = 0x33;
+const DS: u32 = 0x2b;
 
 /** Bit 6 of the control word reads as 1, the other reserved ones as 0. */
 export function setControl(at: u32, value: u32): void {
@@ -59,23 +61,26 @@ function storeEnvironment(at: u32, p: u32, short: bool): void {
   const ip = load<u32>(at + FIP);
   const dp = load<u32>(at + FDP);
   const opcode = load<u32>(at + FOP) & 0x7ff;
+  // There are no slots for the selectors: they come with the pointers.
+  const cs: u32 = ip ? CS : 0;
+  const ds: u32 = dp ? DS : 0;
   if (short) {
     store<u16>(p, control);
     store<u16>(p, status, 2);
     store<u16>(p, tag, 4);
     store<u16>(p, ip, 6);
-    store<u16>(p, 0, 8);
+    store<u16>(p, cs, 8);
     store<u16>(p, dp, 10);
-    store<u16>(p, 0, 12);
+    store<u16>(p, ds, 12);
     return;
   }
   store<u32>(p, control | 0xffff0000);
   store<u32>(p, status | 0xffff0000, 4);
   store<u32>(p, tag | 0xffff0000, 8);
   store<u32>(p, ip, 12);
-  store<u32>(p, opcode << 16, 16);
+  store<u32>(p, (opcode << 16) | cs, 16);
   store<u32>(p, dp, 20);
-  store<u32>(p, 0xffff0000, 24);
+  store<u32>(p, 0xffff0000 | ds, 24);
 }
 
 function loadEnvironment(at: u32, p: u32, short: bool): void {

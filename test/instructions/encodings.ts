@@ -249,12 +249,13 @@ function assemble(row: Row, r: Random, k: number): { code: number[]; a: Assemble
   a.memory = modes[Math.floor(k / sizes.length) % modes.length]!;
   let opsize = row.prefix === '66' || a.size === 2;
   // Without effect on what has no operand size.
-  if (!opsize && m !== 'int3' && !sized && !implicit && row.prefix === null && row.map === 0 && !isX87(row) && !row.f64 && !row.d64 && r.chance(8)) opsize = true;
+  if (!opsize && !transfers.has(m) && m !== 'int3' && !sized && !implicit && row.prefix === null && row.map === 0 && !isX87(row) && !row.f64 && !row.d64 && r.chance(8)) opsize = true;
   const wideDefault = row.d64 || row.f64;
   let w = a.size === 8 && (sized || implicit) ? (wideDefault ? r.chance(15) : true) : false;
   if (!sized && !implicit && !opsize && r.chance(15) && !isX87(row)) w = true;
   if (!sized && row.prefix === '66' && r.chance(15)) w = true;
   if (m === 'cmpxchg8b') w = k % 2 === 1;
+  if (m === 'int3') w = false;
   const repPrefix = row.prefix === 'f2' || row.prefix === 'f3' ? Number.parseInt(row.prefix, 16) : null;
   a.rep = repPrefix;
   if (strings.has(m)) a.rep = [null, 0xf3, 0xf3, 0xf2][Math.floor(k / sizes.length) % 4]!;
@@ -341,7 +342,7 @@ function assemble(row: Row, r: Random, k: number): { code: number[]; a: Assemble
     // Rounding, flush to zero, denormals are zeros, sticky flags; sometimes exceptions unmasked.
     let mxcsr = 0x1f80 | (r.word() & 0xe040);
     // An unmasked exception before the transition to MMX: CPUs need not agree on the x87 state.
-    if (r.chance(20) && !row.operands.some((o) => o.kind === 'P')) mxcsr &= ~(1 << (7 + r.below(6)));
+    if (r.chance(20) && !row.operands.some((o) => 'PQN'.includes(o.kind))) mxcsr &= ~(1 << (7 + r.below(6)));
     if (r.chance(30)) mxcsr |= r.word() & 0x3f;
     a.set(MXCSR_OVERRIDE, mxcsr);
   }
@@ -388,7 +389,7 @@ function assemble(row: Row, r: Random, k: number): { code: number[]; a: Assemble
     else if (m === 'ldmxcsr') a.setData(a.offset, BigInt(r.chance(85) ? r.word() & 0xffff : r.word()));
     else if (!isVector(row) && !isX87(row)) {
       const how = r.below(100);
-      if (how < 10 && !a.overrides.has(a.reg)) {
+      if (how < 10 && !a.overrides.has(a.reg) && !/^bt/.test(m)) {
         const v = randomInteger(r);
         a.set(a.reg, v);
         a.setData(a.offset, v);

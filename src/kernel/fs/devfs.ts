@@ -4,6 +4,7 @@ import type { Task } from '../task/task.ts';
 import { type Inode, S_IFCHR, S_IFDIR, type SetAttr } from './inode.ts';
 import { type MaybePromise, OpenFile } from './open-file.ts';
 import { makedev, PseudoDir, PseudoFs, PseudoInode, PseudoLink, TMPFS_MAGIC } from './pseudo.ts';
+import { setDeviceOpener } from './special.ts';
 import { openControllingTerminal, type Terminal } from './tty.ts';
 
 /** Random bytes made in one go. */
@@ -68,8 +69,7 @@ class FullFile extends MemoryDevice {
     dst.fill(0);
     return dst.length;
   }
-  override write(_task: Task, src: Uint8Array, _position: number | null): number {
-    if (src.length === 0) return 0;
+  override write(): number {
     throw sysError(errno.ENOSPC);
   }
 }
@@ -103,6 +103,7 @@ export interface DevFsOptions {
 
 export class DevFs extends PseudoFs {
   readonly #dir: PseudoDir;
+  readonly #devices = new Map<number, DeviceInode>();
 
   constructor(options: DevFsOptions = {}) {
     super('devtmpfs', options.dev ?? makedev(0, 6), TMPFS_MAGIC);
@@ -128,10 +129,16 @@ export class DevFs extends PseudoFs {
     this.register('pts', new PseudoDir(this, { mode: S_IFDIR | 0o755 }));
     this.register('mqueue', new PseudoDir(this, { mode: S_IFDIR | 0o1777 }));
     if (options.terminal) this.addTerminal(options.terminal);
+    setDeviceOpener((rdev, kind, flags, task) => {
+      const device = kind === 'char' ? this.#devices.get(rdev) : undefined;
+      if (!device) throw sysError(errno.ENXIO);
+      return device.open(flags, task);
+    });
   }
 
   /** Adds a device under a relative path. */
   register(path: string, inode: Inode): void {
+    if (inode instanceof DeviceInode) this.#devices.set(inode.rdev, inode);
     this.#dir.addPath(path, inode);
   }
   /** Gives a terminal the name it has on the host, if that is below /dev. */

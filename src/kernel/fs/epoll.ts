@@ -39,6 +39,8 @@ export class EpollFile extends OpenFileBase {
   /** By file, then by descriptor number: one file may be watched under several. */
   readonly #items = new Map<OpenFile, Map<number, Item>>();
   readonly #ready = new Set<Item>();
+  /** Epoll files that watch this one. */
+  readonly #parents = new Set<EpollFile>();
 
   constructor() {
     super(O_RDWR);
@@ -61,7 +63,7 @@ export class EpollFile extends OpenFileBase {
   add(file: OpenFile, fd: number, events: number, dataLo: number, dataHi: number): void {
     this.#check(file);
     if (events & EPOLLEXCLUSIVE && (file instanceof EpollFile || events & ~EXCLUSIVE_OK)) throw sysError(errno.EINVAL);
-    if (file instanceof EpollFile && (file.#reaches(this) || file.#depth() + 1 > MAX_NESTS)) throw sysError(errno.ELOOP);
+    if (file instanceof EpollFile && (file.#reaches(this) || file.#depth() + 1 + this.#height() > MAX_NESTS)) throw sysError(errno.ELOOP);
     if (this.#find(file, fd)) throw sysError(errno.EEXIST);
     const item: Item = {
       file, fd, events, dataLo, dataHi,
@@ -74,6 +76,7 @@ export class EpollFile extends OpenFileBase {
       this.#items.set(file, byFd);
     }
     byFd.set(fd, item);
+    if (file instanceof EpollFile) file.#parents.add(this);
     file.waiters.add(item.woken);
     file.onRelease(item.forget);
     this.#look(item);
@@ -106,7 +109,10 @@ export class EpollFile extends OpenFileBase {
     item.file.offRelease(item.forget);
     const byFd = this.#items.get(item.file);
     byFd?.delete(item.fd);
-    if (byFd?.size === 0) this.#items.delete(item.file);
+    if (byFd?.size === 0) {
+      this.#items.delete(item.file);
+      if (item.file instanceof EpollFile) item.file.#parents.delete(this);
+    }
     this.#ready.delete(item);
   }
 
@@ -115,10 +121,17 @@ export class EpollFile extends OpenFileBase {
     for (const file of this.#items.keys()) if (file instanceof EpollFile && file.#reaches(other)) return true;
     return false;
   }
+  /** Levels of epoll files below this one. */
   #depth(): number {
     let deepest = 0;
-    for (const file of this.#items.keys()) if (file instanceof EpollFile) deepest = Math.max(deepest, file.#depth());
-    return deepest + 1;
+    for (const file of this.#items.keys()) if (file instanceof EpollFile) deepest = Math.max(deepest, file.#depth() + 1);
+    return deepest;
+  }
+  /** Levels of epoll files above it. */
+  #height(): number {
+    let highest = 0;
+    for (const parent of this.#parents) highest = Math.max(highest, parent.#height() + 1);
+    return highest;
   }
 
   /** Something may have happened to an item's file. */
@@ -167,6 +180,9 @@ export class EpollFile extends OpenFileBase {
     for (const byFd of this.#items.values()) for (const item of byFd.values()) this.#look(item);
   }
 
+  override lseek(): number {
+    return 0;
+  }
   override poll(): number {
     return this.hasReady() ? POLLIN | POLLRDNORM : 0;
   }

@@ -64,6 +64,9 @@ export class EventFd extends OpenFile {
     return 8;
   }
 
+  override lseek(): number {
+    return 0;
+  }
   override poll(): number {
     // The counter can be at 2^64-1 only after an in-kernel signal, which there is none of: POLLERR never shows.
     return (this.#count > 0n ? POLLIN : 0) | (this.#count < MAX ? POLLOUT : 0) | (this.#count > MAX ? POLLERR : 0);

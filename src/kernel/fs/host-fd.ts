@@ -1,20 +1,12 @@
-/** What Node cannot tell about a host descriptor but Linux's /proc can, and host errors as errno. */
+/** What Node cannot tell about a host descriptor but Linux's /proc can. */
 import * as fs from 'node:fs';
-import { errno, type ErrnoName, SysError, sysError } from '../abi/errno.ts';
 import { utf8ToLatin1 } from '../mm/user-memory.ts';
+import { hostError } from './host-error.ts';
 import type { Stat, Timespec } from './inode.ts';
 import { O_RDONLY, O_RDWR, O_WRONLY } from './open-file.ts';
 
 /** The largest piece moved between host and guest in one go. */
 export const HOST_CHUNK = 65536;
-
-/** The SysError for an exception of node:fs. */
-export function hostError(e: unknown): SysError {
-  if (e instanceof SysError) return e;
-  const code = (e as { code?: unknown }).code;
-  const n = typeof code === 'string' && code in errno ? errno[code as ErrnoName] : errno.EIO;
-  return sysError(n);
-}
 
 export const isHostCode = (e: unknown, code: string): boolean => (e as { code?: unknown }).code === code;
 

@@ -2,7 +2,8 @@
 import * as fs from 'node:fs';
 import { errno, sysError } from '../abi/errno.ts';
 import type { Task } from '../task/task.ts';
-import { hostError, hostStat } from './host-fd.ts';
+import { hostError } from './host-error.ts';
+import { hostStat } from './host-fd.ts';
 import { type SetAttr, S_IFIFO, type Stat } from './inode.ts';
 import type { MaybePromise, OpenFile } from './open-file.ts';
 import { makedev, PseudoFs, PseudoInode, TMPFS_MAGIC } from './pseudo.ts';

@@ -5,7 +5,8 @@
 import * as fs from 'node:fs';
 import * as net from 'node:net';
 import * as tty from 'node:tty';
-import { HOST_CHUNK, hostError, isHostCode, reopenHostFd } from './host-fd.ts';
+import { hostError } from './host-error.ts';
+import { HOST_CHUNK, isHostCode, reopenHostFd } from './host-fd.ts';
 import { O_NONBLOCK, O_RDONLY } from './open-file.ts';
 
 export interface HostReader {

@@ -6,7 +6,8 @@
 import * as fs from 'node:fs';
 import { errno, sysError } from '../abi/errno.ts';
 import type { Task } from '../task/task.ts';
-import { HOST_CHUNK, hostError, hostFdInfo, hostStat, isHostCode } from './host-fd.ts';
+import { hostError } from './host-error.ts';
+import { HOST_CHUNK, hostFdInfo, hostStat, isHostCode } from './host-fd.ts';
 import { HostFdInode } from './host-inode.ts';
 import { S_IFCHR, S_IFMT, S_IFREG } from './inode.ts';
 import { O_APPEND, OpenFile } from './open-file.ts';

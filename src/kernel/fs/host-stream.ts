@@ -5,9 +5,8 @@ import { errno, sysError } from '../abi/errno.ts';
 import { SI_USER, SIGPIPE } from '../abi/signals.ts';
 import { sendSignal } from '../signals/send.ts';
 import type { Task } from '../task/task.ts';
-import {
-  defaultFlags, hostError, hostFdInfo, hostFdName, hostStat, isHostCode, reopenHostFd, retireHostFd,
-} from './host-fd.ts';
+import { hostError } from './host-error.ts';
+import { defaultFlags, hostFdInfo, hostFdName, hostStat, isHostCode, reopenHostFd, retireHostFd } from './host-fd.ts';
 import { HostFdInode } from './host-inode.ts';
 import { type HostReader, NonblockingReader, pipeWatcher, StreamReader } from './host-reader.ts';
 import { HostRegularFile } from './host-regular.ts';
@@ -15,11 +14,10 @@ import { HostTerminalPort } from './host-terminal.ts';
 import { S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from './inode.ts';
 import {
   type MaybePromise, O_ACCMODE, O_APPEND, O_NONBLOCK, O_RDONLY, O_WRONLY, OpenFile, POLLHUP, POLLIN, POLLOUT, POLLRDHUP,
-  POLLRDNORM,
+  POLLRDNORM, POLLWRNORM,
 } from './open-file.ts';
 import { Terminal } from './tty.ts';
 
-const POLLWRNORM = 0x100;
 const FIONREAD = 0x541b;
 /** How long a full pipe is tried again at every turn of the event loop, before the tries become rarer. */
 const EAGER_MS = 1;

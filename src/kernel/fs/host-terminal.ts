@@ -2,7 +2,8 @@
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as tty from 'node:tty';
-import { hostError, hostFdName, hostStat, isHostCode, reopenHostFd } from './host-fd.ts';
+import { hostError } from './host-error.ts';
+import { hostFdName, hostStat, isHostCode, reopenHostFd } from './host-fd.ts';
 import { type HostReader, NonblockingReader, StreamReader, ttyWatcher } from './host-reader.ts';
 import type { Stat } from './inode.ts';
 import { O_NOCTTY, O_NONBLOCK, O_RDWR } from './open-file.ts';

@@ -38,6 +38,7 @@ export const POLLERR = 0x008;
 export const POLLHUP = 0x010;
 export const POLLNVAL = 0x020;
 export const POLLRDNORM = 0x040;
+export const POLLWRNORM = 0x100;
 export const POLLRDHUP = 0x2000;
 
 export type MaybePromise<T> = T | Promise<T>;
@@ -128,7 +129,7 @@ export abstract class OpenFile {
   }
   /** POLL* bits that hold now, among all bits (not only those asked for). */
   poll(): number {
-    return POLLIN | POLLOUT | POLLRDNORM;
+    return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
   }
   /** `arg` is the raw third argument: a guest address or an int. */
   ioctl(_task: Task, _request: number, _arg: number): MaybePromise<number> {

@@ -46,9 +46,10 @@ export function openPath(
   if ((flags & O_TMPFILE) === O_TMPFILE) return openUnnamed(vfs, task, dirfd, path, flags, mode, resolve);
   const exclusive = (flags & (O_CREAT | O_EXCL)) === (O_CREAT | O_EXCL);
   if (flags & O_CREAT && flags & O_DIRECTORY) throw sysError(errno.EINVAL);
-  // With O_CREAT a trailing slash is looked at before what it follows.
   const last = exclusive ? 'parent' : flags & O_NOFOLLOW ? (flags & O_CREAT ? 'parent' : 'nofollow') : 'follow';
-  const found = vfs.walk(task, dirfd, path, last, resolve);
+  // With O_CREAT a trailing slash is an error whatever stands before it.
+  const slash = (flags & O_CREAT) !== 0 && path.endsWith('/');
+  const found = vfs.walk(task, dirfd, path, slash ? 'parent' : last, resolve);
   if (flags & O_CREAT) {
     if (found.kind !== 'name' || found.slash) throw sysError(errno.EISDIR);
     if (exclusive && found.path) throw sysError(errno.EEXIST);

@@ -10,7 +10,7 @@ import { WaitQueue } from '../task/wait-queue.ts';
 import { S_IFIFO } from './inode.ts';
 import {
   type MaybePromise, O_ACCMODE, O_DIRECT, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, OpenFile, POLLERR, POLLHUP, POLLIN, POLLOUT,
-  POLLRDNORM,
+  POLLRDNORM, POLLWRNORM,
 } from './open-file.ts';
 import { makedev, now, PIPEFS_MAGIC, PseudoFs, PseudoInode } from './pseudo.ts';
 
@@ -19,7 +19,6 @@ export const PIPE_DEFAULT_SIZE = 65536;
 /** /proc/sys/fs/pipe-max-size. */
 export const PIPE_MAX_SIZE = 1 << 20;
 const PAGE = 4096;
-const POLLWRNORM = 0x100;
 const FIONREAD = 0x541b;
 
 interface Slot {
@@ -117,7 +116,7 @@ export class Pipe {
 
   /** F_SETPIPE_SZ: the new size, a power of two of pages. Throws EBUSY when more is in use, EPERM above the limit, EINVAL. */
   resize(size: number, privileged: boolean): number {
-    if (!(size > 0) || size > 0x8000_0000) throw sysError(errno.EINVAL);
+    if (size < 0 || size > 0x8000_0000) throw sysError(errno.EINVAL);
     let bytes = PAGE;
     while (bytes < size) bytes *= 2;
     if (bytes > PIPE_MAX_SIZE && !privileged) throw sysError(errno.EPERM);

@@ -220,6 +220,8 @@ export interface GeneratedInit extends Partial<PseudoInit> {
   /** Permission bits, default 0444. */
   perm?: number;
   write?: Accept;
+  /** poll(2) and epoll(7) find it ready; false: epoll refuses it. */
+  pollable?: boolean;
   /** Checked at open, for files only some may open. Throws EACCES or EPERM. */
   check?: (task: Task | undefined, flags: number) => void;
 }
@@ -228,12 +230,14 @@ export interface GeneratedInit extends Partial<PseudoInit> {
 export class GeneratedFile extends PseudoInode {
   readonly generate: Generate | null;
   readonly accept: Accept | null;
+  readonly pollable: boolean;
   readonly #check: GeneratedInit['check'];
 
   constructor(fs: PseudoFs, generate: Generate | null, init: GeneratedInit = {}) {
     super({ fs, mode: S_IFREG | (init.perm ?? 0o444), ...init });
     this.generate = generate;
     this.accept = init.write ?? null;
+    this.pollable = init.pollable ?? false;
     this.#check = init.check;
   }
   override setattr(attr: SetAttr): void {
@@ -260,6 +264,9 @@ class GeneratedOpenFile extends OpenFile {
   }
   override get seekable(): boolean {
     return true;
+  }
+  override get pollable(): boolean {
+    return this.#file.pollable;
   }
   override read(task: Task, dst: Uint8Array, position: number | null): number {
     const at = position ?? this.offset;

@@ -101,6 +101,9 @@ export class TimerFd extends OpenFile {
     if (!this.#timer) this.#arm();
     return 8;
   }
+  override lseek(): number {
+    return 0;
+  }
   override poll(): number {
     this.#advance();
     return this.#ticks > 0 ? POLLIN | POLLRDNORM : 0;

@@ -2,7 +2,7 @@
 import { errno, sysError } from '../abi/errno.ts';
 import { msToTimespec, NSEC, readTimespec, type TimeSpec, timespecMs, writeTimespec, writeTimeval } from '../abi/time-structs.ts';
 import { fdTableSize } from '../fs/fd-table-size.ts';
-import { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM } from '../fs/open-file.ts';
+import { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRNORM } from '../fs/open-file.ts';
 import { type PollItem, type PollResult, pollFiles, pollItem } from '../fs/poll.ts';
 import { restoreTemporaryMask, setTemporaryMask } from '../signals/mask.ts';
 import type { GuestTask } from '../task/guest-task.ts';
@@ -13,7 +13,6 @@ import type { SyscallRow } from './row.ts';
 
 const POLLFD_SIZE = 8;
 const POLLRDBAND = 0x080;
-const POLLWRNORM = 0x100;
 const POLLWRBAND = 0x200;
 // fs/select.c: what makes a descriptor ready in each of the three sets.
 const IN_SET = POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR;

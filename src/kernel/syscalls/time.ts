@@ -104,7 +104,7 @@ function times(task: GuestTask, buf: number): number {
 
 function getrusage(task: GuestTask, who: number, usage: number): number {
   const { kernel, process } = task;
-  const maxrss = task.mm.residentBytes() / 1024;
+  const maxrss = task.mm.stats.peakAccessible / 1024;
   switch (who) {
     case 0:
     case 1:

@@ -3,16 +3,12 @@
  * the control register MXCSR itself. Rounding modes, exception flags, FTZ and DAZ, and unmasked exceptions (which end the op
  * with trap.simd, nothing written but the flags) are those of the processor. See docs/floating-point.md.
  */
-import type { Operand } from '../ir/block.ts';
+import type { Block, Operand } from '../ir/block.ts';
 import { CONST, TEMPS } from '../ir/layout.ts';
 import { helperOp, type OpTable } from '../ir/op.ts';
 import type { LiftContext } from './lift.ts';
 
-/**
- * u32: what MXCSR's sticky flags are worth. Bit 0: translated floating point has run, so that flags it would have raised are
- * not known. The runtime sets it when it first translates a block that has `usesFloat` ops. The other bits are the
- * helpers' own (src/helpers/mxcsr.ts).
- */
+/** u32: what MXCSR's sticky flags are worth; the helpers' own (src/helpers/mxcsr.ts). */
 export const FP_HISTORY = 0x148;
 
 /** Formats in the low two bits of an operation; packed ones do every lane. Mirrors src/helpers/softfloat-sse.ts. */
@@ -57,6 +53,8 @@ exact.set('x86.f64x2.promote', { operation: 'promote', format: 'f64x2', imm: 0 }
 
 /** True of the names `exactSse` takes: the ops whose results depend on MXCSR or raise its flags. */
 export const hasExact = (name: string): boolean => exact.has(name);
+/** True if translated floating point of the block would raise flags in MXCSR. The runtime then calls the helper x86_float_used, once. */
+export const raisesFloatFlags = (block: Block): boolean => block.insts.some((inst) => exact.has(inst.op.name));
 
 /**
  * Emits the exact form of the op `name` of ops-sse-float.ts: the same destination and inputs (slots; registers, temporaries

@@ -27,10 +27,19 @@ function place(c: LiftContext, w: IntWidth): Place {
   const offset = c.register(1);
   const bit = { slot: b.valueConst('and.i32', [offset], bits[w] - 1) };
   if (!c.isMemory(0)) return { bit, base: 0, disp: 0 };
-  const { base, disp } = c.address();
   const wide = w === 'i64' ? offset : b.value(`ext.s${bits[w]}.i64`, [offset]);
   const unit = b.valueConst('shr_s.i64', [wide], log2Bits[w]);
-  return { bit, base: b.value('add.i64', [base, b.valueConst('shl.i64', [unit], log2Bits[w] - 3)]), disp };
+  const bytes = b.valueConst('shl.i64', [unit], log2Bits[w] - 3);
+  if (c.i.addrsize) {
+    // The sum is cut to 32 bits, and then comes the segment's base.
+    const { segment } = c.i;
+    c.i.segment = null;
+    const inSegment = b.value('mov.i32', [b.value('add.i64', [c.effectiveAddress(), bytes])]);
+    c.i.segment = segment;
+    return { bit, base: c.segmented(inSegment), disp: 0 };
+  }
+  const { base, disp } = c.address();
+  return { bit, base: b.value('add.i64', [base, bytes]), disp };
 }
 
 function mask(c: LiftContext, name: 'bts' | 'btr' | 'btc', w: IntWidth, bit: Place['bit']): Operand {

@@ -4,6 +4,7 @@ import type { Kernel } from '../../kernel.ts';
 import type { GuestTask } from '../../task/guest-task.ts';
 import type { Process } from '../../task/process.ts';
 import type { Task } from '../../task/task.ts';
+import { KERNEL_RELEASE, KERNEL_VERSION } from '../../task/version.ts';
 import { pathName } from '../fs-context.ts';
 import { type DirEntry, type Inode, S_IFDIR, S_IFLNK, type Stat } from '../inode.ts';
 import { GeneratedFile, MagicLink, makedev, PROC_SUPER_MAGIC, PseudoDir, PseudoFs, PseudoLink } from '../pseudo.ts';
@@ -63,8 +64,8 @@ export class ProcFs extends PseudoFs {
     super('proc', options.dev ?? makedev(0, 22), PROC_SUPER_MAGIC, FIRST_STATIC_INO);
     this.settings = {
       cpu: options.cpu ?? defaultCpu,
-      release: options.release ?? '6.1.0',
-      version: options.version ?? '#1 SMP PREEMPT_DYNAMIC',
+      release: options.release ?? KERNEL_RELEASE,
+      version: options.version ?? KERNEL_VERSION,
     };
     const root = new ProcRoot(this);
     this.setRoot(root);
@@ -83,6 +84,7 @@ export class ProcFs extends PseudoFs {
   #systemFile(entry: SystemEntry): GeneratedFile {
     const { write } = entry;
     return new GeneratedFile(this, (task) => entry.read(task.kernel, this.settings, task), {
+      pollable: true,
       ...(entry.perm !== undefined && { perm: entry.perm }),
       ...(write && { write: (task, text) => write(task.kernel, text, task) }),
     });
@@ -191,6 +193,7 @@ class PidDir extends PseudoDir {
   #file(entry: PidEntry): GeneratedFile {
     const { write } = entry;
     return new OwnedFile(this, (reader) => this.#read(entry, reader), {
+      pollable: entry.name.startsWith('mount'),
       ...(entry.perm !== undefined && { perm: entry.perm }),
       ...(write && { write: (task: Task, text: string) => write(this.#subject(), text, task) }),
     });
