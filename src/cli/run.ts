@@ -15,6 +15,7 @@ import { LinearMemory } from '../runtime/linear-memory.ts';
 import { NodeHost } from '../runtime/node-host.ts';
 import { ThreadRunner } from '../runtime/thread.ts';
 import { hwcap } from '../translator/x86_64/cpuid.ts';
+import { guestCpu } from './guest-cpu.ts';
 import { guestEnvironment, toGuest } from './guest-environment.ts';
 import { mountGuestRoot } from './guest-root.ts';
 import type { RunOptions } from './options.ts';
@@ -28,7 +29,8 @@ const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2
 /** Runs a program to its end; the result is the exit status for the host. */
 export async function run(options: RunOptions): Promise<number> {
   const host = new NodeHost(options.memory);
-  const root = mountGuestRoot(options, host);
+  const stdio = openStdio();
+  const root = mountGuestRoot(options, guestCpu, stdio.terminal);
   const kernel = new Kernel({
     host,
     vfs: root.vfs,
@@ -42,14 +44,14 @@ export async function run(options: RunOptions): Promise<number> {
       ...(options.stackSize !== undefined && { stackSize: options.stackSize }),
     },
   });
+  root.attach(kernel);
   configureLoader(kernel, { hwcap });
   const engines = new EngineTable({ verifyIr: options.verifyIr, disabledPasses: options.disabledPasses });
   if (options.dump) {
     const { blockDumper } = await import('./dump.ts');
     engines.onCreate = await blockDumper({ what: options.dump, range: options.range ?? [0, Number.MAX_SAFE_INTEGER] }, host);
   }
-  const stdio = openStdio();
-  const task = kernel.spawnInit({ cpu: (mm) => engines.newContext(mm), fs: root.context(options.workdir), stdio: stdio.files });
+  const task = kernel.spawnInit({ cpu: (mm) => engines.newContext(mm), fs: root.context, stdio: stdio.files });
   stdio.terminal?.attach(task.process);
 
   const program = await start(task, options);

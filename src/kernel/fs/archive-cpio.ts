@@ -1,6 +1,6 @@
 /** The "new ASCII" cpio format of initramfs images (Documentation/driver-api/early-userspace/buffer-format.rst). */
 import { latin1 } from '../mm/user-memory.ts';
-import { ArchiveError, type ArchiveSource } from './archive.ts';
+import { ArchiveError, type ArchiveSource } from './archive-source.ts';
 import { encodeDevice } from './archive-tar.ts';
 import type { ArchiveTree, Member } from './archive-tree.ts';
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from './inode.ts';

@@ -1,6 +1,6 @@
 /** The tar format: ustar, with the extensions of pax (POSIX.1-2001) and GNU. See tar(5) of libarchive. */
 import { latin1 } from '../mm/user-memory.ts';
-import { ArchiveError, type ArchiveSource } from './archive.ts';
+import { ArchiveError, type ArchiveSource } from './archive-source.ts';
 import { type ArchiveTree, type Member, printable } from './archive-tree.ts';
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG } from './inode.ts';
 

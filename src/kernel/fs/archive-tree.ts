@@ -1,6 +1,6 @@
 /** Building a tree in memory from the members of an archive, in whatever order they come. */
 import { SysError } from '../abi/errno.ts';
-import { ArchiveData, ArchiveError, type ArchiveSource } from './archive.ts';
+import { ArchiveData, ArchiveError, type ArchiveSource } from './archive-source.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Timespec } from './inode.ts';
 import { MemDir, type MemInode, MemSpecial, MemSymlink } from './mem-inode.ts';
 import { Tmpfs } from './tmpfs.ts';

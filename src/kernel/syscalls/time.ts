@@ -34,9 +34,10 @@ function clockGettime(task: GuestTask, id: number, tp: number): number {
 function clockSettime(task: GuestTask, id: number, tp: number): number {
   const clock = id | 0;
   // Only the real-time clock can be set at all, and the host's is not the guest's to set.
-  if (clock !== CLOCK_REALTIME && clock >= 0) throw sysError(errno.EINVAL);
+  if (clock > CLOCK_REALTIME) throw sysError(errno.EINVAL);
   const t = readTimespec(task.mem, tp);
   if (t.sec < 0 || t.nsec < 0 || t.nsec >= NSEC) throw sysError(errno.EINVAL);
+  readClock(task, clock);
   throw sysError(errno.EPERM);
 }
 

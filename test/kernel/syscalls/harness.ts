@@ -132,7 +132,7 @@ export class Machine {
   readonly kernel: Kernel;
   readonly task: GuestTask;
   readonly cpu = new FakeCpu();
-  readonly memory = new FakeGuestMemory();
+  readonly memory = new FakeGuestMemory(0x100_0000);
 
   constructor(init: MachineInit = {}) {
     this.kernel = new Kernel({
