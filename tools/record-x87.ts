@@ -16,7 +16,11 @@ try {
   execFileSync('gcc', ['-O1', '-o', program, join(import.meta.dirname, 'native/record-x87.c')], { stdio: 'inherit' });
   const run = (...args: string[]): Buffer => execFileSync(program, args, { maxBuffer: 1 << 28 });
   mkdirSync(target, { recursive: true });
-  for (const [kind, cases, file] of [['x87', 10_000, 'x87'], ['functions', 3_000, 'x87-functions'], ['sse', 10_000, 'sse-exact']] as const)
+  for (const [kind, cases, file] of [
+    ['x87', 10_000, 'x87'],
+    ['functions', 3_000, 'x87-functions'],
+    ['sse', 10_000, 'sse-exact'],
+  ] as const)
     writeFileSync(join(target, `${file}.bin.gz`), gzipSync(run(kind, String(cases), seed), { level: 9 }));
 } finally {
   rmSync(folder, { recursive: true });

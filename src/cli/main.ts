@@ -1,12 +1,9 @@
 /** Entry point. `run` goes straight to the runtime; every other command goes through oclif. */
-import { enableCompileCache } from 'node:module';
-
 const [major] = process.versions.node.split('.').map(Number);
 if (major! < 24) {
   process.stderr.write(`uktx: Node.js 24 or newer is needed, this is ${process.versions.node}\n`);
   process.exit(1);
 }
-enableCompileCache?.();
 
 /** Prints an internal error in one line, or with its stack under UKTX_DEBUG, and ends. */
 function fail(e: unknown): never {

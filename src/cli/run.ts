@@ -30,7 +30,7 @@ const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2
 export async function run(options: RunOptions): Promise<number> {
   const host = new NodeHost(options.memory);
   const stdio = openStdio();
-  const root = mountGuestRoot(options, guestCpu, stdio.terminal);
+  const root = mountGuestRoot(options, host, guestCpu, stdio.terminal);
   const kernel = new Kernel({
     host,
     vfs: root.vfs,
@@ -44,7 +44,7 @@ export async function run(options: RunOptions): Promise<number> {
       ...(options.stackSize !== undefined && { stackSize: options.stackSize }),
     },
   });
-  root.attach(kernel);
+  root.procfs.kernel = kernel;
   configureLoader(kernel, { hwcap });
   const engines = new EngineTable({ verifyIr: options.verifyIr, disabledPasses: options.disabledPasses });
   if (options.dump) {
@@ -66,9 +66,9 @@ export async function run(options: RunOptions): Promise<number> {
     const status = (await new ThreadRunner(task, (t) => engines.of(t.mm.memory)).run())!;
     await finish(task);
     report(options, host, kernel, engines, task, status);
-    const changes = root.changes();
-    if (changes > 0)
-      host.diagnostic(`${changes} file${changes === 1 ? ' was' : 's were'} written in memory and ${changes === 1 ? 'is' : 'are'} gone now; use --rw or -v SRC:DST to keep such files`);
+    const { files } = root.overlay.changes();
+    if (files > 0)
+      host.diagnostic(`${files} file${files === 1 ? ' was' : 's were'} written in memory and ${files === 1 ? 'is' : 'are'} gone now; use --rw or -v SRC:DST to keep such files`);
     return shellStatus(status);
   } finally {
     clearInterval(alive);
@@ -123,7 +123,7 @@ function report(options: RunOptions, host: NodeHost, kernel: Kernel, engines: En
   const engine = engines.of(task.mm.memory);
   const stats = {
     status,
-    wallMs: Math.round(performance.now()),
+    wallMs: Math.round(process.uptime() * 1000),
     translator: engine.code.stats,
     kernel: kernel.stats.report((nr) => syscallName('x86_64', nr)),
     hostResidentBytes: process.memoryUsage.rss(),

@@ -1,8 +1,8 @@
 // Exact arithmetic on unpacked numbers, NaNs excepted: the callers deal with those, since SSE and x87 differ.
 
 import {
-  aC, aE, aM, aS, bC, bE, bM, bS, DENORMAL, DOWN, flags, INF, invalid, mulHigh, NORMAL, resultA, resultB, resultSpecial, roundedUp, rounding,
-  shiftRightJam, TOP, unmasked, ZE, ZERO, zC, zE, zL, zM, zS, CHOP, NEAREST, UP,
+  aC, aE, aM, aS, bC, bE, bM, bS, CHOP, DOWN, flags, INF, invalid, mulHigh, NEAREST, NORMAL, resultA, resultB, resultSpecial, roundedUp, rounding,
+  shiftRightJam, TOP, UP, zC, ZE, zE, ZERO, zL, zM, zS,
 } from './softfloat';
 import { x86_udiv128 } from './integer';
 

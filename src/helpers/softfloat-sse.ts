@@ -5,9 +5,7 @@ import {
   aC, aS, bC, bS, CHOP, DE, DENORMAL, flags, IE, pack32, pack64, PE, QNAN, quietA, quietB, resultA, rounding, setEnvironment, SNAN, toSecond, unmasked,
   unpack32, unpack64, ZERO, zL,
 } from './softfloat';
-import {
-  addNumbers, compareNumbers, divideNumbers, fromInteger, multiplyNumbers, refused, roundIntegral, squareRoot, toInteger,
-} from './softfloat-arith';
+import { addNumbers, compareNumbers, divideNumbers, fromInteger, multiplyNumbers, refused, roundIntegral, squareRoot, toInteger } from './softfloat-arith';
 
 const MXCSR: u32 = 0x140;
 

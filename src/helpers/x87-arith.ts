@@ -7,8 +7,8 @@ import {
 } from './softfloat';
 import { addNumbers, compareNumbers, divideNumbers, fromInteger, multiplyNumbers, refused, roundIntegral, squareRoot, toInteger } from './softfloat-arith';
 import {
-  C0, C1, C2, C3, CC_OP, CC_RES, cpu, empty, finish, finishRounded, full, INDEFINITE, INDEFINITE_SE, keepCondition1, pop, precision, propagate, propagateOne, push, pushChecked,
-  put, putResult, refusedEarly, setConditions, setStatus, significand, signExponent, stackFault, underflowTo, unpackST,
+  C0, C1, C2, C3, CC_OP, CC_RES, cpu, empty, finish, finishRounded, full, INDEFINITE, INDEFINITE_SE, keepCondition1, pop, precision, propagate, propagateOne,
+  push, pushChecked, put, putResult, refusedEarly, setConditions, setStatus, signExponent, significand, stackFault, underflowTo, unpackST,
 } from './x87-state';
 
 /** Raises DE for a denormal operand, unless the operation was invalid or a division by zero. */

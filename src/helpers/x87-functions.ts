@@ -2,16 +2,15 @@
 // results are within one unit in the last place of the exact ones; these are the exact ones, rounded.
 
 import {
-  aC, aE, aM, aS, bC, bE, bM, bS, DE, DENORMAL, flags, INF, invalid, NORMAL, pack80, PE, QNAN, quietA, resultA, resultB, resultSpecial, rounding, swapOperands, TOP,
-  UE, unmasked, ZE, ZERO, zC, zE, zL, zM, zS,
+  aC, aE, aM, aS, bC, bE, bM, bS, DE, DENORMAL, flags, INF, invalid, NORMAL, pack80, PE, resultA, resultSpecial, TOP, UE, zC, ZE, zE, ZERO, zL, zM, zS,
 } from './softfloat';
 import {
-  C2, empty, finish, finishRounded, free, full, INDEFINITE, INDEFINITE_SE, pop, propagate, propagateOne, push, put, putResult, refusedEarly, setCondition2,
+  C2, empty, finish, finishRounded, full, INDEFINITE, INDEFINITE_SE, pop, propagate, propagateOne, push, put, putResult, refusedEarly, setCondition2,
   stackFault, underflowTo, unpackPair, unpackST,
 } from './x87-state';
 import {
-  add, copy, divide, divideBy, exponent, factorialSeries, isZero, multiply, oddReciprocals, one, scaleBy, set, setInteger, setNormal, setSign, sign, W0, W1, W2,
-  W3, W4, W5, W6, W7, wideHigh, wideLow,
+  add, divide, exponent, factorialSeries, isZero, multiply, oddReciprocals, one, scaleBy, set, setInteger, setNormal, setSign, sign, W0, W1, W2, W3, W4, W5,
+  W6, wideHigh, wideLow,
 } from './x87-wide';
 
 const LN2_H: u64 = 0xb17217f7d1cf79ab;

@@ -1,8 +1,8 @@
 // FSCALE, FXTRACT, FPREM and FPREM1, and the constants.
 
 import {
-  aC, aE, aM, aS, bC, bE, bM, bS, CHOP, DE, DENORMAL, flags, INF, invalid, NORMAL, pack80, resultA, resultSpecial, swapOperands, TOP, ZE, zC, zE,
-  ZERO, zL, zM, zS,
+  aC, aE, aM, aS, bC, bE, bM, bS, CHOP, DE, DENORMAL, flags, INF, invalid, NORMAL, pack80, resultA, resultSpecial, swapOperands, TOP, zC, ZE, zE, ZERO, zL,
+  zM, zS,
 } from './softfloat';
 import { fromInteger, normalize, toInteger } from './softfloat-arith';
 import {

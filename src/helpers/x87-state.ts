@@ -3,8 +3,8 @@
 
 import { raise, TRAP_X87 } from './memory';
 import {
-  aC, aM, aS, bC, bM, bS, BAD, DE, flags, IE, invalid, pack80, PE, QNAN, QUIET, quietA, quietB, roundedUp, setEnvironment, SNAN, TOP,
-  toSecond, unmasked, unpack80, ZE, zM,
+  aC, aM, aS, BAD, bC, bM, bS, DE, flags, IE, invalid, pack80, PE, QNAN, QUIET, quietA, quietB, roundedUp, setEnvironment, SNAN, TOP, toSecond, unmasked,
+  unpack80, ZE, zM,
 } from './softfloat';
 
 // Slots: src/translator/x86_64/state.ts.

@@ -4,7 +4,7 @@
 
 import { mulHigh, TOP } from './softfloat';
 
-const AREA: usize = memory.data(10 * 32);
+const AREA: usize = memory.data(8 * 32);
 export const W0: usize = AREA;
 export const W1: usize = AREA + 32;
 export const W2: usize = AREA + 64;
@@ -12,9 +12,8 @@ export const W3: usize = AREA + 96;
 export const W4: usize = AREA + 128;
 export const W5: usize = AREA + 160;
 export const W6: usize = AREA + 192;
-export const W7: usize = AREA + 224;
 // Scratch of the operations here.
-const T0: usize = AREA + 256;
+const T0: usize = AREA + 224;
 
 // @ts-ignore: decorator
 @inline
@@ -242,10 +241,11 @@ export function divide(d: usize, a: usize, b: usize): void {
   set(d, qh, ql, e, sign(a) ^ sign(b));
 }
 
-/** d = the alternating or plain sum of powers that the elementary functions are: t_n = c_n + x * t_(n+1), by Horner's rule. */
 export function one(d: usize): void {
   set(d, TOP, 0, 0, 0);
 }
+
+// Series, by Horner's rule.
 
 /** d = sum of x^k / (2k + 1) for k below `terms`. */
 export function oddReciprocals(d: usize, x: usize, terms: u32): void {

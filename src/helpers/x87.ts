@@ -2,17 +2,17 @@
 // and ModRM, as in the last-opcode register; its address comes along for the instruction pointer.
 
 import { accessible, EXIT_FAULT, EXIT_NONE, PAGE_READ, PAGE_WRITE } from './memory';
-import { toSecond, unpack32, unpack64, unpack80 } from './softfloat';
+import { toSecond, unpack32, unpack64 } from './softfloat';
 import {
-  arithmetic, changeSign, compareToFlags, examine, integerOperand, loadDecimal, loadInteger, loadReal, memoryArithmetic, registerArithmetic, roundST,
-  squareRootST, storeDecimal, storeExtended, storeInteger, storeReal, storeRegister, test, unorderedCompare,
+  changeSign, compareToFlags, examine, integerOperand, loadDecimal, loadInteger, loadReal, memoryArithmetic, registerArithmetic, roundST, squareRootST,
+  storeDecimal, storeExtended, storeInteger, storeReal, storeRegister, test, unorderedCompare,
 } from './x87-arith';
 import { initialize, restoreEnvironment, restoreState, saveEnvironment, saveState, setControl, statusWord } from './x87-control';
 import { arctangent, circular, circularPair, exponential, logarithm, logarithmPlusOne } from './x87-functions';
 import { extract, loadConstant, remainder, scale } from './x87-scale';
 import {
-  begin, C1, empty, FCW, FDP, FIP, finish, FOP, free, FSW, FTOP, FTW, full, INDEFINITE, INDEFINITE_SE, keepCondition1, moveTop, pending, pop, push, put, signExponent, significand,
-  stackFault, pushChecked, underflowTo,
+  begin, empty, FCW, FDP, finish, FIP, FOP, free, FSW, FTOP, FTW, full, INDEFINITE, INDEFINITE_SE, keepCondition1, moveTop, pending, pop, push, pushChecked,
+  put, signExponent, significand, stackFault, underflowTo,
 } from './x87-state';
 
 const RAX: u32 = 0x80;

@@ -13,7 +13,7 @@ export class NodeHost implements Host {
 
   constructor(memoryLimit?: number) {
     this.memoryTotal = Math.min(memoryLimit ?? totalmem(), MEMORY_CEILING);
-    this.#realtimeOffset = BigInt(Math.round((performance.timeOrigin + performance.now()) * 1e6)) - process.hrtime.bigint();
+    this.#realtimeOffset = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
   }
   monotonic(): [number, number] {
     const [sec, nsec] = process.hrtime();

@@ -1,6 +1,5 @@
 /** Tar and cpio archives as read-only file systems: `--rootfs FILE`. */
 import * as fs from 'node:fs';
-import { gunzipSync } from 'node:zlib';
 import { readCpio } from './archive-cpio.ts';
 import { readTar } from './archive-tar.ts';
 import { ArchiveError, type ArchiveSource, FileSource, MemorySource } from './archive-source.ts';
@@ -28,7 +27,7 @@ export function openArchive(path: string | Buffer): Tmpfs {
 
 function inflate(packed: Uint8Array): Uint8Array {
   try {
-    return gunzipSync(packed);
+    return process.getBuiltinModule('node:zlib').gunzipSync(packed);
   } catch (e) {
     throw new ArchiveError(`its gzip data is damaged or too large: ${(e as Error).message}`);
   }

@@ -3,8 +3,9 @@
  * blocked thread of the host's pool (which would keep the process from exiting).
  */
 import * as fs from 'node:fs';
-import * as net from 'node:net';
-import * as tty from 'node:tty';
+import type * as net from 'node:net';
+import type * as tty from 'node:tty';
+import { netModule, ttyModule } from './host-tty-module.ts';
 import { hostError } from './host-error.ts';
 import { HOST_CHUNK, isHostCode, reopenHostFd } from './host-fd.ts';
 import { O_NONBLOCK, O_RDONLY } from './open-file.ts';
@@ -153,7 +154,7 @@ export function pipeWatcher(fd: number): (onByte: (byte: number) => void, onEnd:
   return (onByte, onEnd) => {
     const own = reopenHostFd(fd, O_RDONLY | O_NONBLOCK);
     if (own === null) return null;
-    const socket = new net.Socket({ fd: own, readable: true, writable: false, onread: oneByte(onByte) });
+    const socket = new (netModule().Socket)({ fd: own, readable: true, writable: false, onread: oneByte(onByte) });
     return endOnce(socket, onEnd);
   };
 }
@@ -162,7 +163,7 @@ export function pipeWatcher(fd: number): (onByte: (byte: number) => void, onEnd:
 export function ttyWatcher(fd: number): (onByte: (byte: number) => void, onEnd: () => void) => tty.ReadStream | null {
   return (onByte, onEnd) => {
     const options = { onread: oneByte(onByte) } as unknown as net.SocketConstructorOpts;
-    return endOnce(new tty.ReadStream(fd, options), onEnd);
+    return endOnce(new (ttyModule().ReadStream)(fd, options), onEnd);
   };
 }
 
@@ -188,7 +189,7 @@ export class StreamReader implements HostReader {
   #onReady: (() => void) | null = null;
 
   constructor(fd: number) {
-    this.#stream = fd === 0 ? process.stdin : new net.Socket({ fd, readable: true, writable: false });
+    this.#stream = fd === 0 ? process.stdin : new (netModule().Socket)({ fd, readable: true, writable: false });
     const tell = (): void => {
       const onReady = this.#onReady;
       this.#onReady = null;

@@ -1,6 +1,5 @@
 /** The host's stdin, stdout and stderr as open files of the guest. */
 import * as fs from 'node:fs';
-import * as tty from 'node:tty';
 import { errno, sysError } from '../abi/errno.ts';
 import { SI_USER, SIGPIPE } from '../abi/signals.ts';
 import { sendSignal } from '../signals/send.ts';
@@ -16,6 +15,7 @@ import {
   type MaybePromise, O_ACCMODE, O_APPEND, O_NONBLOCK, O_RDONLY, O_WRONLY, OpenFile, POLLHUP, POLLIN, POLLOUT, POLLRDHUP,
   POLLRDNORM, POLLWRNORM,
 } from './open-file.ts';
+import { isTerminal } from './host-tty-module.ts';
 import { Terminal } from './tty.ts';
 
 const FIONREAD = 0x541b;
@@ -179,7 +179,7 @@ export function openStdio(): Stdio {
     } catch {
       return null;
     }
-    if (tty.isatty(fd)) {
+    if (isTerminal(fd)) {
       terminal ??= new Terminal(new HostTerminalPort(fd));
       const file = terminal.open(statusFlags(fd, true));
       file.path = hostFdName(fd);

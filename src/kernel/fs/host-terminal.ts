@@ -1,7 +1,7 @@
 /** The host's terminal, reduced to what the kernel's terminal needs of it. Tests put another one in its place. */
-import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
-import * as tty from 'node:tty';
+import type * as tty from 'node:tty';
+import { ttyModule } from './host-tty-module.ts';
 import { hostError } from './host-error.ts';
 import { hostFdName, hostStat, isHostCode, reopenHostFd } from './host-fd.ts';
 import { type HostReader, NonblockingReader, StreamReader, ttyWatcher } from './host-reader.ts';
@@ -68,17 +68,17 @@ export class HostTerminalPort implements TerminalPort {
   setRaw(raw: boolean): void {
     if (raw === this.#raw) return;
     this.#raw = raw;
-    this.#rawStream ??= this.fd === 0 && process.stdin instanceof tty.ReadStream ? process.stdin : new tty.ReadStream(this.fd);
+    this.#rawStream ??= this.fd === 0 && process.stdin instanceof ttyModule().ReadStream ? process.stdin : new (ttyModule().ReadStream)(this.fd);
     this.#rawStream.setRawMode(raw);
   }
   setOutputProcessing(on: boolean): void {
     if (!this.#raw || process.platform === 'win32') return;
     // Node's raw mode leaves output processing on; stty is the only way to the flag. Without it lines are stepped.
-    spawnSync('stty', [on ? 'opost' : '-opost'], { stdio: [this.fd, 'ignore', 'ignore'] });
+    process.getBuiltinModule('node:child_process').spawnSync('stty', [on ? 'opost' : '-opost'], { stdio: [this.fd, 'ignore', 'ignore'] });
   }
 
   #sizes(): tty.WriteStream {
-    this.#sizeStream ??= process.stdout.isTTY ? process.stdout : new tty.WriteStream(this.fd);
+    this.#sizeStream ??= process.stdout.isTTY ? process.stdout : new (ttyModule().WriteStream)(this.fd);
     return this.#sizeStream;
   }
   size(): { rows: number; columns: number } {

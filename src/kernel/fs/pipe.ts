@@ -5,6 +5,7 @@
 import { errno, sysError } from '../abi/errno.ts';
 import { SI_USER, SIGPIPE } from '../abi/signals.ts';
 import { sendSignal } from '../signals/send.ts';
+import type { Credentials } from '../task/credentials.ts';
 import type { Task } from '../task/task.ts';
 import { WaitQueue } from '../task/wait-queue.ts';
 import { S_IFIFO } from './inode.ts';
@@ -295,9 +296,11 @@ export function getPipeSize(file: OpenFile): number {
   return file.size;
 }
 
-/** pipe2(2) with O_NONBLOCK and O_DIRECT in `flags`: the reading and the writing end. */
-export function createPipe(flags = 0): [PipeEnd, PipeEnd] {
+/** pipe2(2) with O_NONBLOCK and O_DIRECT in `flags`: the reading and the writing end, owned by `cred`'s ids. */
+export function createPipe(flags = 0, cred?: Credentials): [PipeEnd, PipeEnd] {
   const pipe = new Pipe();
+  pipe.inode.uid = cred?.fsuid ?? 0;
+  pipe.inode.gid = cred?.fsgid ?? 0;
   const path = `pipe:[${pipe.inode.ino}]`;
   const keep = flags & (O_NONBLOCK | O_DIRECT);
   const reader = pipe.open(O_RDONLY | keep);

@@ -123,7 +123,7 @@ export class PendingSignals extends SignalQueue {
   saved: SigSet | null = null;
   /** While rt_sigtimedwait waits: blocked signals that end the wait all the same. */
   awaited: SigSet | null = null;
-  altStack: AltStack = { sp: 0, flags: SS_DISABLE, size: 0 };
+  altStack: AltStack = { sp: 0, flags: 0, size: 0 };
 
   /** Alternate stack in use for this stack pointer (sas_ss_flags: always false under SS_AUTODISARM). */
   onAltStack(sp: number): boolean {

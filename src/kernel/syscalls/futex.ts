@@ -1,5 +1,6 @@
 /** futex(2) and robust lists. */
 import { errno, sysError } from '../abi/errno.ts';
+import { PROT_READ, PROT_WRITE } from '../mm/guest-memory.ts';
 import { readValidTimespec, timespecMs } from '../abi/time-structs.ts';
 import { FUTEX_BITSET_MATCH_ANY } from '../task/futex-table.ts';
 import type { GuestTask } from '../task/guest-task.ts';
@@ -30,7 +31,10 @@ for (const [name, op] of Object.entries(ops)) {
 function checkAddress(task: GuestTask, address: number, op: number): void {
   if (address % 4 !== 0) throw sysError(errno.EINVAL);
   if (address >= TASK_SIZE) throw sysError(errno.EFAULT);
-  if (!(op & PRIVATE)) task.mem.readU32(address);
+  if (op & PRIVATE) return;
+  // A shared futex is named by its page, which must be there: writable, or of a file.
+  const rights = task.mm.find(address)?.file ? PROT_READ : PROT_READ | PROT_WRITE;
+  if (task.mem.accessible(address, 4, rights) < 4) throw sysError(errno.EFAULT);
 }
 
 function futex(

@@ -16,7 +16,7 @@ function pipe2(task: Task, fds: number, rawFlags: number): number {
   }
   if (flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT)) throw sysError(errno.EINVAL);
   const cloexec = (flags & O_CLOEXEC) !== 0;
-  const [reader, writer] = createPipe(flags);
+  const [reader, writer] = createPipe(flags, task.cred);
   let first = -1;
   let second = -1;
   try {

@@ -22,6 +22,7 @@ const options = {
 const COMM_LENGTH = 16;
 const DEFAULT_TIMERSLACK = 50_000;
 const PR_TSC_ENABLE = 1;
+const PR_MCE_KILL_DEFAULT = 2;
 const SECURE_ALL_BITS = 0xff;
 const SECURE_ALL_LOCKS = 0xaa;
 const KEEP_CAPS = 0x10;
@@ -104,6 +105,13 @@ function prctl(task: GuestTask, option: number, a2: number, a3: number, a4: numb
       invalidUnless(a3 === 0 && a4 === 0 && a5 === 0);
       process.thpDisabled = a2 !== 0;
       return 0;
+    case options.PR_MCE_KILL:
+      // Machine checks do not reach guests: the policy is checked and forgotten.
+      invalidUnless(a4 === 0 && a5 === 0 && (a2 === 0 ? a3 === 0 : a2 === 1 && a3 <= 2));
+      return 0;
+    case options.PR_MCE_KILL_GET:
+      invalidUnless(a2 === 0 && a3 === 0 && a4 === 0 && a5 === 0);
+      return PR_MCE_KILL_DEFAULT;
     default:
       return capabilityPrctl(task, option, a2, a3, a4, a5);
   }

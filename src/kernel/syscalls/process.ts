@@ -1,7 +1,7 @@
 /** Process identity, exit and waiting (man-pages: getpid, _exit, wait, setpgid, setsid). */
 import { errno, sysError } from '../abi/errno.ts';
 import { CLD_CONTINUED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, SIGCHLD, SIGCONT } from '../abi/signals.ts';
-import { encodeSigInfo, SIGINFO_SIZE } from '../abi/siginfo.ts';
+import { SIGINFO_SIZE } from '../abi/siginfo.ts';
 import { encodeRusage } from '../abi/time-structs.ts';
 import type { GuestTask } from '../task/guest-task.ts';
 import { waitStatus } from '../task/exit-status.ts';
@@ -115,25 +115,35 @@ function wait4(task: GuestTask, pid: number, status: number, options: number, ru
   });
 }
 
-function waitid(
+/** The fields of siginfo_t that waitid stores, whether it finds a child, none, or fails. */
+function writeWaitInfo(task: GuestTask, info: number, found: WaitFound | null): void {
+  const out = task.mem.copyIn(info, SIGINFO_SIZE);
+  const view = new DataView(out.buffer, out.byteOffset);
+  const uid = found?.child.leader?.cred.uid ?? task.cred.uid;
+  const fields = found ? [SIGCHLD, 0, found.code, found.child.pid, uid, found.value] : [0, 0, 0, 0, 0, 0];
+  [0, 4, 8, 16, 20, 24].forEach((at, i) => view.setInt32(at, fields[i]! | 0, true));
+  task.mem.copyOut(info, out);
+}
+
+async function waitid(
   task: GuestTask, idType: number, id: number, info: number, options: number, rusage: number,
-): number | Promise<number> {
+): Promise<number> {
+  let found: WaitFound | null = null;
+  try {
+    found = await waitForChild(task, waitidTarget(task, idType, id, options));
+  } catch (e) {
+    if (info !== 0) writeWaitInfo(task, info, null);
+    throw e;
+  }
+  if (rusage !== 0 && found) task.mem.copyOut(rusage, encodeRusage({ utime: 0, stime: 0, maxrss: 0 }));
+  if (info !== 0) writeWaitInfo(task, info, found);
+  return 0;
+}
+
+function waitidTarget(task: GuestTask, idType: number, id: number, options: number): WaitFor {
   const known = WNOHANG | WNOWAIT | WEXITED | WUNTRACED | WCONTINUED | LINUX_WAIT_FLAGS;
   if (options & ~known || !(options & (WEXITED | WUNTRACED | WCONTINUED))) throw sysError(errno.EINVAL);
-  const matches = idMatcher(task, idType, id);
-  if (task.process.children.size === 0) throw sysError(errno.ECHILD);
-  return waitForChild(task, { matches, options }).then((found) => {
-    if (rusage !== 0 && found) task.mem.copyOut(rusage, encodeRusage({ utime: 0, stime: 0, maxrss: 0 }));
-    if (info === 0) return 0;
-    if (!found) {
-      task.mem.copyOut(info, new Uint8Array(SIGINFO_SIZE));
-      return 0;
-    }
-    const { child, code, value } = found;
-    const uid = child.leader?.cred.uid ?? task.cred.uid;
-    task.mem.copyOut(info, encodeSigInfo({ signo: SIGCHLD, code, pid: child.pid, uid, status: value }));
-    return 0;
-  });
+  return { matches: idMatcher(task, idType, id), options };
 }
 
 function idMatcher(task: GuestTask, idType: number, id: number): (child: Process) => boolean {

@@ -124,7 +124,9 @@ const IOPRIO_WHO_PROCESS = 1;
 
 function ioprioTarget(task: GuestTask, which: number, who: number): Process {
   if (which < 1 || which > 3) throw sysError(errno.EINVAL);
-  const target = which !== IOPRIO_WHO_PROCESS || who === 0 ? task.process : task.kernel.task(who)?.process;
+  // IOPRIO_WHO_* are PRIO_* plus one.
+  if (which !== IOPRIO_WHO_PROCESS) return selected(task, which - 1, who)[0]!;
+  const target = who === 0 ? task.process : task.kernel.task(who)?.process;
   if (!target) throw sysError(errno.ESRCH);
   return target;
 }

@@ -11,6 +11,7 @@ import { dequeueSignal, forceSignal } from '../signals/deliver.ts';
 import { restoreFrameAarch64 } from '../signals/frame-aarch64.ts';
 import { restoreFrameX86_64 } from '../signals/frame-x86_64.ts';
 import { setTemporarySet } from '../signals/mask.ts';
+import type { AltStack } from '../signals/state.ts';
 import { sendSignal } from '../signals/send.ts';
 import { readSigset, SIGSET_SIZE, writeSigset } from '../signals/sigset.ts';
 import { CAP_KILL } from '../task/credentials.ts';
@@ -144,10 +145,17 @@ function sigaltstack(task: GuestTask, ss: number, oldSs: number): number {
     if (onStack) throw sysError(errno.EPERM);
     const mode = (next.flags & ~SS_AUTODISARM) >>> 0;
     if (mode !== 0 && mode !== SS_DISABLE && mode !== SS_ONSTACK) throw sysError(errno.EINVAL);
+    // Nothing asked for: sizes are not looked at.
+    const same = next.sp === current.sp && next.size === current.size && next.flags === current.flags;
+    if (same) return sigaltstackOut(task, oldSs, current, onStack);
     if (mode === SS_DISABLE) signals.altStack = { sp: 0, flags: next.flags, size: 0 };
     else if (next.size < (cpu.isa === 'x86_64' ? 2048 : 5120)) throw sysError(errno.ENOMEM);
     else signals.altStack = { sp: next.sp, flags: next.flags, size: next.size };
   }
+  return sigaltstackOut(task, oldSs, current, onStack);
+}
+
+function sigaltstackOut(task: GuestTask, oldSs: number, current: AltStack, onStack: boolean): number {
   if (oldSs !== 0) {
     const state = current.size === 0 ? SS_DISABLE : onStack ? SS_ONSTACK : 0;
     writeStack(task.mem, oldSs, { ...current, flags: ((current.flags & SS_AUTODISARM) | state) >>> 0 });
@@ -168,13 +176,18 @@ const senderInfo = (task: GuestTask, code: number): Omit<SigInfo, 'signo'> => ({
   code, pid: task.process.pid, uid: task.cred.uid,
 });
 
+/** Zero only probes. */
+function checkSignal(signo: number): void {
+  if (signo < 0 || signo > NSIG) throw sysError(errno.EINVAL);
+}
+
 function killProcess(task: GuestTask, target: Process, signo: number): void {
+  checkSignal(signo);
   if (!mayKill(task, target, signo)) throw sysError(errno.EPERM);
   if (signo !== 0) sendSignal(target, signo, senderInfo(task, SI_USER));
 }
 
 function kill(task: GuestTask, pid: number, signo: number): number {
-  if (signo < 0 || signo > NSIG) throw sysError(errno.EINVAL);
   if (pid === -0x8000_0000) throw sysError(errno.ESRCH);
   const { kernel, process } = task;
   if (pid > 0) {
@@ -187,6 +200,7 @@ function kill(task: GuestTask, pid: number, signo: number): number {
     pid === -1 ? p !== process && p !== kernel.init : p.pgid === (pid === 0 ? process.pgid : -pid),
   );
   if (targets.length === 0) throw sysError(errno.ESRCH);
+  checkSignal(signo);
   const allowed = targets.filter((p) => mayKill(task, p, signo));
   if (allowed.length === 0) throw sysError(errno.EPERM);
   for (const p of allowed) killProcess(task, p, signo);
@@ -198,7 +212,7 @@ function findThread(task: GuestTask, tgid: number, tid: number, signo: number): 
   if (tid <= 0 || (tgid <= 0 && tgid !== -1)) throw sysError(errno.EINVAL);
   const target = task.kernel.task(tid);
   if (!target || (tgid !== -1 && target.process.pid !== tgid)) throw sysError(errno.ESRCH);
-  if (signo < 0 || signo > NSIG) throw sysError(errno.EINVAL);
+  checkSignal(signo);
   if (!mayKill(task, target.process, signo)) throw sysError(errno.EPERM);
   return target;
 }
@@ -221,7 +235,7 @@ function readQueuedInfo(task: GuestTask, pid: number, signo: number, uinfo: numb
   const raw = task.mem.copyIn(uinfo, SIGINFO_SIZE);
   const code = new DataView(raw.buffer, raw.byteOffset).getInt32(8, true);
   if ((code >= 0 || code === SI_TKILL) && pid !== task.process.pid) throw sysError(errno.EPERM);
-  if (signo < 0 || signo > NSIG) throw sysError(errno.EINVAL);
+  checkSignal(signo);
   return { code, raw };
 }
 
@@ -235,6 +249,7 @@ function rtSigqueueinfo(task: GuestTask, pid: number, signo: number, uinfo: numb
 }
 
 function rtTgsigqueueinfo(task: GuestTask, tgid: number, tid: number, signo: number, uinfo: number): number {
+  task.mem.bytes(uinfo, SIGINFO_SIZE);
   if (tid <= 0 || tgid <= 0) throw sysError(errno.EINVAL);
   const info = readQueuedInfo(task, tgid, signo, uinfo);
   const target = findThread(task, tgid, tid, signo);

@@ -52,14 +52,16 @@ function nanosleep(task: GuestTask, req: number, rem: number): number | Promise<
   return sleepRelative(task, task.kernel.monotonicMs() + timespecMs(t), rem);
 }
 
+/** Clocks of devices (bits 0-2 are 3), coarse, raw and alarm clocks are not. */
+const sleepable = (clock: number): boolean =>
+  (clock < 0 && (clock & 7) !== 3) || clock === CLOCK_REALTIME || clock === CLOCK_MONOTONIC || clock === CLOCK_BOOTTIME ||
+  clock === CLOCK_TAI || clock === CLOCK_PROCESS_CPUTIME_ID;
+
 function clockNanosleep(task: GuestTask, id: number, flags: number, req: number, rem: number): number | Promise<number> {
   const clock = id | 0;
-  const sleepable =
-    clock < 0 || clock === CLOCK_REALTIME || clock === CLOCK_MONOTONIC || clock === CLOCK_BOOTTIME || clock === CLOCK_TAI ||
-    clock === CLOCK_PROCESS_CPUTIME_ID;
-  if (!sleepable && clock <= CLOCK_TAI && clock !== 10) throw sysError(errno.EOPNOTSUPP);
-  readClock(task, clock);
+  if (!sleepable(clock)) throw sysError(clock > CLOCK_TAI || clock === 10 ? errno.EINVAL : errno.EOPNOTSUPP);
   const t = timespecMs(readValidTimespec(task.mem, req));
+  readClock(task, clock);
   // TIMER_ABSTIME is the only flag; Linux ignores the others.
   if (flags & TIMER_ABSTIME) return sleepUntil(task, () => clockMs(task, clock), t);
   return sleepRelative(task, task.kernel.monotonicMs() + t, rem);
@@ -164,8 +166,11 @@ function adjtimex(task: GuestTask, buf: number): number {
 }
 
 function clockAdjtime(task: GuestTask, id: number, buf: number): number {
-  if ((id | 0) !== CLOCK_REALTIME) {
-    readClock(task, id | 0);
+  const clock = id | 0;
+  task.mem.bytes(buf, 208);
+  if (clock < 0) throw sysError(errno.EOPNOTSUPP);
+  if (clock !== CLOCK_REALTIME) {
+    readClock(task, clock);
     throw sysError(errno.EOPNOTSUPP);
   }
   return adjtimex(task, buf);

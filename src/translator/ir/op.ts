@@ -53,16 +53,34 @@ export class OpTable {
 }
 
 type Sem = (m: ExprBuilder, ...inputs: Expr[]) => Expr;
-const split = (s: string): OperandType[] => s.split(' ').filter(Boolean) as OperandType[];
-const integer = (t: OperandType | undefined): boolean => t !== undefined && t !== 'v128' && t !== 'f32' && t !== 'f64';
+
+interface Signature {
+  inputs: readonly OperandType[];
+  result: OperandType | null;
+  constable: boolean;
+}
+/** Most of the table's rows share a few signatures, and the table is built at every start. */
+const signatures = new Map<string, Signature>();
+
+function parseSignature(text: string): Signature {
+  let known = signatures.get(text);
+  if (!known) {
+    const [ins = '', out = ''] = text.split('->').map((s) => s.trim());
+    const inputs = ins === '' ? [] : (ins.split(/ +/) as OperandType[]);
+    const last = inputs.at(-1);
+    const constable = last !== undefined && last !== 'v128' && last !== 'f32' && last !== 'f64';
+    known = { inputs, result: out === '' ? null : (out as OperandType), constable };
+    signatures.set(text, known);
+  }
+  return known;
+}
+
 const base = { bytes: 0, align: 0, reads: [] as number[], writes: [] as number[] };
 
 /** A pure op. `signature` is like `i64 i64 -> i64`. */
 export function pure(table: OpTable, name: string, signature: string, doc: string, sem: Sem): void {
-  const [ins = '', out = ''] = signature.split('->');
-  const inputs = split(ins);
-  const result = split(out)[0] ?? null;
-  table.add({ ...base, name, kind: 'pure', inputs, result, doc, sem, constable: integer(inputs.at(-1)) });
+  const { inputs, result, constable } = parseSignature(signature);
+  table.add({ ...base, name, kind: 'pure', inputs, result, doc, sem, constable });
 }
 
 /** A guest load; `sem` gets the checked 32-bit pointer. */
@@ -77,15 +95,14 @@ export function store(table: OpTable, name: string, bytes: number, value: Operan
 
 /** An atomic read-modify-write; `sem` gets the checked pointer and the inputs after the address. */
 export function rmw(table: OpTable, name: string, bytes: number, signature: string, doc: string, sem: Sem): void {
-  const [ins = '', out = ''] = signature.split('->');
-  table.add({ ...base, name, kind: 'rmw', inputs: ['i64', ...split(ins)], result: split(out)[0] ?? null, doc, sem, bytes, constable: false });
+  const { inputs, result } = parseSignature(signature);
+  table.add({ ...base, name, kind: 'rmw', inputs: ['i64', ...inputs], result, doc, sem, bytes, constable: false });
 }
 
 /** An op that reads or writes fixed slots. */
 export function state(table: OpTable, name: string, signature: string, slots: { reads?: number[]; writes?: number[] }, doc: string, sem: Sem): void {
-  const [ins = '', out = ''] = signature.split('->');
-  const inputs = split(ins);
-  table.add({ ...base, name, kind: 'state', inputs, result: split(out)[0] ?? null, doc, sem, reads: slots.reads ?? [], writes: slots.writes ?? [], constable: integer(inputs.at(-1)) });
+  const { inputs, result, constable } = parseSignature(signature);
+  table.add({ ...base, name, kind: 'state', inputs, result, doc, sem, reads: slots.reads ?? [], writes: slots.writes ?? [], constable });
 }
 
 /**
@@ -93,6 +110,6 @@ export function state(table: OpTable, name: string, signature: string, slots: { 
  * It returns an exit reason (0: go on).
  */
 export function helperOp(table: OpTable, name: string, inputs: string, helper: string, doc: string): void {
-  const types = split(inputs);
-  table.add({ ...base, name, kind: 'helper', inputs: types, result: null, doc, constable: integer(types.at(-1)), sem: (m, ...args) => m.helper(helper, [m.cpu(), ...args], 'i32') });
+  const { inputs: types, constable } = parseSignature(inputs);
+  table.add({ ...base, name, kind: 'helper', inputs: types, result: null, doc, constable, sem: (m, ...args) => m.helper(helper, [m.cpu(), ...args], 'i32') });
 }

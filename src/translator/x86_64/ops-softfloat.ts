@@ -15,8 +15,24 @@ export const FP_HISTORY = 0x148;
 const formats = { f32: 0, f64: 1, f32x4: 2, f64x2: 3 } as const;
 type Format = keyof typeof formats;
 const operationNumbers = {
-  add: 0, sub: 1, mul: 2, div: 3, min: 4, max: 5, sqrt: 6, cmp: 7, comis: 8, ucomis: 9, round: 10, addsub: 11,
-  demote: 12, promote: 13, fromI32: 14, fromI64: 15, toI32: 16, toI64: 17,
+  add: 0,
+  sub: 1,
+  mul: 2,
+  div: 3,
+  min: 4,
+  max: 5,
+  sqrt: 6,
+  cmp: 7,
+  comis: 8,
+  ucomis: 9,
+  round: 10,
+  addsub: 11,
+  demote: 12,
+  promote: 13,
+  fromI32: 14,
+  fromI64: 15,
+  toI32: 16,
+  toI64: 17,
 } as const;
 type Operation = keyof typeof operationNumbers;
 
@@ -28,16 +44,20 @@ interface Exact {
 }
 const exact = new Map<string, Exact>();
 for (const format of ['f32', 'f64', 'f32x4', 'f64x2'] as const) {
-  for (const operation of ['add', 'sub', 'mul', 'div', 'min', 'max', 'sqrt', 'addsub', 'comis', 'ucomis'] as const) exact.set(`x86.${format}.${operation}`, { operation, format, imm: 0 });
-  for (const [imm, name] of ['eq', 'lt', 'le', 'unord', 'neq', 'nlt', 'nle', 'ord'].entries()) exact.set(`x86.${format}.cmp.${name}`, { operation: 'cmp', format, imm });
-  for (const [imm, name] of ['nearest', 'floor', 'ceil', 'trunc'].entries()) exact.set(`x86.${format}.${name}`, { operation: 'round', format, imm });
+  for (const operation of ['add', 'sub', 'mul', 'div', 'min', 'max', 'sqrt', 'addsub', 'comis', 'ucomis'] as const)
+    exact.set(`x86.${format}.${operation}`, { operation, format, imm: 0 });
+  for (const [imm, name] of ['eq', 'lt', 'le', 'unord', 'neq', 'nlt', 'nle', 'ord'].entries())
+    exact.set(`x86.${format}.cmp.${name}`, { operation: 'cmp', format, imm });
+  for (const [imm, name] of ['nearest', 'floor', 'ceil', 'trunc'].entries())
+    exact.set(`x86.${format}.${name}`, { operation: 'round', format, imm });
 }
 for (const [imm, mode] of ['nearest', 'trunc'].entries()) {
   for (const format of ['f32', 'f64'] as const) {
     exact.set(`x86.i32.${mode}.${format}`, { operation: 'toI32', format, imm });
     exact.set(`x86.i64.${mode}.${format}`, { operation: 'toI64', format, imm });
   }
-  for (const format of ['f32x4', 'f64x2'] as const) exact.set(`x86.i32x4.${mode}.${format}`, { operation: 'toI32', format, imm });
+  for (const format of ['f32x4', 'f64x2'] as const)
+    exact.set(`x86.i32x4.${mode}.${format}`, { operation: 'toI32', format, imm });
 }
 for (const format of ['f32', 'f64'] as const) {
   exact.set(`${format}.convert_s.i32`, { operation: 'fromI32', format, imm: 0 });
@@ -71,14 +91,33 @@ export function exactSse(c: LiftContext, name: string, d: Operand, inputs: reado
     if (e.format === 'f32x4' || e.format === 'f64x2') c.b.emit('mov.i64', d + 8, [CONST], 0);
   }
   const operation = (operationNumbers[e.operation] << 2) | formats[e.format];
-  const word = BigInt(operation) | (BigInt(d) << 16n) | (BigInt(a) << 28n) | (BigInt(b) << 40n) | (BigInt(imm ?? e.imm) << 52n);
+  const word =
+    BigInt(operation) | (BigInt(d) << 16n) | (BigInt(a) << 28n) | (BigInt(b) << 40n) | (BigInt(imm ?? e.imm) << 52n);
   c.b.emit('x86.sse.exact', 0, [CONST], word);
 }
 
 export function defineSoftFloatOps(t: OpTable): void {
-  helperOp(t, 'x86.sse.exact', 'i64', 'sse_exact', 'exact SSE operation: number, format, slots and immediate packed as in exactSse');
-  helperOp(t, 'x86.ldmxcsr', 'i32 i64', 'x86_ldmxcsr', 'sets MXCSR; exits with the address of the next instruction (input 1) when the floating-point mode changes');
+  helperOp(
+    t,
+    'x86.sse.exact',
+    'i64',
+    'sse_exact',
+    'exact SSE operation: number, format, slots and immediate packed as in exactSse',
+  );
+  helperOp(
+    t,
+    'x86.ldmxcsr',
+    'i32 i64',
+    'x86_ldmxcsr',
+    'sets MXCSR; exits with the address of the next instruction (input 1) when the floating-point mode changes',
+  );
   helperOp(t, 'x86.stmxcsr', 'i64', 'x86_stmxcsr', 'stores MXCSR at an address');
   helperOp(t, 'x86.fxsave', 'i64', 'x86_fxsave', 'FXSAVE64 at an address');
-  helperOp(t, 'x86.fxrstor', 'i64 i64', 'x86_fxrstor', 'FXRSTOR64 from an address (input 0); input 1 as for x86.ldmxcsr');
+  helperOp(
+    t,
+    'x86.fxrstor',
+    'i64 i64',
+    'x86_fxrstor',
+    'FXRSTOR64 from an address (input 0); input 1 as for x86.ldmxcsr',
+  );
 }

@@ -66,12 +66,30 @@ function operand(spec: string): OperandSpec {
   return { kind: 'fixed', size: spec };
 }
 
+interface Operands {
+  all: OperandSpec[];
+  immediates: OperandSpec[];
+  needModrm: boolean;
+}
+/** Rows share operand lists, and the table is built at every start. */
+const operandLists = new Map<string, Operands>();
+
+function parseOperands(text: string): Operands {
+  let known = operandLists.get(text);
+  if (!known) {
+    const all = text.split(' ').filter(Boolean).map(operand);
+    known = { all, immediates: all.filter((o) => 'IJO'.includes(o.kind)), needModrm: all.some((o) => 'EGMRVWUPQN'.includes(o.kind)) };
+    operandLists.set(text, known);
+  }
+  return known;
+}
+
 /** Defines an instruction form; `operands` is blank-separated. */
 export function ins(encoding: string, mnemonic: string, operands: string, lift: Lift, attributes: Attributes = {}): void {
-  const specs = operands.split(' ').filter(Boolean).map(operand);
+  const { all, immediates, needModrm } = parseOperands(operands);
   const words = encoding.split(' ');
   const r: Row = {
-    encoding, mnemonic, operands: specs, immediates: specs.filter((o) => 'IJO'.includes(o.kind)), lift,
+    encoding, mnemonic, operands: all, immediates, lift,
     map: 0, opcode: -1, plus: false, prefix: null, reg: null, mode: null, modrm: null, hasModrm: false, ...attributes,
   };
   for (const word of words) {
@@ -85,6 +103,6 @@ export function ins(encoding: string, mnemonic: string, operands: string, lift: 
       r.opcode = Number.parseInt(word, 16);
     }
   }
-  r.hasModrm = r.reg !== null || r.mode !== null || r.modrm !== null || specs.some((o) => 'EGMRVWUPQN'.includes(o.kind));
+  r.hasModrm = r.reg !== null || r.mode !== null || r.modrm !== null || needModrm;
   rows.push(r);
 }

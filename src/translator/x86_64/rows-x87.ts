@@ -18,7 +18,10 @@ const intoFlags: Lift = (c) => {
   onRegisters(c);
   c.flagsUnknown();
 };
-const moveIf = (condition: number): Lift => (c) => c.b.emit('x86.fcmov', 0, [c.conditionValue(condition), CONST], word(c));
+const moveIf =
+  (condition: number): Lift =>
+  (c) =>
+    c.b.emit('x86.fcmov', 0, [c.conditionValue(condition), CONST], word(c));
 
 // Memory forms by opcode and ModRM.reg; t is 80 bits, and M alone an area.
 const memoryForms: Record<string, readonly string[]> = {
@@ -47,23 +50,66 @@ const registerForms: Record<string, readonly string[]> = {
   df: ['ffreep', 'fxch', 'fstp', 'fstp'],
 };
 for (const [opcode, forms] of Object.entries(registerForms))
-  for (const [n, mnemonic] of forms.entries()) if (mnemonic) ins(`${opcode} /${n} reg`, mnemonic, '', onRegisters, attributes);
+  for (const [n, mnemonic] of forms.entries())
+    if (mnemonic) ins(`${opcode} /${n} reg`, mnemonic, '', onRegisters, attributes);
 
-for (const [opcode, n, mnemonic] of [['db', 5, 'fucomi'], ['db', 6, 'fcomi'], ['df', 5, 'fucomip'], ['df', 6, 'fcomip']] as const)
+for (const [opcode, n, mnemonic] of [
+  ['db', 5, 'fucomi'],
+  ['db', 6, 'fcomi'],
+  ['df', 5, 'fucomip'],
+  ['df', 6, 'fcomip'],
+] as const)
   ins(`${opcode} /${n} reg`, mnemonic, '', intoFlags, attributes);
 for (const [opcode, n, suffix, condition] of [
-  ['da', 0, 'b', 2], ['da', 1, 'e', 4], ['da', 2, 'be', 6], ['da', 3, 'u', 10], ['db', 0, 'nb', 3], ['db', 1, 'ne', 5], ['db', 2, 'nbe', 7], ['db', 3, 'nu', 11],
+  ['da', 0, 'b', 2],
+  ['da', 1, 'e', 4],
+  ['da', 2, 'be', 6],
+  ['da', 3, 'u', 10],
+  ['db', 0, 'nb', 3],
+  ['db', 1, 'ne', 5],
+  ['db', 2, 'nbe', 7],
+  ['db', 3, 'nu', 11],
 ] as const)
   ins(`${opcode} /${n} reg`, `fcmov${suffix}`, '', moveIf(condition), attributes);
 
 // One ModRM byte each. FENI, FDISI and FSETPM are no-ops since the 80387.
 for (const [opcode, modrm, mnemonic] of [
-  ['d9', 'd0', 'fnop'], ['d9', 'e0', 'fchs'], ['d9', 'e1', 'fabs'], ['d9', 'e4', 'ftst'], ['d9', 'e5', 'fxam'], ['d9', 'e8', 'fld1'], ['d9', 'e9', 'fldl2t'],
-  ['d9', 'ea', 'fldl2e'], ['d9', 'eb', 'fldpi'], ['d9', 'ec', 'fldlg2'], ['d9', 'ed', 'fldln2'], ['d9', 'ee', 'fldz'], ['d9', 'f0', 'f2xm1'], ['d9', 'f1', 'fyl2x'],
-  ['d9', 'f2', 'fptan'], ['d9', 'f3', 'fpatan'], ['d9', 'f4', 'fxtract'], ['d9', 'f5', 'fprem1'], ['d9', 'f6', 'fdecstp'], ['d9', 'f7', 'fincstp'],
-  ['d9', 'f8', 'fprem'], ['d9', 'f9', 'fyl2xp1'], ['d9', 'fa', 'fsqrt'], ['d9', 'fb', 'fsincos'], ['d9', 'fc', 'frndint'], ['d9', 'fd', 'fscale'],
-  ['d9', 'fe', 'fsin'], ['d9', 'ff', 'fcos'], ['da', 'e9', 'fucompp'], ['de', 'd9', 'fcompp'], ['db', 'e0', 'fneni'], ['db', 'e1', 'fndisi'], ['db', 'e2', 'fnclex'],
-  ['db', 'e3', 'fninit'], ['db', 'e4', 'fnsetpm'], ['df', 'e0', 'fnstsw'],
+  ['d9', 'd0', 'fnop'],
+  ['d9', 'e0', 'fchs'],
+  ['d9', 'e1', 'fabs'],
+  ['d9', 'e4', 'ftst'],
+  ['d9', 'e5', 'fxam'],
+  ['d9', 'e8', 'fld1'],
+  ['d9', 'e9', 'fldl2t'],
+  ['d9', 'ea', 'fldl2e'],
+  ['d9', 'eb', 'fldpi'],
+  ['d9', 'ec', 'fldlg2'],
+  ['d9', 'ed', 'fldln2'],
+  ['d9', 'ee', 'fldz'],
+  ['d9', 'f0', 'f2xm1'],
+  ['d9', 'f1', 'fyl2x'],
+  ['d9', 'f2', 'fptan'],
+  ['d9', 'f3', 'fpatan'],
+  ['d9', 'f4', 'fxtract'],
+  ['d9', 'f5', 'fprem1'],
+  ['d9', 'f6', 'fdecstp'],
+  ['d9', 'f7', 'fincstp'],
+  ['d9', 'f8', 'fprem'],
+  ['d9', 'f9', 'fyl2xp1'],
+  ['d9', 'fa', 'fsqrt'],
+  ['d9', 'fb', 'fsincos'],
+  ['d9', 'fc', 'frndint'],
+  ['d9', 'fd', 'fscale'],
+  ['d9', 'fe', 'fsin'],
+  ['d9', 'ff', 'fcos'],
+  ['da', 'e9', 'fucompp'],
+  ['de', 'd9', 'fcompp'],
+  ['db', 'e0', 'fneni'],
+  ['db', 'e1', 'fndisi'],
+  ['db', 'e2', 'fnclex'],
+  ['db', 'e3', 'fninit'],
+  ['db', 'e4', 'fnsetpm'],
+  ['df', 'e0', 'fnstsw'],
 ] as const)
   ins(`${opcode} =${modrm}`, mnemonic, '', onRegisters, attributes);
 

@@ -125,6 +125,8 @@ export interface MachineInit {
   fs?: FsContext;
   stdio?: (OpenFile | null)[];
   options?: Partial<KernelOptions>;
+  /** Bytes of guest memory behind the addresses; enough for the constants above by default. */
+  memorySize?: number;
 }
 
 export class Machine {
@@ -132,9 +134,10 @@ export class Machine {
   readonly kernel: Kernel;
   readonly task: GuestTask;
   readonly cpu = new FakeCpu();
-  readonly memory = new FakeGuestMemory(0x100_0000);
+  readonly memory: FakeGuestMemory;
 
   constructor(init: MachineInit = {}) {
+    this.memory = new FakeGuestMemory(init.memorySize ?? 0x100_0000);
     this.kernel = new Kernel({
       host: this.host,
       vfs: init.vfs as Vfs,

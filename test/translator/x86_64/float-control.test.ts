@@ -5,7 +5,7 @@ import { FP_HISTORY } from '../../../src/translator/x86_64/ops-softfloat.ts';
 import { FCW, FP_EXACT, FSW, FTOP, FTW, fpr, gpr, MXCSR, RAX, xmm } from '../../../src/translator/x86_64/state.ts';
 import { CPU, helperMachine, OPERAND } from './soft-float.ts';
 
-const { helpers, u8, view } = await helperMachine();
+const { helpers, u8, view } = helperMachine();
 const NEXT = 0x40_1234n;
 const get = (slot: number): number => view.getUint32(CPU + slot, true);
 const set = (slot: number, value: number): void => view.setUint32(CPU + slot, value, true);
@@ -77,7 +77,15 @@ describe('x87 state in memory', () => {
   test('the forms with 16-bit operand size', () => {
     loadDouble(1);
     expect(x87(0xd9, 0x36, true)).toBe(0);
-    expect(Array.from({ length: 7 }, (_, k) => view.getUint16(at + 2 * k, true))).toEqual([0x37f, 0x3800, 0x3fff, 0x1000, 0x33, at & 0xffff, 0x2b]);
+    expect(Array.from({ length: 7 }, (_, k) => view.getUint16(at + 2 * k, true))).toEqual([
+      0x37f,
+      0x3800,
+      0x3fff,
+      0x1000,
+      0x33,
+      at & 0xffff,
+      0x2b,
+    ]);
   });
   test('FNSAVE and FRSTOR', () => {
     loadDouble(1.5);
@@ -97,7 +105,14 @@ describe('x87 state in memory', () => {
     const far = BigInt(OPERAND + 0x1000 - 4);
     u8[PAGE_TABLE + (OPERAND >> 12) + 1] = 0;
     const before = u8.slice(CPU + 0x80, CPU + 0x400);
-    for (const [op, modrm] of [[0xdb, 0x3e], [0xdd, 0x1e], [0xdf, 0x3e], [0xd9, 0x36], [0xdd, 0x36], [0xdf, 0x36]] as const)
+    for (const [op, modrm] of [
+      [0xdb, 0x3e],
+      [0xdd, 0x1e],
+      [0xdf, 0x3e],
+      [0xd9, 0x36],
+      [0xdd, 0x36],
+      [0xdf, 0x36],
+    ] as const)
       expect(helpers.x87_memory(CPU, far, BigInt(((op & 7) << 8) | modrm))).toBe(exitReason.fault);
     expect(u8.slice(CPU + 0x80, CPU + 0x400)).toEqual(before);
   });

@@ -22,6 +22,12 @@ export function memoryUse(kernel: Kernel): MemoryUse {
   return { total, used: Math.min(used, total), file: Math.min(file, total) };
 }
 
+/** Values end at the same column, also behind long names. */
+const row = (name: string, value: number, unit: string): string => {
+  const label = `${name}:`.padEnd(16);
+  return `${label}${String(value).padStart(24 - label.length)}${unit}\n`;
+};
+
 export const meminfo = systemEntry('meminfo', (kernel) => {
   const { total, used, file } = memoryUse(kernel);
   const free = total - used;
@@ -37,10 +43,10 @@ export const meminfo = systemEntry('meminfo', (kernel) => {
     ['HardwareCorrupted', 0], ['AnonHugePages', 0], ['ShmemHugePages', 0], ['ShmemPmdMapped', 0], ['FileHugePages', 0],
     ['FilePmdMapped', 0],
   ];
-  const text = lines.map(([name, value]) => `${`${name}:`.padEnd(16)}${String(value).padStart(8)} kB\n`).join('');
+  const text = lines.map(([name, value]) => row(name, value, ' kB')).join('');
   const huge = ['HugePages_Total', 'HugePages_Free', 'HugePages_Rsvd', 'HugePages_Surp'];
   return (
-    text + huge.map((name) => `${`${name}:`.padEnd(16)}${'0'.padStart(8)}\n`).join('') +
+    text + huge.map((name) => row(name, 0, '')).join('') +
     `Hugepagesize:       2048 kB\nHugetlb:               0 kB\nDirectMap4k:    ${String(kB(total)).padStart(8)} kB\n`
   );
 });
