@@ -10,7 +10,10 @@ export const netModule = (): typeof net => process.getBuiltinModule('node:net');
 export function isTerminal(fd: number): boolean {
   try {
     // Every terminal is a character device where there are such; Windows' consoles say so, too.
-    if (!fstatSync(fd).isCharacterDevice()) return false;
+    const st = fstatSync(fd);
+    if (!st.isCharacterDevice()) return false;
+    // Linux: major 1 is /dev/null and its like, what daemons and test runners have for stdin.
+    if (process.platform === 'linux' && st.rdev >> 8 === 1) return false;
   } catch {
     return false;
   }

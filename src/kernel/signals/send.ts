@@ -15,7 +15,7 @@ const STOP_SIGNALS = [SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU];
 export function sendSignal(target: Task | Process, signo: number, info?: Omit<SigInfo, 'signo'>): void {
   const process = target instanceof Process ? target : target.process;
   if (process.exitStatus !== null) return;
-  const full: SigInfo = { code: SI_KERNEL, ...info, signo };
+  const full = { code: SI_KERNEL, ...info, signo };
   process.kernel.stats.signals++;
   cancelOpposites(process, signo);
   const queue: SignalQueue = target instanceof Process ? target.signals : target.signals;

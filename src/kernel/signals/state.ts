@@ -88,6 +88,9 @@ export class SignalQueue {
     this.#infos.push(info);
     return true;
   }
+  includes(info: SigInfo): boolean {
+    return this.#infos.includes(info);
+  }
   /** Takes the oldest instance of a signal in the set. */
   take(signo: number): SigInfo | null {
     const i = this.#infos.findIndex((info) => info.signo === signo);

@@ -119,12 +119,14 @@ const readable = (mem: UserMemory, address: number, length: number): boolean =>
 /** `O_WRONLY|O_CREAT`, `SEEK_END`, `PROT_NONE`; bits without a name are appended in hexadecimal. */
 export function flags(value: number, names: Readonly<Record<string, number>>): string {
   const entries = Object.entries(names);
-  const exact = entries.find(([, bits]) => bits >>> 0 === value);
-  if (exact) return exact[0];
   const shown: string[] = [];
   let rest = value;
   // O_RDONLY is the zero of a two-bit field: it shows beside other flags, where other zeros do not.
   if ('O_RDONLY' in names && (value & 3) === 0) shown.push('O_RDONLY');
+  else {
+    const exact = entries.find(([, bits]) => bits >>> 0 === value);
+    if (exact) return exact[0];
+  }
   for (const [name, bits] of entries) {
     if (bits !== 0 && (rest & bits) >>> 0 === bits >>> 0) {
       shown.push(name);

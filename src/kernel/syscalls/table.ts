@@ -29,6 +29,7 @@ import { signalRows } from './signals.ts';
 import { statRows } from './stat.ts';
 import { systemRows } from './system.ts';
 import { timeRows } from './time.ts';
+import { timerRows } from './timers.ts';
 import { ttyRows } from './tty.ts';
 import { unsupportedRows } from './unsupported.ts';
 import { xattrRows } from './xattr.ts';
@@ -38,7 +39,7 @@ export const syscallRows: readonly SyscallRow[] = [
   ...fileRows, ...statRows, ...dirRows, ...linkRows, ...permRows, ...fcntlRows, ...copyRows, ...xattrRows, ...mountRows,
   ...mmRows, ...execRows,
   ...pipeRows, ...pollRows, ...epollRows, ...eventfdRows, ...ttyRows,
-  ...processRows, ...signalRows, ...timeRows, ...idRows, ...schedRows, ...futexRows, ...systemRows, ...randomRows,
+  ...processRows, ...signalRows, ...timeRows, ...timerRows, ...idRows, ...schedRows, ...futexRows, ...systemRows, ...randomRows,
   ...rlimitRows, ...prctlRows,
 ];
 

@@ -197,6 +197,7 @@ export class GuestTask implements Task {
     this.robustList = 0;
     this.restartBlock = null;
     this.parentDeathSignal = 0;
+    this.process.posixTimers.clear();
     this.process.execed = true;
     this.process.dumpable = 1;
   }

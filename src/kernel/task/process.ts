@@ -7,6 +7,7 @@ import {
 import { sendSignal } from '../signals/send.ts';
 import { SIG_IGN, SignalQueue } from '../signals/state.ts';
 import { IntervalTimers } from '../time/itimers.ts';
+import { PosixTimers } from '../time/posix-timers.ts';
 import type { ExitStatus } from './exit-status.ts';
 import type { GuestTask } from './guest-task.ts';
 import { defaultRlimits, RLIMIT_STACK, type Rlimit } from './rlimits.ts';
@@ -54,6 +55,7 @@ export class Process {
   /** Controlling terminal's device number, 0 without one. */
   ttyDev = 0;
   readonly itimers = new IntervalTimers(this);
+  readonly posixTimers = new PosixTimers();
   /** Start on the monotonic clock, milliseconds. */
   readonly startTime: number;
   /** CPU time of waited-for children, milliseconds. */
@@ -140,6 +142,7 @@ export class Process {
   finish(status: ExitStatus): void {
     this.exitStatus = status;
     this.itimers.cancel();
+    this.posixTimers.clear();
     this.signals.clear();
     for (const child of this.children) {
       child.parent = null;
