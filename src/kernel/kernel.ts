@@ -31,7 +31,7 @@ export interface KernelOptions {
   /** Pid of the first process, and the pid its getppid(2) returns. */
   pid: number;
   ppid: number;
-  /** Internal errors are rethrown with their stack instead of becoming EIO. */
+  /** Internal errors are reported with their stack. */
   debug: boolean;
   /** A task needs `beforeUserMode` soon: set its vCPU's attention word. */
   onAttention: ((task: GuestTask) => void) | null;

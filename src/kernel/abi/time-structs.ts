@@ -1,5 +1,6 @@
 /** timespec, timeval, itimerval, rusage, tms and timex, as 64-bit Linux lays them out. */
 import { errno, sysError } from './errno.ts';
+import { PROT_WRITE } from '../mm/guest-memory.ts';
 import type { UserMemory } from '../mm/user-memory.ts';
 
 export interface TimeSpec {
@@ -22,18 +23,19 @@ export function readValidTimespec(mem: UserMemory, addr: number): TimeSpec {
   return t;
 }
 
+/** Both below 2^53 and 2^32 and not negative. Throws EFAULT. */
 export function writeTimespec(mem: UserMemory, addr: number, sec: number, nsec: number): void {
-  mem.writable(addr, 16);
-  mem.writeU64(addr, sec);
-  mem.writeU64(addr + 8, nsec);
+  if (mem.accessible(addr, 16, PROT_WRITE) < 16) throw sysError(errno.EFAULT);
+  const { view } = mem.guest;
+  view.setUint32(addr, sec >>> 0, true);
+  view.setUint32(addr + 4, Math.floor(sec / 0x1_0000_0000) >>> 0, true);
+  view.setUint32(addr + 8, nsec, true);
+  view.setUint32(addr + 12, 0, true);
+  mem.written(addr, 16);
 }
 
-/** `usec` is in microseconds. */
-export function writeTimeval(mem: UserMemory, addr: number, sec: number, usec: number): void {
-  mem.writable(addr, 16);
-  mem.writeU64(addr, sec);
-  mem.writeU64(addr + 8, usec);
-}
+/** struct timeval has the form of a timespec, with microseconds. */
+export const writeTimeval: (mem: UserMemory, addr: number, sec: number, usec: number) => void = writeTimespec;
 
 export const timespecMs = (t: TimeSpec): number => t.sec * 1000 + t.nsec / 1e6;
 

@@ -17,7 +17,7 @@ export interface HostReader {
   ready(): 'data' | 'eof' | null;
   /** Bytes that have been read from the host but not by the guest, after taking what the host has. */
   available(): number;
-  /** Calls `onReady` once when `ready` may have become true. Keeps the event loop alive until then. */
+  /** Calls `onReady` once when `ready` may have become true, perhaps in vain. Keeps the event loop alive until then. */
   watch(onReady: () => void): void;
   unwatch(): void;
   /** Drops what has been read ahead. */

@@ -64,11 +64,20 @@ export class HostStream extends OpenFile {
     }
     return this.#reader;
   }
-  readonly #wakeReaders = (): void => this.waiters.wake(POLLIN | POLLRDNORM);
+  readonly #inputCame = (): void => {
+    this.waiters.wake(POLLIN | POLLRDNORM);
+    // Somebody else may have taken it, or it was nothing.
+    if (this.#input.ready() === null) this.#watchIfAwaited();
+  };
+  #watchIfAwaited(): void {
+    if (!this.waiters.empty) this.#input.watch(this.#inputCame);
+  }
 
   override read(task: Task, dst: Uint8Array, _position: number | null): MaybePromise<number> {
     if (dst.length === 0) return 0;
     const n = this.#input.read(dst);
+    // An edge-triggered epoll item gets no chance to look again.
+    this.#watchIfAwaited();
     if (n !== null) return n;
     if (this.nonblocking) throw sysError(errno.EAGAIN);
     return this.#waitAndRead(task, dst);
@@ -76,7 +85,7 @@ export class HostStream extends OpenFile {
   async #waitAndRead(task: Task, dst: Uint8Array): Promise<number> {
     const input = this.#input;
     for (;;) {
-      input.watch(this.#wakeReaders);
+      input.watch(this.#inputCame);
       const result = await task.wait([this.waiters], () => input.ready() !== null, null);
       const n = input.read(dst);
       if (this.waiters.empty) input.unwatch();
@@ -149,7 +158,7 @@ export class HostStream extends OpenFile {
       const state = this.#input.ready();
       if (state === 'data') bits |= POLLIN | POLLRDNORM;
       else if (state === 'eof') bits |= this.#socket ? POLLIN | POLLRDNORM | POLLRDHUP : POLLHUP;
-      else this.#input.watch(this.#wakeReaders);
+      else this.#input.watch(this.#inputCame);
     }
     if (this.writable && !this.#full) bits |= POLLOUT | POLLWRNORM;
     return bits;

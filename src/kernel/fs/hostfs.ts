@@ -206,16 +206,16 @@ export class HostInode implements Inode {
   lookup(name: string, _task?: Task, known?: Inode | null): HostInode | null {
     const st = hostCall(() => fs.lstatSync(this.#childPath(name), { bigint: true, throwIfNoEntry: false }));
     if (!st) return null;
-    if (known instanceof HostInode && known.#is(this, st)) {
+    if (known instanceof HostInode && known.#is(this, name, st)) {
       known.#seen(st);
       known.#freshUntil = hostChanges.count;
       return known;
     }
     return new HostInode(this.fs, this, name, st);
   }
-  #is(parent: HostInode, st: fs.BigIntStats): boolean {
+  #is(parent: HostInode, name: string, st: fs.BigIntStats): boolean {
     if (this.ino !== Number(st.ino) || this.dev !== Number(st.dev) || this.type !== (Number(st.mode) & S_IFMT)) return false;
-    return this.#parent === parent;
+    return this.#parent === parent && this.#name === name;
   }
 
   readdir(): DirEntry[] {

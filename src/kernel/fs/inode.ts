@@ -130,10 +130,11 @@ export interface Inode {
   mknod(name: string, mode: number, rdev: number, uid: number, gid: number): Inode;
   symlink(name: string, target: string, uid: number, gid: number): Inode;
   link(name: string, target: Inode): void;
-  unlink(name: string): void;
-  rmdir(name: string): void;
+  /** `known`, here and below, as for `lookup`: what the name leads to now. */
+  unlink(name: string, known?: Inode): void;
+  rmdir(name: string, known?: Inode): void;
   /** rename(2) within one file system. RENAME_* flags are already checked, except RENAME_EXCHANGE. */
-  rename(name: string, newParent: Inode, newName: string, flags: number): void;
+  rename(name: string, newParent: Inode, newName: string, flags: number, known?: Inode, knownTarget?: Inode | null): void;
   /** Told to what has been renamed, for inodes that know their own place. */
   renamed?(newParent: Inode, newName: string): void;
   /** A regular file without a name (O_TMPFILE); absent: EOPNOTSUPP. */

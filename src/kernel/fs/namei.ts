@@ -22,6 +22,8 @@ export const RESOLVE_NO_SYMLINKS = 0x04;
 export const RESOLVE_BENEATH = 0x08;
 export const RESOLVE_IN_ROOT = 0x10;
 export const RESOLVE_CACHED = 0x20;
+/** Not openat2's: a slash behind the last name is EISDIR, whatever the name is (open with O_CREAT). */
+export const RESOLVE_CREATE = 0x1_0000;
 
 /**
  * Where a walk ended. `kind` tells what the last component was: an ordinary name, `.`, `..`, or none at all (`/`).
@@ -199,6 +201,7 @@ class Walk {
         continue;
       }
       if (name.length > NAME_MAX) throw sysError(errno.ENAMETOOLONG);
+      if (slash && this.resolve & RESOLVE_CREATE) throw sysError(errno.EISDIR);
       const found = this.child(at, name, last);
       if (!found) {
         if (!last) throw sysError(errno.ENOENT);

@@ -52,8 +52,8 @@ export function makeLink(vfs: Vfs, task: Task, old: Path, dirfd: number, path: s
   if (isDirectory(inode)) throw sysError(errno.EPERM);
   // A file whose last name has gone stays gone, unless it never had one (O_TMPFILE).
   if (old.dentry.deleted && old.dentry.parent !== null && inode.stat().nlink === 0) throw sysError(errno.ENOENT);
+  // The new name gets its dentry when it is looked up: inodes of some file systems know one name only.
   parent.dentry.inode.link(name, inode);
-  parent.dentry.adopt(name, inode);
 }
 
 /** An existing name that is to go. */
@@ -71,7 +71,7 @@ export function removeFile(vfs: Vfs, task: Task, dirfd: number, path: string): v
   const victim = oldName(vfs, task, found);
   if (fileType(victim.dentry.inode) === S_IFDIR) throw sysError(errno.EISDIR);
   if (vfs.isMountpoint(victim)) throw sysError(errno.EBUSY);
-  found.parent.dentry.inode.unlink(found.name);
+  found.parent.dentry.inode.unlink(found.name, victim.dentry.inode);
   victim.dentry.detach();
 }
 
@@ -83,7 +83,7 @@ export function removeDirectory(vfs: Vfs, task: Task, dirfd: number, path: strin
   const victim = oldName(vfs, task, found);
   if (fileType(victim.dentry.inode) !== S_IFDIR) throw sysError(errno.ENOTDIR);
   if (vfs.isMountpoint(victim)) throw sysError(errno.EBUSY);
-  found.parent.dentry.inode.rmdir(found.name);
+  found.parent.dentry.inode.rmdir(found.name, victim.dentry.inode);
   victim.dentry.detach();
 }
 
@@ -117,7 +117,8 @@ export function renameName(vfs: Vfs, task: Task, from: RenameEnd, to: RenameEnd,
   checkRename(vfs, task, source, target, flags);
   const dir = source.parent.dentry;
   const newDir = target.parent.dentry;
-  dir.inode.rename(source.name, newDir.inode, target.name, flags & RENAME_EXCHANGE);
+  const moving = source.path.dentry.inode;
+  dir.inode.rename(source.name, newDir.inode, target.name, flags & RENAME_EXCHANGE, moving, target.path?.dentry.inode);
   moveDentries(source, target, (flags & RENAME_EXCHANGE) !== 0);
 }
 

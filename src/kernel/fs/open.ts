@@ -4,7 +4,7 @@ import { sharedFileResized } from '../mm/file-coherence.ts';
 import type { Task } from '../task/task.ts';
 import { detachedPath, type Path } from './fs-context.ts';
 import { type Inode, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from './inode.ts';
-import type { Found } from './namei.ts';
+import { type Found, RESOLVE_CREATE } from './namei.ts';
 import {
   type MaybePromise, O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_LARGEFILE, O_NOATIME, O_NOCTTY, O_NOFOLLOW,
   O_PATH, O_RDONLY, O_RDWR, O_TMPFILE, O_TRUNC, O_WRONLY, OpenFile,
@@ -47,11 +47,8 @@ export function openPath(
   const exclusive = (flags & (O_CREAT | O_EXCL)) === (O_CREAT | O_EXCL);
   if (flags & O_CREAT && flags & O_DIRECTORY) throw sysError(errno.EINVAL);
   const last = exclusive ? 'parent' : flags & O_NOFOLLOW ? (flags & O_CREAT ? 'parent' : 'nofollow') : 'follow';
-  // With O_CREAT a trailing slash is an error whatever stands before it.
-  const slash = (flags & O_CREAT) !== 0 && path.endsWith('/');
-  const found = vfs.walk(task, dirfd, path, slash ? 'parent' : last, resolve);
+  const found = vfs.walk(task, dirfd, path, last, flags & O_CREAT ? resolve | RESOLVE_CREATE : resolve);
   if (flags & O_CREAT) {
-    if (found.kind !== 'name' || found.slash) throw sysError(errno.EISDIR);
     if (exclusive && found.path) throw sysError(errno.EEXIST);
     if (!found.path) return openNew(vfs, task, found, flags, mode);
   }

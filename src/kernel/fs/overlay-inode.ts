@@ -169,7 +169,7 @@ export class OverlayInode implements Inode {
     if (!lower) return null;
     const linked = this.fs.findLinked(lower, task);
     if (linked) return linked;
-    if (before && before.lower === lower && before.parent === this) return before;
+    if (before && before.lower === lower && before.parent === this && before.name === name) return before;
     return new OverlayInode(this.fs, lower, null, this, name);
   }
   readdir(task?: Task): DirEntry[] {
@@ -253,14 +253,14 @@ export class OverlayInode implements Inode {
     this.#put(name, inode);
   }
 
-  #take(name: string): OverlayInode {
+  #take(name: string, known: Inode | undefined): OverlayInode {
     this.#directory();
-    const inode = this.lookup(name);
+    const inode = this.lookup(name, undefined, known ?? null);
     if (!inode) throw sysError(errno.ENOENT);
     return inode;
   }
-  unlink(name: string): void {
-    const inode = this.#take(name);
+  unlink(name: string, known?: Inode): void {
+    const inode = this.#take(name, known);
     if (inode.type === S_IFDIR) throw sysError(errno.EISDIR);
     this.#drop(name, inode);
   }
@@ -275,8 +275,8 @@ export class OverlayInode implements Inode {
     if (inode.parent === this && inode.name === name) inode.parent = null;
     this.#put(name, null);
   }
-  rmdir(name: string): void {
-    const inode = this.#take(name);
+  rmdir(name: string, known?: Inode): void {
+    const inode = this.#take(name, known);
     if (inode.type !== S_IFDIR) throw sysError(errno.ENOTDIR);
     if (!inode.isEmpty) throw sysError(errno.ENOTEMPTY);
     inode.copyUp(false).nlink = 0;
@@ -286,11 +286,11 @@ export class OverlayInode implements Inode {
     this.linkDelta--;
   }
 
-  rename(name: string, newParent: Inode, newName: string, flags: number): void {
+  rename(name: string, newParent: Inode, newName: string, flags: number, known?: Inode, knownTarget?: Inode | null): void {
     const to = this.fs.own(newParent);
     to.#alive();
-    const inode = this.#take(name);
-    const other = to.lookup(newName);
+    const inode = this.#take(name, known);
+    const other = to.lookup(newName, undefined, knownTarget ?? null);
     if (flags & RENAME_EXCHANGE) {
       if (!other) throw sysError(errno.ENOENT);
       this.#place(name, other);
@@ -310,6 +310,8 @@ export class OverlayInode implements Inode {
     }
   }
   #place(name: string, inode: OverlayInode): void {
+    // Its other names must go on leading to it.
+    if (!inode.upper && inode.type !== S_IFDIR) this.fs.remember(inode, inode.lower!.stat());
     inode.parent = this;
     inode.name = name;
     this.#put(name, inode);
@@ -317,10 +319,10 @@ export class OverlayInode implements Inode {
   #makeRoom(name: string, inode: OverlayInode, other: OverlayInode): void {
     if (other.type === S_IFDIR) {
       if (inode.type !== S_IFDIR) throw sysError(errno.EISDIR);
-      this.rmdir(name);
+      this.rmdir(name, other);
     } else {
       if (inode.type === S_IFDIR) throw sysError(errno.ENOTDIR);
-      this.unlink(name);
+      this.unlink(name, other);
     }
   }
 }

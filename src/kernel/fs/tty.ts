@@ -165,11 +165,14 @@ export class Terminal {
   /** Raw host: every key is taken when it comes, so that ^C works while nobody reads. */
   #listen(): void {
     this.port.reader.watch(() => {
-      if (!this.#rawHost) return this.#wake(POLLIN | POLLRDNORM);
-      this.#pump();
+      if (this.#rawHost) this.#pump();
       this.#wake(POLLIN | POLLRDNORM);
-      this.#listen();
+      if (this.#rawHost || this.port.reader.ready() === null) this.#listenIfAwaited();
     });
+  }
+  /** Raw: always. Cooked: while somebody waits, also for edges (epoll). */
+  #listenIfAwaited(): void {
+    if (this.#rawHost || [...this.#files].some((file) => !file.waiters.empty)) this.#listen();
   }
   #pump(): void {
     const scratch = new Uint8Array(1024);
@@ -184,7 +187,9 @@ export class Terminal {
     // What was typed while the host was raw comes before what the host still holds.
     const own = this.#discipline.take(dst);
     if (own !== null || this.#rawHost) return own;
-    return this.port.reader.read(dst);
+    const n = this.port.reader.read(dst);
+    this.#listenIfAwaited();
+    return n;
   }
   inputState(min: number): 'data' | 'eof' | null {
     if (this.#rawHost) this.#pump();

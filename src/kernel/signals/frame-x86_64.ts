@@ -93,7 +93,7 @@ export function setupFrameX86_64(task: GuestTask, info: SigInfo, action: SigActi
 
 function writeSigcontext(task: GuestTask, view: DataView, fpstate: number, mask: SigSet): void {
   const { cpu } = task;
-  GREG_ORDER.forEach((reg, i) => view.setBigUint64(UC_MCONTEXT + i * 8, BigInt.asUintN(64, cpu.getGpr(reg)), true));
+  for (const [i, reg] of GREG_ORDER.entries()) view.setBigUint64(UC_MCONTEXT + i * 8, BigInt.asUintN(64, cpu.getGpr(reg)), true);
   setI64(view, UC_MCONTEXT + 15 * 8, cpu.sp);
   setI64(view, UC_MCONTEXT + SC_RIP, cpu.pc);
   view.setBigUint64(UC_MCONTEXT + SC_EFLAGS, BigInt.asUintN(64, cpu.getFlags()), true);

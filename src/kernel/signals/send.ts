@@ -4,7 +4,7 @@ import { SI_KERNEL, SIGCONT, SIGKILL, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU } from 
 import type { GuestTask } from '../task/guest-task.ts';
 import { Process } from '../task/process.ts';
 import type { Task } from '../task/task.ts';
-import { SIG_DFL, type SignalQueue } from './state.ts';
+import { SIG_DFL } from './state.ts';
 
 const STOP_SIGNALS = [SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU];
 
@@ -13,17 +13,24 @@ const STOP_SIGNALS = [SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU];
  * ignored and not blocked vanish here. Never fails; `signo` must be 1..64.
  */
 export function sendSignal(target: Task | Process, signo: number, info?: Omit<SigInfo, 'signo'>): void {
+  queueSignal(target, { code: SI_KERNEL, ...info, signo });
+}
+
+/** As `sendSignal`, for a sender that wants to find its own `info` in the queue again. */
+export function queueSignal(target: Task | Process, info: SigInfo): void {
   const process = target instanceof Process ? target : target.process;
   if (process.exitStatus !== null) return;
-  const full = { code: SI_KERNEL, ...info, signo };
+  const { signo } = info;
   process.kernel.stats.signals++;
   cancelOpposites(process, signo);
-  const queue: SignalQueue = target instanceof Process ? target.signals : target.signals;
-  const candidates = target instanceof Process ? [...target.tasks.values()] : [target];
-  if (isDiscarded(process, candidates as GuestTask[], signo)) return;
-  if (!queue.push(full)) return;
-  wakeTaker(candidates as GuestTask[], signo);
+  // Every task is a GuestTask.
+  const candidates = target instanceof Process ? [...target.tasks.values()] : [target as GuestTask];
+  if (isDiscarded(candidates, signo) || !target.signals.push(info)) return;
+  candidates.find((t) => accepts(t, signo))?.signalArrived();
 }
+
+const accepts = (t: GuestTask, signo: number): boolean =>
+  !t.signals.blocked.has(signo) || t.signals.awaited?.has(signo) === true;
 
 /** SIGCONT and the stop signals cancel each other when sent (signal(7)); SIGCONT resumes even when blocked or ignored. */
 function cancelOpposites(process: Process, signo: number): void {
@@ -35,16 +42,10 @@ function cancelOpposites(process: Process, signo: number): void {
   if (signo === SIGCONT || signo === SIGKILL) process.resume(signo === SIGCONT);
 }
 
-function isDiscarded(process: Process, candidates: GuestTask[], signo: number): boolean {
+/** Ignored, and blocked by nobody: blocked signals stay, as their disposition may change. */
+function isDiscarded(candidates: readonly GuestTask[], signo: number): boolean {
   const first = candidates[0];
   if (!first) return true;
   if (candidates.some((t) => t.signals.blocked.has(signo) || t.signals.awaited?.has(signo))) return false;
-  // The first process of a PID namespace would be immune to signals it does not handle; ours is an ordinary process.
-  void process;
   return first.sighand.ignores(signo) || (signo === SIGCONT && first.sighand.get(signo).handler === SIG_DFL);
-}
-
-function wakeTaker(candidates: GuestTask[], signo: number): void {
-  const taker = candidates.find((t) => !t.signals.blocked.has(signo) || t.signals.awaited?.has(signo));
-  taker?.signalArrived();
 }

@@ -1,18 +1,19 @@
-/** Directories: getcwd(2), chdir(2), mkdir(2), rmdir(2), getdents(2). */
+/** Directories: getcwd(2), chdir(2), chroot(2), mkdir(2), rmdir(2), getdents(2). */
 import { errno, sysError } from '../abi/errno.ts';
 import { locate, type Path } from '../fs/fs-context.ts';
-import { type DirEntry, S_IFDIR } from '../fs/inode.ts';
+import { S_IFDIR } from '../fs/inode.ts';
 import { makeDirectory, removeDirectory } from '../fs/names.ts';
+import type { OpenFile } from '../fs/open-file.ts';
 import { checkAccess, fileType, X_OK } from '../fs/permission.ts';
-import { AT_FDCWD } from '../fs/vfs.ts';
 import { latin1Bytes } from '../mm/user-memory.ts';
 import { CAP_SYS_CHROOT } from '../task/credentials.ts';
 import type { Task } from '../task/task.ts';
+import { AT_FDCWD } from './at-flags.ts';
 import { row, type SyscallRow } from './row.ts';
 
 const PATH_MAX = 4096;
 
-/** Returns the length with its NUL. A directory outside the root is shown behind `(unreachable)`, as Linux does. */
+/** Returns the length with its NUL. Throws ENOENT for a removed directory, ERANGE. */
 function getcwd(task: Task, buf: number, size: number): number {
   const { cwd, root } = task.fs;
   if (cwd.dentry.deleted) throw sysError(errno.ENOENT);
@@ -24,7 +25,7 @@ function getcwd(task: Task, buf: number, size: number): number {
   return bytes.length;
 }
 
-/** A directory one may be in: ENOTDIR, EACCES. */
+/** Throws ENOTDIR, EACCES. */
 function enterable(task: Task, place: Path): Path {
   const { inode } = place.dentry;
   if (fileType(inode) !== S_IFDIR) throw sysError(errno.ENOTDIR);
@@ -32,23 +33,16 @@ function enterable(task: Task, place: Path): Path {
   return place;
 }
 
-const directoryAt = (task: Task, path: number): Path =>
-  enterable(task, task.kernel.vfs.resolve(task, AT_FDCWD, task.mem.readCString(path), { followLast: true }));
-
 function chdir(task: Task, path: number): number {
-  task.fs.cwd = directoryAt(task, path);
+  task.fs.cwd = enterable(task, task.kernel.vfs.resolve(task, AT_FDCWD, task.mem.readCString(path)));
   return 0;
 }
-
 function fchdir(task: Task, fd: number): number {
-  const { location } = task.files.getAny(fd);
-  if (!location) throw sysError(errno.ENOTDIR);
-  task.fs.cwd = enterable(task, location);
+  task.fs.cwd = enterable(task, task.kernel.vfs.pathOf(task.files.getAny(fd)));
   return 0;
 }
-
 function chroot(task: Task, path: number): number {
-  const place = directoryAt(task, path);
+  const place = enterable(task, task.kernel.vfs.resolve(task, AT_FDCWD, task.mem.readCString(path)));
   if (!task.cred.capable(CAP_SYS_CHROOT)) throw sysError(errno.EPERM);
   task.fs.root = place;
   return 0;
@@ -58,81 +52,59 @@ function mkdirat(task: Task, dirfd: number, path: number, mode: number): number 
   makeDirectory(task.kernel.vfs, task, dirfd, task.mem.readCString(path), mode);
   return 0;
 }
+const mkdir = (task: Task, path: number, mode: number): number => mkdirat(task, AT_FDCWD, path, mode);
 
 function rmdir(task: Task, path: number): number {
   removeDirectory(task.kernel.vfs, task, AT_FDCWD, task.mem.readCString(path));
   return 0;
 }
 
-/** Writes one entry at `at` of `out`, which is zeroed; its size, or 0 when there is no room. `next` is the offset behind it. */
-type EntryWriter = (out: DataView, at: number, room: number, entry: DirEntry, next: number) => number;
+/** More than this is not returned at once. */
+const MAX_BATCH = 1 << 20;
 
-const align8 = (n: number): number => (n + 7) & ~7;
-
-function putHead(out: DataView, at: number, { ino }: DirEntry, next: number, size: number): void {
-  out.setBigUint64(at, BigInt(Math.trunc(ino)), true);
-  out.setBigUint64(at + 8, BigInt(next), true);
-  out.setUint16(at + 16, size, true);
-}
-
-function putName(out: DataView, at: number, name: string): void {
-  for (let i = 0; i < name.length; i++) out.setUint8(at + i, name.charCodeAt(i));
-}
-
-/** struct linux_dirent64: the type before the name. */
-const dirent64: EntryWriter = (out, at, room, entry, next) => {
-  const size = align8(19 + entry.name.length + 1);
-  if (size > room) return 0;
-  putHead(out, at, entry, next, size);
-  out.setUint8(at + 18, entry.type >>> 12);
-  putName(out, at + 19, entry.name);
-  return size;
-};
-
-/** struct linux_dirent: the type in the last byte. */
-const dirent: EntryWriter = (out, at, room, entry, next) => {
-  const size = align8(18 + entry.name.length + 2);
-  if (size > room) return 0;
-  putHead(out, at, entry, next, size);
-  putName(out, at + 18, entry.name);
-  out.setUint8(at + size - 1, entry.type >>> 12);
-  return size;
-};
-
-/** The most that is written in one call; no C library asks for more than 1 MiB. */
-const BATCH = 1 << 20;
-
-function readEntries(write: EntryWriter) {
-  return (task: Task, fd: number, buf: number, count: number): number => {
-    const file = task.files.get(fd);
-    const entries = file.readdir(task);
-    const out = new DataView(new ArrayBuffer(Math.min(count, BATCH)));
-    const start = file.offset;
-    let used = 0;
-    let offset = start;
-    for (const { entry, next } of entries) {
-      const size = write(out, used, out.byteLength - used, entry, next);
-      if (size === 0) {
-        if (used === 0) throw sysError(errno.EINVAL);
-        break;
-      }
-      used += size;
-      offset = next;
+/** struct linux_dirent64, or linux_dirent when `old`: that one has the type in its last byte. */
+function getdentsAs(task: Task, fd: number, buf: number, count: number, old: boolean): number {
+  const file: OpenFile = task.files.get(fd);
+  const entries = file.readdir(task);
+  const out = new Uint8Array(Math.min(count, MAX_BATCH));
+  const view = new DataView(out.buffer);
+  let at = 0;
+  let next = file.offset;
+  for (const { entry, next: behind } of entries) {
+    const name = latin1Bytes(entry.name);
+    const nameAt = old ? 18 : 19;
+    const length = Math.ceil((nameAt + name.length + (old ? 2 : 1)) / 8) * 8;
+    if (at + length > out.length) {
+      if (at === 0) throw sysError(errno.EINVAL);
+      break;
     }
-    task.mem.copyOut(buf, new Uint8Array(out.buffer, 0, used));
-    file.offset = offset;
-    return used;
-  };
+    const { ino } = entry;
+    view.setUint32(at, ino >>> 0, true);
+    view.setUint32(at + 4, Math.floor(ino / 2 ** 32) >>> 0, true);
+    view.setUint32(at + 8, behind >>> 0, true);
+    view.setUint32(at + 12, Math.floor(behind / 2 ** 32) >>> 0, true);
+    view.setUint16(at + 16, length, true);
+    out[old ? at + length - 1 : at + 18] = entry.type >>> 12;
+    out.set(name, at + nameAt);
+    at += length;
+    next = behind;
+  }
+  task.mem.copyOut(buf, out.subarray(0, at));
+  file.offset = next;
+  return at;
 }
+
+const getdents64 = (task: Task, fd: number, buf: number, count: number): number => getdentsAs(task, fd, buf, count, false);
+const getdents = (task: Task, fd: number, buf: number, count: number): number => getdentsAs(task, fd, buf, count, true);
 
 export const dirRows: SyscallRow[] = [
-  row('getcwd', 79, 17, 'buf:outbuf=1 size:size', getcwd),
+  row('getcwd', 79, 17, 'buf:outstruct size:size', getcwd),
   row('chdir', 80, 49, 'path:path', chdir),
   row('fchdir', 81, 50, 'fd:fd', fchdir),
   row('chroot', 161, 51, 'path:path', chroot),
-  row('mkdir', 83, null, 'pathname:path mode:mode', (task, path: number, mode: number) => mkdirat(task, AT_FDCWD, path, mode)),
+  row('mkdir', 83, null, 'pathname:path mode:mode', mkdir),
   row('mkdirat', 258, 34, 'dirfd:dirfd pathname:path mode:mode', mkdirat),
   row('rmdir', 84, null, 'pathname:path', rmdir),
-  row('getdents', 78, null, 'fd:fd dirp:ptr count:uint', readEntries(dirent)),
-  row('getdents64', 217, 61, 'fd:fd dirp:ptr count:uint', readEntries(dirent64)),
+  row('getdents', 78, null, 'fd:fd dirp:outstruct count:uint', getdents),
+  row('getdents64', 217, 61, 'fd:fd dirp:outstruct count:uint', getdents64),
 ];

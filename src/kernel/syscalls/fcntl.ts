@@ -1,211 +1,252 @@
-/** Descriptors and their flags: dup(2), fcntl(2), ioctl(2), flock(2). */
+/** Descriptors and descriptions: dup(2), fcntl(2), flock(2), ioctl(2). */
 import { errno, sysError } from '../abi/errno.ts';
-import { S_IFDIR, S_IFMT, S_IFREG } from '../fs/inode.ts';
-import { flockFile, type LockType } from '../fs/locks.ts';
+import type { FdTable } from '../fs/fd-table.ts';
+import { S_IFMT, S_IFREG } from '../fs/inode.ts';
+import { findConflict, flockFile, lockRange, type RecordLock, unlockRange } from '../fs/locks.ts';
 import { addSeals, getSeals } from '../fs/memfd.ts';
-import { SETFL_MASK } from '../fs/open.ts';
 import { type MaybePromise, O_ASYNC, O_CLOEXEC, O_NOATIME, O_NONBLOCK, O_PATH, type OpenFile } from '../fs/open-file.ts';
-import { accessOf, isOwner } from '../fs/permission.ts';
+import { SETFL_MASK } from '../fs/open.ts';
+import { isOwner } from '../fs/permission.ts';
 import { getPipeSize, setPipeSize } from '../fs/pipe.ts';
+import { MAX_FILE_SIZE } from '../fs/regular-file.ts';
 import type { Task } from '../task/task.ts';
 import { openFlagsFromGuest, openFlagsToGuest } from './open-flags.ts';
-import { getLock, setLock } from './record-locks.ts';
 import { row, type SyscallRow } from './row.ts';
 
-const FD_CLOEXEC = 1;
-
-function duplicate(task: Task, file: OpenFile, cloexec: boolean, min: number): number {
-  const copy = file.ref();
+/** Installs another reference; what `install` throws leaves nothing behind. */
+function duplicate(file: OpenFile, install: (file: OpenFile) => number): number {
+  file.ref();
   try {
-    return task.files.install(copy, cloexec, min);
+    return install(file);
   } catch (e) {
-    copy.unref();
+    file.unref();
     throw e;
   }
 }
 
-const dup = (task: Task, fd: number): number => duplicate(task, task.files.getAny(fd), false, 0);
+const dup = (task: Task, fd: number): number => duplicate(task.files.getAny(fd), (file) => task.files.install(file));
 
-function duplicateAt(task: Task, fd: number, newFd: number, cloexec: boolean): number {
-  if (newFd < 0 || newFd >= task.files.limit) throw sysError(errno.EBADF);
-  task.files.installAt(newFd, task.files.getAny(fd).ref(), cloexec);
-  return newFd;
+function dup2(task: Task, oldFd: number, newFd: number): number {
+  const file = task.files.getAny(oldFd);
+  if (oldFd === newFd) return newFd;
+  return duplicate(file, (f) => task.files.installAt(newFd, f, false));
+}
+function dup3(task: Task, oldFd: number, newFd: number, flags: number): number {
+  if (flags & ~O_CLOEXEC || oldFd === newFd) throw sysError(errno.EINVAL);
+  return duplicate(task.files.getAny(oldFd), (f) => task.files.installAt(newFd, f, (flags & O_CLOEXEC) !== 0));
 }
 
-function dup2(task: Task, fd: number, newFd: number): number {
-  if (fd !== newFd) return duplicateAt(task, fd, newFd, false);
-  task.files.getAny(fd);
-  return fd;
-}
+const F = {
+  F_DUPFD: 0, F_GETFD: 1, F_SETFD: 2, F_GETFL: 3, F_SETFL: 4, F_GETLK: 5, F_SETLK: 6, F_SETLKW: 7, F_SETOWN: 8, F_GETOWN: 9,
+  F_SETSIG: 10, F_GETSIG: 11, F_SETOWN_EX: 15, F_GETOWN_EX: 16, F_OFD_GETLK: 36, F_OFD_SETLK: 37, F_OFD_SETLKW: 38,
+  F_SETLEASE: 1024, F_GETLEASE: 1025, F_NOTIFY: 1026, F_DUPFD_CLOEXEC: 1030, F_SETPIPE_SZ: 1031, F_GETPIPE_SZ: 1032,
+  F_ADD_SEALS: 1033, F_GET_SEALS: 1034, F_GET_RW_HINT: 1035, F_SET_RW_HINT: 1036, F_GET_FILE_RW_HINT: 1037, F_SET_FILE_RW_HINT: 1038,
+} as const;
 
-function dup3(task: Task, fd: number, newFd: number, flags: number): number {
-  if (flags & ~O_CLOEXEC || fd === newFd) throw sysError(errno.EINVAL);
-  return duplicateAt(task, fd, newFd, (flags & O_CLOEXEC) !== 0);
-}
-
-/** Who is to be told of input (F_SETOWN: a pid, or a negated process group) and by what signal. */
-const owners = new WeakMap<OpenFile, { type: number; id: number; signal: number }>();
-const ownerOf = (file: OpenFile) => owners.get(file) ?? { type: F_OWNER_PID, id: 0, signal: 0 };
+const FD_CLOEXEC = 1;
+const F_RDLCK = 0;
+const F_WRLCK = 1;
+const F_UNLCK = 2;
 const F_OWNER_TID = 0;
 const F_OWNER_PID = 1;
 const F_OWNER_PGRP = 2;
 
-function setOwner(task: Task, file: OpenFile, type: number, id: number): number {
-  if (type < F_OWNER_TID || type > F_OWNER_PGRP || id < 0) throw sysError(errno.EINVAL);
-  const { kernel } = task;
-  const exists =
-    type === F_OWNER_TID ? kernel.tasks.has(id)
-    : type === F_OWNER_PID ? kernel.processes.has(id)
-    : [...kernel.processes.values()].some((p) => p.pgid === id);
-  if (id !== 0 && !exists) throw sysError(errno.ESRCH);
-  owners.set(file, { ...ownerOf(file), type, id });
-  return 0;
+/** What F_SETOWN and F_SETSIG keep of a description. */
+interface AsyncOwner {
+  type: number;
+  id: number;
+  signal: number;
 }
-
-function setStatusFlags(task: Task, file: OpenFile, raw: number): number {
-  const flags = openFlagsFromGuest(task.cpu.isa, raw);
-  if (flags & O_NOATIME && !(file.flags & O_NOATIME) && file.inode && !isOwner(task.cred, accessOf(file.inode).uid)) {
-    throw sysError(errno.EPERM);
+const asyncOwners = new WeakMap<OpenFile, AsyncOwner>();
+function ownerOf(file: OpenFile): AsyncOwner {
+  let owner = asyncOwners.get(file);
+  if (!owner) {
+    owner = { type: F_OWNER_PID, id: 0, signal: 0 };
+    asyncOwners.set(file, owner);
   }
-  file.flags = (file.flags & ~SETFL_MASK) | (flags & SETFL_MASK);
-  return 0;
+  return owner;
 }
 
-const commands = {
-  F_DUPFD: 0, F_GETFD: 1, F_SETFD: 2, F_GETFL: 3, F_SETFL: 4, F_GETLK: 5, F_SETLK: 6, F_SETLKW: 7, F_SETOWN: 8, F_GETOWN: 9,
-  F_SETSIG: 10, F_GETSIG: 11, F_SETOWN_EX: 15, F_GETOWN_EX: 16, F_OFD_GETLK: 36, F_OFD_SETLK: 37, F_OFD_SETLKW: 38,
-  F_SETLEASE: 1024, F_GETLEASE: 1025, F_NOTIFY: 1026, F_DUPFD_CLOEXEC: 1030, F_SETPIPE_SZ: 1031, F_GETPIPE_SZ: 1032,
-  F_ADD_SEALS: 1033, F_GET_SEALS: 1034,
-} as const;
-const C = commands;
-const F_UNLCK = 2;
+function dupFrom(task: Task, file: OpenFile, min: number, cloexec: boolean): number {
+  if (!(min >= 0 && min < task.files.limit)) throw sysError(errno.EINVAL);
+  return duplicate(file, (f) => task.files.install(f, cloexec, min));
+}
 
-/** What works on a descriptor opened with O_PATH, too. Null for other commands. */
-function descriptorCommand(task: Task, fd: number, file: OpenFile, cmd: number, arg: number): number | null {
-  switch (cmd) {
-    case C.F_DUPFD:
-    case C.F_DUPFD_CLOEXEC:
-      if (arg >= task.files.limit) throw sysError(errno.EINVAL);
-      return duplicate(task, file, cmd === C.F_DUPFD_CLOEXEC, arg);
-    case C.F_GETFD:
-      return task.files.getCloexec(fd) ? FD_CLOEXEC : 0;
-    case C.F_SETFD:
-      task.files.setCloexec(fd, (arg % 2) === FD_CLOEXEC);
+function fcntl(task: Task, fd: number, command: number, arg: number): MaybePromise<number> {
+  const { files } = task;
+  const file = files.getAny(fd);
+  const int = arg | 0;
+  switch (command) {
+    case F.F_DUPFD:
+      return dupFrom(task, file, int, false);
+    case F.F_DUPFD_CLOEXEC:
+      return dupFrom(task, file, int, true);
+    case F.F_GETFD:
+      return files.getCloexec(fd) ? FD_CLOEXEC : 0;
+    case F.F_SETFD:
+      files.setCloexec(fd, (int & FD_CLOEXEC) !== 0);
       return 0;
-    case C.F_GETFL:
+    case F.F_GETFL:
       return openFlagsToGuest(task.cpu.isa, file.flags);
     default:
-      return null;
+      if (file.flags & O_PATH) throw sysError(errno.EBADF);
+      return fcntlFile(task, file, command, arg);
   }
 }
 
-function fcntl(task: Task, fd: number, cmd: number, arg: number): MaybePromise<number> {
-  const any = task.files.getAny(fd);
-  const result = descriptorCommand(task, fd, any, cmd, arg);
-  if (result !== null) return result;
-  if (any.flags & O_PATH) throw sysError(errno.EBADF);
-  // An int, for the commands that take no address.
-  const value = (arg % 0x1_0000_0000) | 0;
-  switch (cmd) {
-    case C.F_SETFL:
-      return setStatusFlags(task, any, value);
-    case C.F_GETLK:
-    case C.F_OFD_GETLK:
-      return getLock(task, any, arg, cmd === C.F_OFD_GETLK);
-    case C.F_SETLK:
-    case C.F_SETLKW:
-      return setLock(task, any, arg, false, cmd === C.F_SETLKW);
-    case C.F_OFD_SETLK:
-    case C.F_OFD_SETLKW:
-      return setLock(task, any, arg, true, cmd === C.F_OFD_SETLKW);
-    case C.F_SETOWN:
-      if (value === -0x8000_0000) throw sysError(errno.EINVAL);
-      return setOwner(task, any, value < 0 ? F_OWNER_PGRP : F_OWNER_PID, Math.abs(value));
-    case C.F_GETOWN: {
-      const { type, id } = ownerOf(any);
+function fcntlFile(task: Task, file: OpenFile, command: number, arg: number): MaybePromise<number> {
+  const int = arg | 0;
+  switch (command) {
+    case F.F_SETFL:
+      return setFlags(task, file, openFlagsFromGuest(task.cpu.isa, int));
+    case F.F_GETLK:
+    case F.F_OFD_GETLK:
+      return getLock(task, file, arg, command === F.F_OFD_GETLK);
+    case F.F_SETLK:
+    case F.F_SETLKW:
+      return setLock(task, file, arg, false, command === F.F_SETLKW);
+    case F.F_OFD_SETLK:
+    case F.F_OFD_SETLKW:
+      return setLock(task, file, arg, true, command === F.F_OFD_SETLKW);
+    case F.F_SETOWN: {
+      const owner = ownerOf(file);
+      owner.type = int < 0 ? F_OWNER_PGRP : F_OWNER_PID;
+      owner.id = Math.abs(int);
+      return 0;
+    }
+    case F.F_GETOWN: {
+      const { type, id } = ownerOf(file);
       return type === F_OWNER_PGRP ? -id : id;
     }
-    case C.F_SETOWN_EX:
-      task.mem.bytes(arg, 8);
-      return setOwner(task, any, task.mem.readI32(arg), task.mem.readI32(arg + 4));
-    case C.F_GETOWN_EX: {
-      const { type, id } = ownerOf(any);
+    case F.F_SETOWN_EX: {
+      const type = task.mem.readI32(arg);
+      if (type < F_OWNER_TID || type > F_OWNER_PGRP) throw sysError(errno.EINVAL);
+      Object.assign(ownerOf(file), { type, id: task.mem.readI32(arg + 4) });
+      return 0;
+    }
+    case F.F_GETOWN_EX: {
+      const { type, id } = ownerOf(file);
       task.mem.copyOut(arg, new Uint8Array(new Int32Array([type, id]).buffer));
       return 0;
     }
-    case C.F_SETSIG:
-      if (value < 0 || value > 64) throw sysError(errno.EINVAL);
-      owners.set(any, { ...ownerOf(any), signal: value });
+    case F.F_SETSIG:
+      if (int < 0 || int > 64) throw sysError(errno.EINVAL);
+      ownerOf(file).signal = int;
       return 0;
-    case C.F_GETSIG:
-      return ownerOf(any).signal;
-    case C.F_GETLEASE:
+    case F.F_GETSIG:
+      return ownerOf(file).signal;
+    case F.F_GETLEASE:
       return F_UNLCK;
-    case C.F_SETPIPE_SZ:
-      return setPipeSize(task, any, value);
-    case C.F_GETPIPE_SZ:
-      return getPipeSize(any);
-    case C.F_ADD_SEALS:
-      return addSeals(task, any, value);
-    case C.F_GET_SEALS:
-      return getSeals(any);
+    case F.F_SETLEASE:
+      if (int === F_UNLCK) throw sysError(errno.EAGAIN);
+      throw sysError(errno.EINVAL);
+    case F.F_SETPIPE_SZ:
+      return setPipeSize(task, file, int);
+    case F.F_GETPIPE_SZ:
+      return getPipeSize(file);
+    case F.F_ADD_SEALS:
+      return addSeals(task, file, int);
+    case F.F_GET_SEALS:
+      return getSeals(file);
+    case F.F_GET_RW_HINT:
+    case F.F_GET_FILE_RW_HINT:
+      task.mem.writeU64(arg, 0);
+      return 0;
+    case F.F_SET_RW_HINT:
+    case F.F_SET_FILE_RW_HINT:
+      if (task.mem.readU64(arg) > 5) throw sysError(errno.EINVAL);
+      return 0;
     default:
       throw sysError(errno.EINVAL);
   }
 }
 
-// Requests that every file knows (do_vfs_ioctl).
-const FIONCLEX = 0x5450;
-const FIOCLEX = 0x5451;
-const FIONBIO = 0x5421;
-const FIOASYNC = 0x5452;
-const FIOQSIZE = 0x5460;
-const FIONREAD = 0x541b;
-const FIGETBSZ = 2;
-const FICLONE = 0x4004_9409;
-const FICLONERANGE = 0x4020_940d;
-
-function setFlag(file: OpenFile, flag: number, on: boolean): number {
-  file.flags = on ? file.flags | flag : file.flags & ~flag;
+function setFlags(task: Task, file: OpenFile, flags: number): number {
+  if (flags & O_NOATIME && !(file.flags & O_NOATIME) && !isOwner(task.cred, file.stat().uid)) throw sysError(errno.EPERM);
+  file.flags = (file.flags & ~SETFL_MASK) | (flags & SETFL_MASK);
   return 0;
 }
 
-function ioctl(task: Task, fd: number, request: number, arg: number): MaybePromise<number> {
-  const file = task.files.get(fd);
+/** struct flock, 32 bytes. */
+interface Flock {
+  type: number;
+  start: number;
+  end: number;
+  pid: number;
+}
+
+/** Throws EINVAL for a range that starts before 0, EOVERFLOW for one that ends beyond the largest offset. */
+function readFlock(task: Task, file: OpenFile, address: number): Flock {
   const { mem } = task;
-  switch (request) {
-    case FIOCLEX:
-    case FIONCLEX:
-      task.files.setCloexec(fd, request === FIOCLEX);
+  mem.bytes(address, 32);
+  const type = (mem.readU16(address) << 16) >> 16;
+  const whence = (mem.readU16(address + 2) << 16) >> 16;
+  const from = mem.readI64(address + 8);
+  const length = mem.readI64(address + 16);
+  const pid = mem.readI32(address + 24);
+  const bases = [0, file.offset, whence === 2 ? file.stat().size : 0];
+  const base = bases[whence];
+  if (base === undefined) throw sysError(errno.EINVAL);
+  let start = base + from;
+  if (start > MAX_FILE_SIZE * 1024) throw sysError(errno.EOVERFLOW);
+  if (start < 0) throw sysError(errno.EINVAL);
+  let end = Number.POSITIVE_INFINITY;
+  if (length > 0) {
+    end = start + length - 1;
+    if (end >= 2 ** 63) throw sysError(errno.EOVERFLOW);
+  } else if (length < 0) {
+    end = start - 1;
+    start += length;
+    if (start < 0) throw sysError(errno.EINVAL);
+  }
+  return { type, start, end, pid };
+}
+
+/** POSIX locks belong to the descriptor table, OFD locks to the description. */
+function lockOwner(task: Task, file: OpenFile, ofd: boolean): { owner: FdTable | OpenFile; pid: number } {
+  return ofd ? { owner: file, pid: -1 } : { owner: task.files, pid: task.process.pid };
+}
+
+function checkOfd({ pid }: Flock, ofd: boolean): void {
+  if (ofd && pid !== 0) throw sysError(errno.EINVAL);
+}
+
+function getLock(task: Task, file: OpenFile, address: number, ofd: boolean): number {
+  const wanted = readFlock(task, file, address);
+  checkOfd(wanted, ofd);
+  if (wanted.type !== F_RDLCK && wanted.type !== F_WRLCK) throw sysError(errno.EINVAL);
+  const lock: RecordLock = { ...lockOwner(task, file, ofd), type: wanted.type === F_WRLCK ? 'write' : 'read', start: wanted.start, end: wanted.end };
+  const conflict = findConflict(file, lock);
+  task.mem.writable(address, 32);
+  if (!conflict) {
+    task.mem.writeU16(address, F_UNLCK);
+    return 0;
+  }
+  task.mem.writeU16(address, conflict.type === 'write' ? F_WRLCK : F_RDLCK);
+  task.mem.writeU16(address + 2, 0);
+  task.mem.writeU64(address + 8, conflict.start);
+  task.mem.writeU64(address + 16, conflict.end === Number.POSITIVE_INFINITY ? 0 : conflict.end - conflict.start + 1);
+  task.mem.writeU32(address + 24, conflict.pid);
+  return 0;
+}
+
+function setLock(task: Task, file: OpenFile, address: number, ofd: boolean, wait: boolean): MaybePromise<number> {
+  const { type, start, end, pid } = readFlock(task, file, address);
+  checkOfd({ type, start, end, pid }, ofd);
+  const who = lockOwner(task, file, ofd);
+  switch (type) {
+    case F_UNLCK:
+      unlockRange(file, who.owner, start, end);
       return 0;
-    case FIONBIO:
-      return setFlag(file, O_NONBLOCK, mem.readI32(arg) !== 0);
-    case FIOASYNC: {
-      const on = mem.readI32(arg) !== 0;
-      // Files without readiness cannot tell anybody of it.
-      if (on && file.seekable) throw sysError(errno.ENOTTY);
-      return setFlag(file, O_ASYNC, on);
-    }
+    case F_RDLCK:
+      if (!file.readable) throw sysError(errno.EBADF);
+      return lockRange(task, file, { ...who, type: 'read', start, end }, wait);
+    case F_WRLCK:
+      if (!file.writable) throw sysError(errno.EBADF);
+      return lockRange(task, file, { ...who, type: 'write', start, end }, wait);
+    default:
+      throw sysError(errno.EINVAL);
   }
-  const type = file.inode ? accessOf(file.inode).mode & S_IFMT : 0;
-  if (type === S_IFREG || type === S_IFDIR) {
-    switch (request) {
-      case FIOQSIZE:
-        mem.writeU64(arg, file.stat().size);
-        return 0;
-      case FIGETBSZ:
-        mem.writeU32(arg, file.statfs().bsize);
-        return 0;
-      case FICLONE:
-      case FICLONERANGE:
-        throw sysError(type === S_IFDIR ? errno.EISDIR : errno.EOPNOTSUPP);
-      case FIONREAD:
-        if (type !== S_IFREG) break;
-        mem.writeU32(arg, Math.max(0, file.stat().size - file.offset));
-        return 0;
-    }
-  }
-  return file.ioctl(task, request, arg);
 }
 
 const LOCK_SH = 1;
@@ -214,20 +255,74 @@ const LOCK_NB = 4;
 const LOCK_UN = 8;
 
 function flock(task: Task, fd: number, operation: number): MaybePromise<number> {
-  const kind = operation & ~LOCK_NB;
-  const type: LockType | null | undefined = ({ [LOCK_SH]: 'read', [LOCK_EX]: 'write', [LOCK_UN]: null } as const)[kind];
-  if (type === undefined) throw sysError(errno.EINVAL);
-  return flockFile(task, task.files.get(fd), type, (operation & LOCK_NB) === 0);
+  const file = task.files.get(fd);
+  const wait = (operation & LOCK_NB) === 0;
+  switch (operation & ~LOCK_NB) {
+    case LOCK_SH:
+      return flockFile(task, file, 'read', wait);
+    case LOCK_EX:
+      return flockFile(task, file, 'write', wait);
+    case LOCK_UN:
+      return flockFile(task, file, null, false);
+    default:
+      throw sysError(errno.EINVAL);
+  }
 }
 
-const lockFlags = { flagNames: { operation: { LOCK_SH, LOCK_EX, LOCK_NB, LOCK_UN } } };
-const noSigio = { support: 'partial', note: 'O_ASYNC never sends SIGIO; leases and directory notification fail with EINVAL' } as const;
+const FIONREAD = 0x541b;
+const FIONBIO = 0x5421;
+const FIONCLEX = 0x5450;
+const FIOCLEX = 0x5451;
+const FIOASYNC = 0x5452;
+const FIOQSIZE = 0x5460;
+/** Cloning file contents: no file system here can (ioctl_ficlone(2)). */
+const FICLONE = 0x4004_9409;
+const FICLONERANGE = 0x4020_940d;
+
+function setFlag(file: OpenFile, flag: number, on: boolean): number {
+  file.flags = on ? file.flags | flag : file.flags & ~flag;
+  return 0;
+}
+
+/** What every descriptor understands is done here, the rest by the file. */
+function ioctl(task: Task, fd: number, request: number, arg: number): MaybePromise<number> {
+  const file = task.files.get(fd);
+  switch (request) {
+    case FIOCLEX:
+      task.files.setCloexec(fd, true);
+      return 0;
+    case FIONCLEX:
+      task.files.setCloexec(fd, false);
+      return 0;
+    case FIONBIO:
+      return setFlag(file, O_NONBLOCK, task.mem.readI32(arg) !== 0);
+    case FIOASYNC:
+      return setFlag(file, O_ASYNC, task.mem.readI32(arg) !== 0);
+    case FICLONE:
+    case FICLONERANGE:
+      throw sysError(errno.EOPNOTSUPP);
+    case FIONREAD:
+    case FIOQSIZE: {
+      const st = file.inode && file.seekable ? file.stat() : null;
+      if (!st || (st.mode & S_IFMT) !== S_IFREG) return file.ioctl(task, request, arg);
+      if (request === FIOQSIZE) task.mem.writeU64(arg, st.size);
+      else task.mem.writeU32(arg, st.size - file.offset);
+      return 0;
+    }
+    default:
+      return file.ioctl(task, request, arg);
+  }
+}
 
 export const fcntlRows: SyscallRow[] = [
   row('dup', 32, 23, 'oldfd:fd', dup),
   row('dup2', 33, null, 'oldfd:fd newfd:fd', dup2),
   row('dup3', 292, 24, 'oldfd:fd newfd:fd flags:flags', dup3, { flagNames: { flags: { O_CLOEXEC } } }),
-  row('fcntl', 72, 25, 'fd:fd cmd:int arg:ulong', fcntl, noSigio),
-  row('ioctl', 16, 29, 'fd:fd request:hex argp:ptr', ioctl),
-  row('flock', 73, 32, 'fd:fd operation:flags', flock, lockFlags),
+  row('fcntl', 72, 25, 'fd:fd cmd:flags arg:ulong', fcntl, {
+    support: 'partial', note: 'no leases or directory notification; locks do not reach other programs of the host', flagNames: { cmd: F },
+  }),
+  row('flock', 73, 32, 'fd:fd operation:flags', flock, {
+    note: 'among guest processes', flagNames: { operation: { LOCK_SH, LOCK_EX, LOCK_NB, LOCK_UN } },
+  }),
+  row('ioctl', 16, 29, 'fd:fd request:hex argp:hex', ioctl, { support: 'partial', note: 'of the requests, those of files, pipes and terminals' }),
 ];

@@ -117,7 +117,7 @@ function setresgid(task: GuestTask, rgid: number, egid: number, sgid: number): n
 
 /** Writes three ids; all three places are checked one after the other, as Linux does. */
 function writeIds(task: GuestTask, places: readonly number[], ids: readonly number[]): number {
-  places.forEach((at, i) => task.mem.writeU32(at, ids[i]!));
+  for (const [i, at] of places.entries()) task.mem.writeU32(at, ids[i]!);
   return 0;
 }
 

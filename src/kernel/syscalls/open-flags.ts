@@ -31,6 +31,6 @@ export function openFlagsToGuest(isa: Isa, flags: number): number {
 
 /** For traces; O_SYNC and O_TMPFILE contain other flags and come first. */
 export const openFlagNames = {
-  O_WRONLY: 1, O_RDWR: 2, O_CREAT, O_EXCL, O_NOCTTY, O_TRUNC, O_APPEND, O_NONBLOCK, O_SYNC, O_DSYNC, O_ASYNC, O_DIRECT,
+  O_RDONLY: 0, O_WRONLY: 1, O_RDWR: 2, O_CREAT, O_EXCL, O_NOCTTY, O_TRUNC, O_APPEND, O_NONBLOCK, O_SYNC, O_DSYNC, O_ASYNC, O_DIRECT,
   O_LARGEFILE, O_NOFOLLOW, O_NOATIME, O_CLOEXEC, O_PATH, O_TMPFILE, O_DIRECTORY,
 };

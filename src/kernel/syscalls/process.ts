@@ -121,7 +121,7 @@ function writeWaitInfo(task: GuestTask, info: number, found: WaitFound | null): 
   const view = new DataView(out.buffer, out.byteOffset);
   const uid = found?.child.leader?.cred.uid ?? task.cred.uid;
   const fields = found ? [SIGCHLD, 0, found.code, found.child.pid, uid, found.value] : [0, 0, 0, 0, 0, 0];
-  [0, 4, 8, 16, 20, 24].forEach((at, i) => view.setInt32(at, fields[i]! | 0, true));
+  for (const [i, at] of [0, 4, 8, 16, 20, 24].entries()) view.setInt32(at, fields[i]! | 0, true);
   task.mem.copyOut(info, out);
 }
 

@@ -18,6 +18,8 @@ const PATH_MAX = 4096;
 /** Column of the equals sign (strace -a). */
 const COLUMN = 39;
 const AT_FDCWD = -100;
+const O_CREAT = 0o100;
+const O_TMPFILE_BIT = 0o2000_0000;
 
 /** Kinds whose memory the call fills: looked at after it has returned. */
 const OUTPUT: ReadonlySet<ArgKind> = new Set<ArgKind>(['outbuf', 'outstruct', 'inoutstruct']);
@@ -39,8 +41,15 @@ export function traceCall(task: GuestTask, nr: number, print: (line: string) => 
   if (head === 'exit' || head === 'exit_group') return () => print(line(task, `${head}(${before.join(', ')})`, '?'));
   return (result) => {
     const args = row.args.map((a, i) => (OUTPUT.has(a.kind) ? formatOutput(mem, a, values, i, result) : before[i]!));
+    if (hidesMode(head, values)) args.pop();
     print(line(task, `${head}(${args.join(', ')})`, showResult(result, row.hexResult === true)));
   };
+}
+
+/** open's mode counts, and is shown, only when a file may be made. */
+function hidesMode(name: string, values: readonly number[]): boolean {
+  const flagsAt = name === 'open' ? 1 : name === 'openat' ? 2 : -1;
+  return flagsAt >= 0 && (values[flagsAt]! & (O_CREAT | O_TMPFILE_BIT)) === 0;
 }
 
 function line(task: GuestTask, call: string, result: string): string {
@@ -137,7 +146,7 @@ export function flags(value: number, names: Readonly<Record<string, number>>): s
   return shown.join('|') || '0';
 }
 
-function escape(bytes: Uint8Array): string {
+function quote(bytes: Uint8Array): string {
   let out = '';
   bytes.forEach((b, i) => {
     const next = bytes[i + 1] ?? 0;
@@ -153,7 +162,7 @@ function escape(bytes: Uint8Array): string {
 function buffer(mem: UserMemory, address: number, length: number): string {
   const shown = Math.min(length, STRING_MAX);
   if (address === 0 || !readable(mem, address, shown)) return pointer(address);
-  return `${escape(mem.bytes(address, shown))}${length > shown ? '...' : ''}`;
+  return `${quote(mem.bytes(address, shown))}${length > shown ? '...' : ''}`;
 }
 
 function cString(mem: UserMemory, address: number, max: number): string {
@@ -161,8 +170,8 @@ function cString(mem: UserMemory, address: number, max: number): string {
   if (room === 0) return pointer(address);
   const bytes = mem.bytes(address, room);
   const nul = bytes.indexOf(0);
-  if (nul >= 0) return escape(bytes.subarray(0, nul));
-  return room <= max ? pointer(address) : `${escape(bytes.subarray(0, max))}...`;
+  if (nul >= 0) return quote(bytes.subarray(0, nul));
+  return room <= max ? pointer(address) : `${quote(bytes.subarray(0, max))}...`;
 }
 
 /** Pointers of a NULL-terminated vector, at most `max`; null when one cannot be read. */

@@ -14,7 +14,7 @@ function uname(task: GuestTask, buf: number): number {
   const { kernel } = task;
   const out = new Uint8Array(UTS_LENGTH * 6);
   const fields = ['Linux', kernel.hostname, KERNEL_RELEASE, KERNEL_VERSION, task.cpu.isa, kernel.domainname];
-  fields.forEach((text, i) => out.set(latin1Bytes(text).subarray(0, UTS_LENGTH - 1), i * UTS_LENGTH));
+  for (const [i, text] of fields.entries()) out.set(latin1Bytes(text).subarray(0, UTS_LENGTH - 1), i * UTS_LENGTH);
   task.mem.copyOut(buf, out);
   return 0;
 }

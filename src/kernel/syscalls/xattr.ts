@@ -1,142 +1,138 @@
-/** Extended attributes (xattr(7)): those of files in memory, and of the overlay. The host's own cannot be reached. */
-import { errno, type ErrnoName, sysError } from '../abi/errno.ts';
+/** Extended attributes (xattr(7)). */
+import { errno, sysError } from '../abi/errno.ts';
 import type { Path } from '../fs/fs-context.ts';
-import { type Inode, S_IFDIR, S_IFREG, type Xattrs } from '../fs/inode.ts';
-import { accessOf, checkAccess, fileType, isOwner, R_OK, S_ISVTX, W_OK } from '../fs/permission.ts';
-import { AT_FDCWD } from '../fs/vfs.ts';
+import { type AccessAttr, type Inode, S_IFDIR, S_IFMT, S_IFREG, type Xattrs } from '../fs/inode.ts';
+import { accessOf, isOwner, mayAccess, R_OK, S_ISVTX, W_OK } from '../fs/permission.ts';
 import { latin1Bytes } from '../mm/user-memory.ts';
 import { CAP_SYS_ADMIN } from '../task/credentials.ts';
 import type { Task } from '../task/task.ts';
+import { AT_FDCWD } from './at-flags.ts';
 import { row, type SyscallRow } from './row.ts';
 
 const XATTR_NAME_MAX = 255;
-/** XATTR_SIZE_MAX and XATTR_LIST_MAX. */
 const XATTR_SIZE_MAX = 65536;
+const XATTR_LIST_MAX = 65536;
 const XATTR_CREATE = 1;
 const XATTR_REPLACE = 2;
 
 interface Target {
   readonly inode: Inode;
-  readonly place: Path | null;
+  readonly attr: AccessAttr;
+  readonly path: Path | null;
 }
-/** The first argument of a call: a path that is followed or not, or a descriptor. */
 type Find = (task: Task, where: number) => Target;
 
-const byPath = (followLast: boolean): Find => (task, path) => {
-  const place = task.kernel.vfs.resolve(task, AT_FDCWD, task.mem.readCString(path), { followLast });
-  return { inode: place.dentry.inode, place };
+const byPath = (followLast: boolean): Find => (task, address) => {
+  const path = task.kernel.vfs.resolve(task, AT_FDCWD, task.mem.readCString(address), { followLast });
+  return { inode: path.dentry.inode, attr: accessOf(path.dentry.inode), path };
 };
 const byFd: Find = (task, fd) => {
-  const { inode, location } = task.files.get(fd | 0);
-  if (!inode) throw sysError(errno.EOPNOTSUPP);
-  return { inode, place: location };
+  const file = task.files.get(fd);
+  if (!file.inode) throw sysError(errno.EOPNOTSUPP);
+  return { inode: file.inode, attr: file.stat(), path: file.location };
 };
 
-/** ERANGE for an empty or overlong name. */
-function readName(task: Task, addr: number): string {
-  try {
-    const name = task.mem.readCString(addr, XATTR_NAME_MAX + 1);
-    if (name !== '') return name;
-  } catch (e) {
-    if (e !== sysError(errno.ENAMETOOLONG)) throw e;
-  }
-  throw sysError(errno.ERANGE);
+/** Throws ERANGE for a name that is empty or too long. */
+function readName(task: Task, address: number): string {
+  const room = task.mem.accessible(address, XATTR_NAME_MAX + 1, 1);
+  if (room === 0) throw sysError(errno.EFAULT);
+  const length = task.mem.bytes(address, room).indexOf(0);
+  if (length < 0) throw sysError(room <= XATTR_NAME_MAX ? errno.EFAULT : errno.ERANGE);
+  if (length === 0) throw sysError(errno.ERANGE);
+  return task.mem.readCString(address);
 }
 
-/** The attributes, when `name` is in a namespace that is kept, and the caller may use it so (xattr_permission). */
-function attributes(task: Task, inode: Inode, name: string, mask: number): Xattrs {
-  const refuse = (write: ErrnoName): never => {
-    throw sysError(mask === W_OK ? errno[write] : errno.ENODATA);
-  };
-  const dot = name.indexOf('.');
-  const space = dot < 0 ? '' : name.slice(0, dot);
+/** Who may touch an attribute, by its namespace. Throws EPERM, EACCES, ENODATA, EOPNOTSUPP. */
+function checkName(task: Task, { inode, attr }: Target, name: string, write: boolean): Xattrs {
+  const store = inode.xattrs?.();
+  const [space] = name.split('.', 1);
   switch (space) {
     case 'user': {
-      const type = fileType(inode);
-      if (type !== S_IFREG && type !== S_IFDIR) refuse('EPERM');
-      const { mode, uid } = accessOf(inode);
-      if (type === S_IFDIR && mode & S_ISVTX && mask === W_OK && !isOwner(task.cred, uid)) throw sysError(errno.EPERM);
-      checkAccess(task.cred, inode, mask);
+      const type = attr.mode & S_IFMT;
+      if (type !== S_IFREG && type !== S_IFDIR) throw sysError(write ? errno.EPERM : errno.ENODATA);
+      if (write && type === S_IFDIR && attr.mode & S_ISVTX && !isOwner(task.cred, attr.uid)) throw sysError(errno.EPERM);
+      if (!mayAccess(task.cred, attr, write ? W_OK : R_OK)) throw sysError(errno.EACCES);
       break;
     }
     case 'trusted':
-      if (!task.cred.capable(CAP_SYS_ADMIN)) refuse('EPERM');
+      if (!task.cred.capable(CAP_SYS_ADMIN)) throw sysError(write ? errno.EPERM : errno.ENODATA);
       break;
     case 'security':
-      if (mask === W_OK && !task.cred.capable(CAP_SYS_ADMIN)) throw sysError(errno.EPERM);
+      if (write && !task.cred.capable(CAP_SYS_ADMIN)) throw sysError(errno.EPERM);
       break;
     default:
-      // system.posix_acl_* among them: there are no access control lists.
+      // ACLs (system.posix_acl_*) are not kept.
       throw sysError(errno.EOPNOTSUPP);
   }
-  if (dot === name.length - 1) throw sysError(errno.EINVAL);
-  if (!inode.xattrs) throw sysError(errno.EOPNOTSUPP);
-  return inode.xattrs();
+  if (!store || name.length === space.length + 1) throw sysError(store ? errno.EINVAL : errno.EOPNOTSUPP);
+  return store;
 }
 
-function forWriting(task: Task, { inode, place }: Target, name: string): Xattrs {
-  if (place) task.kernel.vfs.checkWritable(place);
-  return attributes(task, inode, name, W_OK);
+function checkWritable(task: Task, target: Target): void {
+  if (target.path) task.kernel.vfs.checkWritable(target.path);
 }
 
-const setxattr = (find: Find) => (task: Task, where: number, nameAddr: number, value: number, size: number, flags: number): number => {
+const setter = (find: Find) => (task: Task, where: number, nameAt: number, valueAt: number, size: number, flags: number): number => {
   if (flags & ~(XATTR_CREATE | XATTR_REPLACE)) throw sysError(errno.EINVAL);
-  const name = readName(task, nameAddr);
+  const name = readName(task, nameAt);
   if (size > XATTR_SIZE_MAX) throw sysError(errno.E2BIG);
-  const bytes = task.mem.copyIn(value, size);
-  const all = forWriting(task, find(task, where), name);
-  const exists = all.get(name) !== null;
+  const value = task.mem.copyIn(valueAt, size);
+  const target = find(task, where);
+  checkWritable(task, target);
+  const store = checkName(task, target, name, true);
+  const exists = store.get(name) !== null;
   if (flags & XATTR_CREATE && exists) throw sysError(errno.EEXIST);
   if (flags & XATTR_REPLACE && !exists) throw sysError(errno.ENODATA);
-  all.set(name, bytes);
+  store.set(name, value);
   return 0;
 };
 
-/** The length when `size` is 0. */
-function putResult(task: Task, addr: number, size: number, bytes: Uint8Array): number {
-  if (size === 0) return bytes.length;
-  if (bytes.length > size) throw sysError(errno.ERANGE);
-  task.mem.copyOut(addr, bytes);
-  return bytes.length;
-}
-
-const getxattr = (find: Find) => (task: Task, where: number, nameAddr: number, value: number, size: number): number => {
-  const name = readName(task, nameAddr);
-  const { inode } = find(task, where);
-  const bytes = attributes(task, inode, name, R_OK).get(name);
-  if (!bytes) throw sysError(errno.ENODATA);
-  return putResult(task, value, size, bytes);
+const getter = (find: Find) => (task: Task, where: number, nameAt: number, valueAt: number, size: number): number => {
+  const name = readName(task, nameAt);
+  const value = checkName(task, find(task, where), name, false).get(name);
+  if (!value) throw sysError(errno.ENODATA);
+  if (size === 0) return value.length;
+  if (size < value.length) throw sysError(errno.ERANGE);
+  task.mem.copyOut(valueAt, value);
+  return value.length;
 };
 
-const listxattr = (find: Find) => (task: Task, where: number, list: number, size: number): number => {
-  const { inode } = find(task, where);
+const lister = (find: Find) => (task: Task, where: number, listAt: number, size: number): number => {
+  const names = find(task, where).inode.xattrs?.().names() ?? [];
   const privileged = task.cred.capable(CAP_SYS_ADMIN);
-  const names = (inode.xattrs?.().names() ?? []).filter((n) => privileged || !n.startsWith('trusted.'));
-  return putResult(task, list, size, latin1Bytes(names.map((n) => `${n}\0`).join('')));
+  const list = latin1Bytes(names.filter((n) => privileged || !n.startsWith('trusted.')).map((n) => `${n}\0`).join(''));
+  if (size === 0) return list.length;
+  if (list.length > Math.min(size, XATTR_LIST_MAX)) throw sysError(errno.ERANGE);
+  task.mem.copyOut(listAt, list);
+  return list.length;
 };
 
-const removexattr = (find: Find) => (task: Task, where: number, nameAddr: number): number => {
-  const name = readName(task, nameAddr);
-  const all = forWriting(task, find(task, where), name);
-  if (all.get(name) === null) throw sysError(errno.ENODATA);
-  all.set(name, null);
+const remover = (find: Find) => (task: Task, where: number, nameAt: number): number => {
+  const name = readName(task, nameAt);
+  const target = find(task, where);
+  checkWritable(task, target);
+  const store = checkName(task, target, name, true);
+  if (store.get(name) === null) throw sysError(errno.ENODATA);
+  store.set(name, null);
   return 0;
 };
 
-const note = { support: 'partial', note: 'not on host folders (EOPNOTSUPP); no access control lists' } as const;
-const setFlags = { ...note, flagNames: { flags: { XATTR_CREATE, XATTR_REPLACE } } };
-
-/** The path, symlink and descriptor forms of one call: numbers follow each other on both ABIs. */
-function family(
-  call: string, x86_64: number, aarch64: number, args: string, make: (find: Find) => SyscallRow['handler'], extra: Parameters<typeof row>[5],
-): SyscallRow[] {
-  const forms: [string, string, Find][] = [['', 'pathname:path', byPath(true)], ['l', 'pathname:path', byPath(false)], ['f', 'fd:fd', byFd]];
-  return forms.map(([prefix, where, find], i) => row(`${prefix}${call}`, x86_64 + i, aarch64 + i, `${where} ${args}`, make(find), extra));
-}
+const follow = byPath(true);
+const nofollow = byPath(false);
+const extra = { note: 'kept in memory; host files show none' };
+const flags = { ...extra, flagNames: { flags: { XATTR_CREATE, XATTR_REPLACE } } };
 
 export const xattrRows: SyscallRow[] = [
-  ...family('setxattr', 188, 5, 'name:string value:inbuf=3 size:size flags:flags', setxattr, setFlags),
-  ...family('getxattr', 191, 8, 'name:string value:outbuf=3 size:size', getxattr, note),
-  ...family('listxattr', 194, 11, 'list:outbuf=2 size:size', listxattr, note),
-  ...family('removexattr', 197, 14, 'name:string', removexattr, note),
+  row('setxattr', 188, 5, 'path:path name:string value:inbuf=3 size:size flags:flags', setter(follow), flags),
+  row('lsetxattr', 189, 6, 'path:path name:string value:inbuf=3 size:size flags:flags', setter(nofollow), flags),
+  row('fsetxattr', 190, 7, 'fd:fd name:string value:inbuf=3 size:size flags:flags', setter(byFd), flags),
+  row('getxattr', 191, 8, 'path:path name:string value:outbuf=3 size:size', getter(follow), extra),
+  row('lgetxattr', 192, 9, 'path:path name:string value:outbuf=3 size:size', getter(nofollow), extra),
+  row('fgetxattr', 193, 10, 'fd:fd name:string value:outbuf=3 size:size', getter(byFd), extra),
+  row('listxattr', 194, 11, 'path:path list:outbuf=2 size:size', lister(follow), extra),
+  row('llistxattr', 195, 12, 'path:path list:outbuf=2 size:size', lister(nofollow), extra),
+  row('flistxattr', 196, 13, 'fd:fd list:outbuf=2 size:size', lister(byFd), extra),
+  row('removexattr', 197, 14, 'path:path name:string', remover(follow), extra),
+  row('lremovexattr', 198, 15, 'path:path name:string', remover(nofollow), extra),
+  row('fremovexattr', 199, 16, 'fd:fd name:string', remover(byFd), extra),
 ];

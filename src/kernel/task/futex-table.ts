@@ -23,7 +23,10 @@ export class FutexTable {
 
   #insert(w: FutexWaiter): void {
     let byAddress = this.#spaces.get(w.space);
-    if (!byAddress) this.#spaces.set(w.space, (byAddress = new Map()));
+    if (!byAddress) {
+      byAddress = new Map();
+      this.#spaces.set(w.space, byAddress);
+    }
     const list = byAddress.get(w.address);
     if (list) list.push(w);
     else byAddress.set(w.address, [w]);

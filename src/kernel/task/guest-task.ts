@@ -4,7 +4,7 @@ import type { FdTable } from '../fs/fd-table.ts';
 import type { FsContext } from '../fs/fs-context.ts';
 import type { Kernel } from '../kernel.ts';
 import type { AddressSpace } from '../mm/address-space.ts';
-import { UserMemory } from '../mm/user-memory.ts';
+import type { UserMemory } from '../mm/user-memory.ts';
 import { deliverSignals } from '../signals/deliver.ts';
 import type { PendingSignals, SignalHandlers } from '../signals/state.ts';
 import type { CpuContext } from './cpu-context.ts';
@@ -66,7 +66,7 @@ export class GuestTask implements Task {
   trapErr = 0;
   faultAddress = 0;
 
-  /** True once the thread is to leave: its status if it is the last one. */
+  /** Status of exit(2) once the thread is to leave, else null. */
   exitCode: number | null = null;
   /** The thread has been taken out of its process. */
   dead = false;

@@ -59,7 +59,10 @@ class IntervalTimer {
 
   #expired(): void {
     const now = this.#now();
-    if (this.#which !== ITIMER_REAL && now < this.#deadline) return this.#arm();
+    if (this.#which !== ITIMER_REAL && now < this.#deadline) {
+      this.#arm();
+      return;
+    }
     this.#timer = null;
     if (this.#interval > 0) {
       // Missed periods are dropped; the phase is kept.

@@ -1,7 +1,7 @@
 /** POSIX per-process timers (timer_create(2)). */
 import { SI_TIMER } from '../abi/signals.ts';
 import type { SigInfo } from '../abi/siginfo.ts';
-import { sendSignal } from '../signals/send.ts';
+import { queueSignal } from '../signals/send.ts';
 import type { GuestTask } from '../task/guest-task.ts';
 import type { Process } from '../task/process.ts';
 import type { ItimerValue } from '../abi/time-structs.ts';
@@ -75,7 +75,10 @@ export class PosixTimer {
 
   #expired(): void {
     const now = this.#init.now();
-    if (this.#init.cpuClock && now < this.#deadline) return this.#arm();
+    if (this.#init.cpuClock && now < this.#deadline) {
+      this.#arm();
+      return;
+    }
     let missed = 0;
     if (this.#interval > 0) {
       const periods = Math.max(1, Math.ceil((now - this.#deadline) / this.#interval + 1e-9));
@@ -95,16 +98,12 @@ export class PosixTimer {
       return;
     }
     this.overrun = Math.min(OVERRUN_MAX, missed);
-    const timer = this;
-    const info: SigInfo = {
-      signo, code: SI_TIMER, timerId: this.id, value,
-      // Read when the signal is delivered.
-      get overrun() {
-        return timer.overrun;
-      },
-    };
+    // `overrun` is read when the signal is delivered.
+    const info: SigInfo = Object.defineProperty({ signo, code: SI_TIMER, timerId: this.id, value }, 'overrun', {
+      get: () => this.overrun,
+    });
     this.#sent = info;
-    sendSignal(target, signo, info);
+    queueSignal(target, info);
   }
 }
 

@@ -28,8 +28,8 @@ export class Timers {
       const now = this.#now();
       const left = deadline - now;
       // A clock that stands still (as a test's may) must not make a timer wait for ever.
-      if (left <= 0 || now === seen) return fire();
-      schedule(now, left);
+      if (left <= 0 || now === seen) fire();
+      else schedule(now, left);
     };
     const schedule = (now: number, left: number): void => {
       if (left >= 1) {

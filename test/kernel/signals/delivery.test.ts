@@ -54,7 +54,7 @@ describe('the x86-64 signal frame', () => {
     expect(mem.readU64(frame + UC)).toBe(6);
     const greg = (i: number): bigint => mem.readBigU64(frame + MCONTEXT + i * 8);
     const order = [8, 9, 10, 11, 12, 13, 14, 15, 7, 6, 5, 3, 2, 0, 1];
-    order.forEach((reg, i) => expect(greg(i)).toBe(BigInt.asUintN(64, 0x1111_1111_1111_1111n * BigInt(reg))));
+    for (const [i, reg] of order.entries()) expect(greg(i)).toBe(BigInt.asUintN(64, 0x1111_1111_1111_1111n * BigInt(reg)));
     expect(greg(15)).toBe(BigInt(sp));
     expect(greg(16)).toBe(0x40_1234n);
     expect(greg(17)).toBe(0xed7n);

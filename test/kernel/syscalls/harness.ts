@@ -168,7 +168,7 @@ export class Machine {
     const nr = typeof name === 'number' ? name : numbers.get(name);
     if (nr === undefined || nr === null) throw new Error(`no x86-64 number for ${name}`);
     this.cpu.setGpr(RAX, BigInt(nr));
-    ARGUMENTS.forEach((reg, i) => this.cpu.setGpr(reg, BigInt(args[i] ?? 0)));
+    for (const [i, reg] of ARGUMENTS.entries()) this.cpu.setGpr(reg, BigInt(args[i] ?? 0));
   }
 
   /** Makes a call that must not wait and returns its result, without going back to user mode. */

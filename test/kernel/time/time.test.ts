@@ -18,7 +18,7 @@ const timespec = (sec: number, nsec: number, at = DATA): number => {
 };
 const pair = (at = DATA): number[] => [m.mem.readI64(at), m.mem.readI64(at + 8)];
 const itimer = (interval: [number, number], value: [number, number]): number => {
-  [...interval, ...value].forEach((v, i) => m.mem.writeU64(DATA + i * 8, v));
+  for (const [i, v] of [...interval, ...value].entries()) m.mem.writeU64(DATA + i * 8, v);
   return DATA;
 };
 
