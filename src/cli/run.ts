@@ -87,7 +87,12 @@ async function start(task: GuestTask, options: RunOptions): Promise<{ status: nu
   let failure: Exclude<ExecResult, { ok: true }> | null = null;
   for (const file of candidates) {
     const result = await loadProgram(task, { file, argv, envp: environment });
-    if (result.ok) return null;
+    if (result.ok) {
+      // The call that the guest's launcher would have made.
+      const words = argv.map((a) => JSON.stringify(a)).join(', ');
+      task.kernel.options.strace?.(`execve(${JSON.stringify(file)}, [${words}], /* ${environment.length} vars */) = 0`);
+      return null;
+    }
     if (!failure || failure.errno === errno.ENOENT || failure.errno === errno.ENOTDIR) failure = result;
     if (result.errno !== errno.ENOENT && result.errno !== errno.ENOTDIR && result.errno !== errno.EACCES) break;
   }

@@ -60,6 +60,7 @@ export class Engine {
     if (built !== this.front.bytecode.hash) throw new Error("dist/wasm is of another version than the program: run 'npm run build'");
     this.run = instance.exports.run as Run;
     this.flags = helperExports.x86_eflags as FlagReader;
+    this.front.onFloatUse = helperExports.x86_float_used as () => void;
   }
 
   /** Address of a zeroed vCPU state. */

@@ -27,6 +27,8 @@ static void act(const char *how) {
   else if (!strcmp(how, "wild")) zero = *(volatile char *)0x1234567890;
   else if (!strcmp(how, "noncanonical")) zero = *(volatile char *)0x8000000000000000;
   else if (!strcmp(how, "readonly")) {
+    mprotect(page, 4096, PROT_READ | PROT_WRITE);
+    page[5] = 0; /* now the page is present */
     mprotect(page, 4096, PROT_READ);
     page[5] = 1;
   } else if (!strcmp(how, "divide")) zero = one / zero;

@@ -13,7 +13,7 @@ const STRONG_LIMIT = 20_000;
 let strong = 0;
 
 export class Dentry {
-  readonly inode: Inode;
+  inode: Inode;
   name: string;
   /** Null for the root of a file system, and for what was never in a tree (then `name` is all there is to tell). */
   parent: Dentry | null;

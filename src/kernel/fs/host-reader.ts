@@ -190,11 +190,8 @@ export class StreamReader implements HostReader {
 
   constructor(fd: number) {
     this.#stream = fd === 0 ? process.stdin : new (netModule().Socket)({ fd, readable: true, writable: false });
-    const tell = (): void => {
-      const onReady = this.#onReady;
-      this.#onReady = null;
-      onReady?.();
-    };
+    // Not only once: `readable` comes at the end, too, before `end`.
+    const tell = (): void => this.#onReady?.();
     const end = (): void => {
       this.#ended = true;
       tell();

@@ -63,11 +63,14 @@ export function lookupChild(dir: Dentry, name: string, task: Task | undefined): 
     have?.detach();
     return null;
   }
-  if (have && (have.inode === inode || sameFile(have.inode, inode))) return have;
+  if (have && (have.inode === inode || sameFile(have.inode, inode))) {
+    have.inode = inode;
+    return have;
+  }
   return dir.adopt(name, inode);
 }
 
-/** File systems that make their inodes anew at each look-up (procfs) keep the numbers. */
+/** File systems that make their inodes anew (procfs at each look-up, the overlay for hard links) keep the numbers. */
 function sameFile(a: Inode, b: Inode): boolean {
   const x = a.stat();
   const y = b.stat();

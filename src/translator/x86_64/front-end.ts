@@ -6,12 +6,18 @@ import { verifyBlock } from '../ir/verify.ts';
 import { createOpTable } from './index.ts';
 import { liftBlock } from './lift.ts';
 import { slotNames } from './names.ts';
+import { raisesFloatFlags } from './ops-softfloat.ts';
 import { CC_OP, CC_RES } from './state.ts';
 
 export class X86FrontEnd {
   readonly table = createOpTable();
   readonly bytecode = new Bytecode(this.table);
   readonly #deadCode = new DeadCodePass(this.table, { first: CC_OP, last: CC_RES });
+  /**
+   * Called before the first block with fast floating point goes out: from then on the guest's sticky flags are not known
+   * (docs/floating-point.md).
+   */
+  onFloatUse: (() => void) | null = null;
   /** Run the IR verifier after lifting and after each pass. */
   verify: boolean;
   /** Names of passes switched off, for bisection. */
@@ -29,6 +35,10 @@ export class X86FrontEnd {
     if (!this.disabled.has('dead-code')) {
       this.#deadCode.run(block);
       if (this.verify) verifyBlock(block, slotNames);
+    }
+    if (flavour === 0 && this.onFloatUse && raisesFloatFlags(block)) {
+      this.onFloatUse();
+      this.onFloatUse = null;
     }
     return block;
   }
