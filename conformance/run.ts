@@ -12,6 +12,7 @@ import { cacheFolder, findTarball, type Level, levels, listTests, type SuiteTest
 const usage = `usage: npm run conformance -- [options]
   --filter REGEXP   only tests whose name matches
   --level -O0|-O2   only this level (default: both)
+  --options STRING  further gcc options, e.g. '-O3 -march=x86-64-v2'
   --jobs N          programs at the same time (default 1)
   --json FILE       write the results as JSON ('-': to stdout)
   --separate        start bin/uktx for every program (default: a worker runs many)
@@ -51,11 +52,14 @@ const SLOWER = 6;
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
-      filter: { type: 'string' }, level: { type: 'string' }, jobs: { type: 'string' }, json: { type: 'string' },
+      filter: { type: 'string' }, level: { type: 'string' }, options: { type: 'string' }, jobs: { type: 'string' }, json: { type: 'string' },
       'build-only': { type: 'boolean' }, separate: { type: 'boolean' }, verbose: { type: 'boolean' }, help: { type: 'boolean' },
     },
-    // `--level -O0` reads better than `--level=-O0`.
-    args: process.argv.slice(2).flatMap((a, k, all) => (all[k - 1] === '--level' ? [] : a === '--level' ? [`--level=${all[k + 1] ?? ''}`] : [a])),
+    // The values of these begin with a hyphen, which parseArgs takes only behind an equals sign.
+    args: process.argv.slice(2).flatMap((a, k, all) => {
+      const takesNext = (x: string | undefined): boolean => x === '--level' || x === '--options';
+      return takesNext(all[k - 1]) ? [] : takesNext(a) ? [`${a}=${all[k + 1] ?? ''}`] : [a];
+    }),
   });
   if (values.help) {
     console.log(usage);
@@ -70,6 +74,7 @@ async function main(): Promise<number> {
   const cache = cacheFolder();
   const filter = new RegExp(values.filter ?? '');
   const tests = listTests(unpack(findTarball(), cache)).filter((t) => filter.test(t.name));
+  for (const t of tests) t.options.push(...(values.options ?? '').split(' ').filter(Boolean));
   const known = JSON.parse(readFileSync(join(import.meta.dirname, 'known-failures.json'), 'utf8')) as Record<string, string>;
   const builds = new Builds(join(cache, 'built'));
   const pool = new GuestPool(TIME_LIMIT_MS * SLOWER, values.separate === true);
@@ -133,4 +138,7 @@ async function main(): Promise<number> {
   return unexpected ? 1 : 0;
 }
 
-process.exitCode = await main();
+process.exitCode = await main().catch((e: Error) => {
+  process.stderr.write(`conformance: ${e.message}\n`);
+  return 2;
+});

@@ -19,6 +19,8 @@ export class Dentry {
   parent: Dentry | null;
   /** Its name has been removed or replaced. */
   deleted = false;
+  /** It never had one, but may still get one (O_TMPFILE, linkat(2)). */
+  linkable = false;
   /** What is mounted here, by any parent mount; the last one with a parent counts. */
   mounts: Mount[] | null = null;
   #children: Map<string, Dentry | WeakRef<Dentry>> | null = null;

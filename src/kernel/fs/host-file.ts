@@ -36,8 +36,15 @@ export class HostFile extends RegularFile {
     this.inode = inode;
     this.host = inode;
     this.#fd = fd;
+    inode.files.add(this);
+  }
+  /** Another descriptor of the file, which has no name any more. Only Linux hosts can do this. */
+  reopen(flags: number): number {
+    const { O_NOFOLLOW = 0 } = fs.constants;
+    return hostCall(() => fs.openSync(`/proc/self/fd/${this.#fd}`, hostOpenFlags(flags) & ~O_NOFOLLOW));
   }
   protected override release(): void {
+    this.host.files.delete(this);
     hostCall(() => fs.closeSync(this.#fd));
   }
   protected override size(): number {

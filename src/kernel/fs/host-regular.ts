@@ -62,10 +62,9 @@ export class HostRegularFile extends OpenFile {
 
   override read(_task: Task, dst: Uint8Array, position: number | null): number {
     this.#start();
-    const part = dst.length > 16 * HOST_CHUNK ? dst.subarray(0, 16 * HOST_CHUNK) : dst;
-    if (position !== null) return this.#readHost(part, this.#regular ? position : null);
+    if (position !== null) return this.#readHost(dst, this.#regular ? position : null);
     if (this.#detached && this.offset - this.#hostOffset >= DETACHED_BYTES) this.#catchUp();
-    const n = this.#readHost(part, this.#detached ? this.offset : null);
+    const n = this.#readHost(dst, this.#detached ? this.offset : null);
     this.offset += n;
     if (!this.#detached) this.#hostOffset = this.offset;
     return n;

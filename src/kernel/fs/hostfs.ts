@@ -107,6 +107,9 @@ export class HostInode implements Inode {
   #key: object | null = null;
   /** Descriptor of a file made a moment ago: its mode may not allow to open it again. */
   #created = -1;
+  /** The name has been removed: what is left of the file is reached through who has it open. */
+  #gone = false;
+  readonly files = new Set<HostFile>();
 
   constructor(hostFs: HostFs, parent: HostInode | null, name: string, st: fs.BigIntStats) {
     this.fs = hostFs;
@@ -161,14 +164,30 @@ export class HostInode implements Inode {
     const fresh = this.#freshUntil === hostChanges.count && Date.now() - this.#seenAt <= 1;
     this.#freshUntil = -1;
     if (fresh) return toStat(this.#last!);
+    if (this.#gone) return this.#openFile()?.stat() ?? this.#removed();
     const st = hostCall(() => fs.lstatSync(this.#path(), { bigint: true, throwIfNoEntry: false }));
     if (st && Number(st.ino) === this.ino) return this.statOf(st);
-    // Removed while in use (a working directory, say): what it was, without a name.
-    return { ...toStat(this.#last!), nlink: 0 };
+    return this.#removed();
+  }
+  /** Removed while in use (a working directory, say): what it was, without a name. */
+  #removed(): Stat {
+    const st = toStat(this.#last!);
+    return { ...st, nlink: 0, size: this.type === S_IFDIR ? 0 : st.size };
+  }
+
+  #openFile(): HostFile | null {
+    for (const file of this.files) return file;
+    return null;
   }
 
   setattr(attr: SetAttr): void {
     this.fs.writable();
+    if (this.#gone) {
+      const file = this.#openFile();
+      if (!file) throw sysError(errno.ENOENT);
+      file.setattr(attr);
+      return;
+    }
     const path = this.#path();
     hostChanges.count++;
     hostCall(() => {
@@ -193,6 +212,11 @@ export class HostInode implements Inode {
           return new HostFile(flags, this, fd);
         }
         if ((flags & O_ACCMODE) !== O_RDONLY) this.fs.writable();
+        if (this.#gone) {
+          const file = this.#openFile();
+          if (!file) throw sysError(errno.ENOENT);
+          return new HostFile(flags, this, file.reopen(flags));
+        }
         return new HostFile(flags, this, hostCall(() => fs.openSync(this.#path(), hostOpenFlags(flags))));
       }
       case S_IFLNK:
@@ -280,16 +304,22 @@ export class HostInode implements Inode {
     if (!(target instanceof HostInode) || target.fs !== this.fs) throw sysError(errno.EXDEV);
     this.#change(() => fs.linkSync(target.#path(), this.#childPath(name)));
   }
-  unlink(name: string): void {
+  unlink(name: string, known?: Inode): void {
     this.#change(() => fs.unlinkSync(this.#childPath(name)));
+    markGone(known);
   }
-  rmdir(name: string): void {
+  rmdir(name: string, known?: Inode): void {
     this.#change(() => fs.rmdirSync(this.#childPath(name)));
+    markGone(known);
   }
-  rename(name: string, newParent: Inode, newName: string, flags: number): void {
+  markGone(): void {
+    this.#gone = true;
+  }
+  rename(name: string, newParent: Inode, newName: string, flags: number, _known?: Inode, knownTarget?: Inode | null): void {
     if (!(newParent instanceof HostInode) || newParent.fs !== this.fs) throw sysError(errno.EXDEV);
     if (flags & RENAME_EXCHANGE) throw sysError(errno.EINVAL);
     this.#change(() => fs.renameSync(this.#childPath(name), newParent.#childPath(newName)));
+    markGone(knownTarget);
   }
   #change(act: () => void): void {
     this.fs.writable();
@@ -301,6 +331,10 @@ export class HostInode implements Inode {
     if (this.type !== S_IFLNK) throw sysError(errno.EINVAL);
     return hostCall(() => fs.readlinkSync(this.#path(), { encoding: 'latin1' as BufferEncoding }));
   }
+}
+
+function markGone(inode: Inode | null | undefined): void {
+  if (inode instanceof HostInode) inode.markGone();
 }
 
 /** A directory entry of the host. Its inode number costs a call and is got when it is asked for. */

@@ -50,8 +50,8 @@ export function makeLink(vfs: Vfs, task: Task, old: Path, dirfd: number, path: s
   if (old.mount !== parent.mount && old.mount.parent !== null) throw sysError(errno.EXDEV);
   if (inode.fs !== parent.mount.fs) throw sysError(errno.EXDEV);
   if (isDirectory(inode)) throw sysError(errno.EPERM);
-  // A file whose last name has gone stays gone, unless it never had one (O_TMPFILE).
-  if (old.dentry.deleted && old.dentry.parent !== null && inode.stat().nlink === 0) throw sysError(errno.ENOENT);
+  // A file whose last name has gone stays gone.
+  if (old.dentry.deleted && !old.dentry.linkable && inode.stat().nlink === 0) throw sysError(errno.ENOENT);
   // The new name gets its dentry when it is looked up: inodes of some file systems know one name only.
   parent.dentry.inode.link(name, inode);
 }

@@ -2,7 +2,8 @@
 import { errno, sysError } from '../abi/errno.ts';
 import { sharedFileResized } from '../mm/file-coherence.ts';
 import type { Task } from '../task/task.ts';
-import { detachedPath, type Path } from './fs-context.ts';
+import { Dentry } from './dentry.ts';
+import type { Path } from './fs-context.ts';
 import { type Inode, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from './inode.ts';
 import { type Found, RESOLVE_CREATE } from './namei.ts';
 import {
@@ -136,10 +137,10 @@ function openUnnamed(
   checkAccess(task.cred, dir, W_OK | X_OK);
   if (!dir.tmpfile) throw sysError(errno.EOPNOTSUPP);
   const inode = dir.tmpfile(mode & 0o7777 & ~task.fs.umask, task.cred.fsuid, groupOfNew(task, dir));
-  const detached = detachedPath(inode, `/#${inode.stat().ino}`);
-  detached.dentry.deleted = true;
-  // It belongs to the mount it was made in: linkat(2) gives it a name there.
-  return finish(task, { mount: place.mount, dentry: detached.dentry }, flags & ~O_DIRECTORY);
+  const dentry = new Dentry(inode, `#${inode.stat().ino}`, place.dentry);
+  dentry.deleted = true;
+  dentry.linkable = (flags & O_EXCL) === 0;
+  return finish(task, { mount: place.mount, dentry }, flags & ~O_DIRECTORY);
 }
 
 /** Flags fcntl(F_SETFL) may change. */

@@ -58,11 +58,11 @@ export class OverlayInode implements Inode {
     if (!upper) return this.unchanged(lower!.stat());
     const st = upper.stat();
     if (!lower) {
-      if (this.type === S_IFDIR) st.size = 4096;
+      if (this.type === S_IFDIR) st.size = upper.nlink === 0 ? 0 : 4096;
       return { ...st, dev: this.#dev, nlink: upper.nlink + this.linkDelta };
     }
     const { dev, ino } = this.#origin!;
-    if (this.type === S_IFDIR) st.size = this.#origin!.size;
+    if (this.type === S_IFDIR) st.size = upper.nlink === 0 ? 0 : this.#origin!.size;
     return { ...st, dev, ino, nlink: upper.nlink + this.linkDelta };
   }
   /** `st` of the lower file, as this inode shows it. */

@@ -79,7 +79,9 @@ export const TERMIOS2_SIZE = 44;
 export function encodeTermios(t: Termios, size = TERMIOS_SIZE): Uint8Array {
   const out = new Uint8Array(size);
   const view = new DataView(out.buffer);
-  [t.iflag, t.oflag, t.cflag, t.lflag].forEach((flags, i) => view.setUint32(i * 4, flags, true));
+  [t.iflag, t.oflag, t.cflag, t.lflag].forEach((flags, i) => {
+    view.setUint32(i * 4, flags, true);
+  });
   out[16] = t.line;
   out.set(t.cc, 17);
   if (size === TERMIOS2_SIZE) {

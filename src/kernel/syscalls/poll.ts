@@ -70,7 +70,9 @@ function readPollfds(task: Task, fds: number, nfds: number): PollItem[] {
 }
 
 function writeRevents(task: Task, fds: number, items: readonly PollItem[]): void {
-  items.forEach((item, i) => task.mem.writeU16(fds + i * POLLFD_SIZE + 6, item.revents));
+  items.forEach((item, i) => {
+    task.mem.writeU16(fds + i * POLLFD_SIZE + 6, item.revents);
+  });
 }
 
 function finishPoll(task: Task, fds: number, items: readonly PollItem[], r: PollResult, interrupted: number): number {

@@ -90,7 +90,9 @@ export class SysFs extends PseudoFs {
     for (const empty of ['block', 'bus', 'dev/block', 'dev/char', 'firmware', 'fs/cgroup', 'module', 'power']) this.#dir(empty);
     this.#files('devices/system/cpu', CPU);
     this.#files('devices/system/cpu/cpu0/topology', TOPOLOGY);
-    cpu.caches.forEach((cache, i) => this.#files(`devices/system/cpu/cpu0/cache/index${i}`, cacheFiles(cache, 0, cpu.cacheLineBytes)));
+    cpu.caches.forEach((cache, i) => {
+      this.#files(`devices/system/cpu/cpu0/cache/index${i}`, cacheFiles(cache, 0, cpu.cacheLineBytes));
+    });
     this.#files('devices/system/node', NODE);
     this.#files('class/net/lo', LOOPBACK);
     this.#files('kernel', KERNEL);
