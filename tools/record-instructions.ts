@@ -10,9 +10,10 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { rows } from '../src/translator/x86_64/row.ts';
 import '../src/translator/x86_64/index.ts';
-import { fileOf, keyOf, PREFIXES, prefixVectors, reasonForNone, SEQUENCES, sequenceVectors, undefinedStatus, vectorsOf } from '../test/instructions/encodings.ts';
+import { fileOf, keyOf, reasonForNone, undefinedStatus, vectorsOf } from '../test/instructions/encodings.ts';
 import { encodeFixtures, fixtureFiles, fixturesFolder, initialState, type Outcome, readFixtures, type Section, type Vector } from '../test/instructions/fixtures.ts';
 import { DATA_BYTES, FX_BYTES, fxCompared } from '../test/instructions/machine-state.ts';
+import { PREFIXES, prefixVectors, SEQUENCES, sequenceVectors } from '../test/instructions/sequences.ts';
 
 const MAX_CODE = 64;
 const VECTOR_BYTES = 128 + 8 + 8 + MAX_CODE + FX_BYTES + DATA_BYTES;

@@ -18,15 +18,19 @@ interface Modules {
   helpers: WebAssembly.Module;
 }
 
-let modules: Modules | null = null;
+/** The launcher starts Node with this flag: see `Engine.optimise`. */
+const BASELINE_ONLY = '--no-wasm-dynamic-tiering';
 
-function loadModules(): Modules {
-  if (modules) return modules;
-  const compile = (name: string): WebAssembly.Module => {
-    return new WebAssembly.Module(readFileSync(join(packageRoot(), 'dist/wasm', name)));
-  };
-  modules = { interpreter: compile('interpreter-x86_64.wasm'), helpers: compile('helpers.wasm') };
-  return modules;
+/** Compiled once a process, the second for use once `optimise` has been called. */
+const modules: { baseline: Modules | null; optimised: Modules | null } = { baseline: null, optimised: null };
+
+/** An empty custom section: V8 knows modules by their bytes, and would hand out the one it has. */
+const MARK = Uint8Array.of(0, 2, 1, 0x6f);
+
+function compileModules(mark: Uint8Array): Modules {
+  const compile = (name: string): WebAssembly.Module =>
+    new WebAssembly.Module(Buffer.concat([readFileSync(join(packageRoot(), 'dist/wasm', name)), mark]));
+  return { interpreter: compile('interpreter-x86_64.wasm'), helpers: compile('helpers.wasm') };
 }
 
 export interface EngineOptions {
@@ -40,27 +44,48 @@ export class Engine {
   readonly memory: LinearMemory;
   readonly code: CodeSpace;
   readonly front: X86FrontEnd;
-  readonly run: Run;
+  /** Changes once, with `optimise`; all state is in the memory. */
+  run!: Run;
   /** Computes rflags' arithmetic bits from their lazy form. */
-  readonly flags: FlagReader;
+  flags!: FlagReader;
   #vcpus = 0;
+  #optimised = !process.execArgv.includes(BASELINE_ONLY);
 
   constructor(memory: LinearMemory, options: EngineOptions = {}) {
     this.memory = memory;
     this.front = new X86FrontEnd({ verify: options.verifyIr ?? false, disabledPasses: options.disabledPasses ?? [] });
     this.code = new CodeSpace(memory, this.front);
-    const { interpreter, helpers } = loadModules();
-    const env = { memory: memory.memory, abort: helperAbort };
+    modules.baseline ??= compileModules(new Uint8Array(0));
+    this.#instantiate(modules.baseline);
+  }
+
+  #instantiate({ interpreter, helpers }: Modules): void {
+    const env = { memory: this.memory.memory, abort: helperAbort };
     const helperExports = new WebAssembly.Instance(helpers, { env }).exports;
-    const instance = new WebAssembly.Instance(interpreter, {
-      env,
-      helpers: { ...helperExports, host_tsc: hostTsc } as WebAssembly.ModuleImports,
-    });
-    const built = (instance.exports.table_hash as { value: number }).value;
-    if (built !== this.front.bytecode.hash) throw new Error("dist/wasm is of another version than the program: run 'npm run build'");
-    this.run = instance.exports.run as Run;
+    const imports = { env, helpers: { ...helperExports, host_tsc: hostTsc } as WebAssembly.ModuleImports };
+    const { run, table_hash } = new WebAssembly.Instance(interpreter, imports).exports;
+    if ((table_hash as { value: number }).value !== this.front.bytecode.hash)
+      throw new Error("dist/wasm is of another version than the program: run 'npm run build'");
+    this.run = run as Run;
     this.flags = helperExports.x86_eflags as FlagReader;
-    this.front.onFloatUse = helperExports.x86_float_used as () => void;
+    const useFloat = helperExports.x86_float_used as () => void;
+    if (this.front.floatUsed) useFloat();
+    else this.front.onFloatUse = useFloat;
+  }
+
+  /**
+   * Lets V8 optimise the interpreter. It would begin with that within the first milliseconds, and its compiler works on
+   * this one large function for some 50 ms that a process cannot leave before; a program that is done by then is better
+   * off without. So the launcher starts Node with baseline code only, and the runtime calls this for a program that goes on.
+   */
+  optimise(): void {
+    if (this.#optimised) return;
+    this.#optimised = true;
+    if (!modules.optimised) {
+      process.getBuiltinModule('node:v8').setFlagsFromString('--wasm-dynamic-tiering');
+      modules.optimised = compileModules(MARK);
+    }
+    this.#instantiate(modules.optimised);
   }
 
   /** Address of a zeroed vCPU state. */

@@ -20,6 +20,8 @@ import type { X86Context } from './x86-context.ts';
 const BUDGET = 200_000;
 /** System calls between looks at the clock. */
 const CALLS_PER_LOOK = 256;
+/** Time after which a program is worth optimised code, in milliseconds from its start. */
+const OPTIMISE_AFTER_MS = 60;
 /** Guest time after which the host's event loop gets a turn, in milliseconds. */
 const SLICE_MS = 4;
 
@@ -45,7 +47,8 @@ export class ThreadRunner {
   readonly #engineOf: (task: GuestTask) => Engine;
   #engine: Engine;
   #context: X86Context;
-  #lastTurn = nowMs();
+  readonly #start = nowMs();
+  #lastTurn = this.#start;
   #calls = 0;
 
   /** `engineOf` gives the engine of the task's current address space: execve(2) changes it. */
@@ -82,7 +85,9 @@ export class ThreadRunner {
         if (task.restart !== 0 || task.syscallNumber < 0 || task.signalPending()) break;
         ip = this.#runCode(0);
       }
-      if (nowMs() - this.#lastTurn > SLICE_MS) {
+      const now = nowMs();
+      if (now - this.#start > OPTIMISE_AFTER_MS) this.#engine.optimise();
+      if (now - this.#lastTurn > SLICE_MS) {
         await turn();
         this.#lastTurn = nowMs();
         ip = 0;

@@ -1,7 +1,7 @@
 /** Copying between descriptors: sendfile(2), copy_file_range(2), splice(2), vmsplice(2). */
 import { errno, sysError } from '../abi/errno.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../fs/inode.ts';
-import { type MaybePromise, O_APPEND, O_NONBLOCK, type OpenFile, POLLIN, POLLOUT } from '../fs/open-file.ts';
+import { type MaybePromise, O_APPEND, type OpenFile, POLLIN, POLLOUT } from '../fs/open-file.ts';
 import { PipeEnd } from '../fs/pipe.ts';
 import type { Task } from '../task/task.ts';
 import { MAX_RW, readFile, readIovec, readVector, writeFile, writeVector } from './io.ts';
@@ -116,8 +116,11 @@ function copyFileRange(
   if (types.includes(S_IFDIR)) throw sysError(errno.EISDIR);
   if (types.some((t) => t !== S_IFREG)) throw sysError(errno.EINVAL);
   if (!from.readable || !to.writable || to.flags & O_APPEND) throw sysError(errno.EBADF);
+  // Between file systems the caller copies by itself (Linux 5.19 and later).
+  if (from.inode?.fs !== to.inode?.fs) throw sysError(errno.EXDEV);
   const start = inOffset ?? from.offset;
   const target = outOffset ?? to.offset;
+  if (start + count >= 2 ** 63 || target + count >= 2 ** 63) throw sysError(errno.EOVERFLOW);
   const length = Math.max(0, Math.min(count, MAX_RW, from.stat().size - start));
   const same = from.mapKey() !== null && from.mapKey() === to.mapKey();
   if (same && start < target + length && target < start + length) throw sysError(errno.EINVAL);
@@ -162,12 +165,12 @@ async function splice(
   const nonblocking = (flags & SPLICE.SPLICE_F_NONBLOCK) !== 0;
   let room = Math.min(count, SPLICE_MAX);
   if (toPipe) {
-    await waitForPipe(task, to, POLLOUT, nonblocking || (to.flags & O_NONBLOCK) !== 0);
+    await waitForPipe(task, to, POLLOUT, nonblocking || to.nonblocking);
     // Whole pages that are free: what is taken must also go in.
     room = Math.min(room, (to.pipe.maxSlots - to.pipe.slots.length) * 4096);
   }
   if (fromPipe) {
-    await waitForPipe(task, from, POLLIN, nonblocking || (from.flags & O_NONBLOCK) !== 0);
+    await waitForPipe(task, from, POLLIN, nonblocking || from.nonblocking);
     if (from.pipe.empty) return 0;
   }
   const buffer = new Uint8Array(Math.max(room, 1));
@@ -180,6 +183,29 @@ async function splice(
   if (inOffset !== null) writeOffset(task, inAddress, inOffset + n);
   if (outOffset !== null) writeOffset(task, outAddress, outOffset + n);
   return n;
+}
+
+/** Duplicates what is in a pipe without taking it out. */
+async function tee(task: Task, inFd: number, outFd: number, count: number, flags: number): Promise<number> {
+  if (flags & ~ALL_SPLICE) throw sysError(errno.EINVAL);
+  if (count === 0) return 0;
+  const from = task.files.get(inFd);
+  const to = task.files.get(outFd);
+  if (!from.readable || !to.writable) throw sysError(errno.EBADF);
+  if (!(from instanceof PipeEnd) || !(to instanceof PipeEnd) || from.pipe === to.pipe) throw sysError(errno.EINVAL);
+  const nonblocking = (flags & SPLICE.SPLICE_F_NONBLOCK) !== 0;
+  await waitForPipe(task, from, POLLIN, nonblocking || from.nonblocking);
+  if (from.pipe.empty) return 0;
+  await waitForPipe(task, to, POLLOUT, nonblocking || to.nonblocking);
+  let done = 0;
+  for (const slot of from.pipe.slots) {
+    const part = slot.page.slice(slot.start, Math.min(slot.end, slot.start + count - done));
+    if (part.length === 0 || to.pipe.full) break;
+    const n = await writeFile(task, to, part, null);
+    done += n;
+    if (n < part.length) break;
+  }
+  return done;
 }
 
 /** Memory into a pipe (copied, whatever the flags say), or out of it. */
@@ -196,10 +222,8 @@ const flagNames = { flags: SPLICE };
 
 export const copyRows: SyscallRow[] = [
   row('sendfile', 40, 71, 'out_fd:fd in_fd:fd offset:ptr count:size', sendfile),
-  row('copy_file_range', 326, 285, 'fd_in:fd off_in:ptr fd_out:fd off_out:ptr len:size flags:hex', copyFileRange, {
-    note: 'works across file systems, too',
-  }),
+  row('copy_file_range', 326, 285, 'fd_in:fd off_in:ptr fd_out:fd off_out:ptr len:size flags:hex', copyFileRange),
   row('splice', 275, 76, 'fd_in:fd off_in:ptr fd_out:fd off_out:ptr len:size flags:flags', splice, { note: 'by copying', flagNames }),
   row('vmsplice', 278, 75, 'fd:fd iov:iovec nr_segs:ulong flags:flags', vmsplice, { note: 'by copying', flagNames }),
-  row('tee', 276, 77, 'fd_in:fd fd_out:fd len:size flags:flags', null, { flagNames }),
+  row('tee', 276, 77, 'fd_in:fd fd_out:fd len:size flags:flags', tee, { note: 'by copying', flagNames }),
 ];

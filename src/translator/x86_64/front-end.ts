@@ -18,6 +18,7 @@ export class X86FrontEnd {
    * (docs/floating-point.md).
    */
   onFloatUse: (() => void) | null = null;
+  floatUsed = false;
   /** Run the IR verifier after lifting and after each pass. */
   verify: boolean;
   /** Names of passes switched off, for bisection. */
@@ -36,9 +37,9 @@ export class X86FrontEnd {
       this.#deadCode.run(block);
       if (this.verify) verifyBlock(block, slotNames);
     }
-    if (flavour === 0 && this.onFloatUse && raisesFloatFlags(block)) {
-      this.onFloatUse();
-      this.onFloatUse = null;
+    if (flavour === 0 && !this.floatUsed && raisesFloatFlags(block)) {
+      this.floatUsed = true;
+      this.onFloatUse?.();
     }
     return block;
   }
