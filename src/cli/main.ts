@@ -1,4 +1,6 @@
 /** Entry point. `run` goes straight to the runtime; every other command goes through oclif. */
+import { parseRun } from './parse-run.ts';
+import { run } from './run.ts';
 const [major] = process.versions.node.split('.').map(Number);
 if (major! < 24) {
   process.stderr.write(`uktx: Node.js 24 or newer is needed, this is ${process.versions.node}\n`);
@@ -15,12 +17,8 @@ function fail(e: unknown): never {
 
 async function main(args: string[]): Promise<void> {
   if (args[0] === 'run') {
-    const { parseRun } = await import('./parse-run.ts');
     const options = parseRun(args.slice(1), process.env);
-    if (options) {
-      const { run } = await import('./run.ts');
-      process.exit(await run(options));
-    }
+    if (options) process.exit(await run(options));
   }
   const { oclifMain } = await import('./oclif.ts');
   await oclifMain(args);

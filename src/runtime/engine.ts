@@ -19,7 +19,7 @@ interface Modules {
 }
 
 /** The launcher starts Node with this flag: see `Engine.optimise`. */
-const BASELINE_ONLY = '--no-wasm-dynamic-tiering';
+const BASELINE_ONLY = '--liftoff-only';
 
 /** Compiled once a process, the second for use once `optimise` has been called. */
 const modules: { baseline: Modules | null; optimised: Modules | null } = { baseline: null, optimised: null };
@@ -82,7 +82,8 @@ export class Engine {
     if (this.#optimised) return;
     this.#optimised = true;
     if (!modules.optimised) {
-      process.getBuiltinModule('node:v8').setFlagsFromString('--wasm-dynamic-tiering');
+      // The first flag alone does not bring back the second, which it implied to be off.
+      for (const flag of ['--no-liftoff-only', '--wasm-dynamic-tiering']) process.getBuiltinModule('node:v8').setFlagsFromString(flag);
       modules.optimised = compileModules(MARK);
     }
     this.#instantiate(modules.optimised);

@@ -8,7 +8,7 @@ import type { Task } from '../task/task.ts';
 import { Dentry, type Mount } from './dentry.ts';
 import { detachedPath, FsContext, type Path, pathName } from './fs-context.ts';
 import { type FileSystem, S_IFDIR } from './inode.ts';
-import { crossMounts, type Found, type LastComponent, walk, type Walker } from './namei.ts';
+import { crossMounts, type Found, type LastComponent, RESOLVE_BENEATH, RESOLVE_IN_ROOT, walk, type Walker } from './namei.ts';
 import { openPath } from './open.ts';
 import type { MaybePromise, OpenFile } from './open-file.ts';
 import { fileType } from './permission.ts';
@@ -113,7 +113,9 @@ export class Vfs {
   /** A walk on behalf of a task. `dirfd` counts when `path` is relative. */
   walk(task: Task, dirfd: number, path: string, last: LastComponent, resolve = 0): Found {
     Dentry.prune(this.#roots());
-    return walk(this.walkerOf(task), this.basePath(task, dirfd, path), path, last, resolve);
+    // Confined walks start at `dirfd` even when the path is absolute.
+    const confined = resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT);
+    return walk(this.walkerOf(task), this.basePath(task, dirfd, confined ? '.' : path), path, last, resolve);
   }
   *#roots(): Generator<Dentry> {
     for (const mount of this.#mounts) yield mount.root;
