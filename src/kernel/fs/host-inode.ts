@@ -4,7 +4,7 @@ import { errno, sysError } from '../abi/errno.ts';
 import type { Task } from '../task/task.ts';
 import { hostError } from './host-error.ts';
 import { hostStat } from './host-fd.ts';
-import { type SetAttr, S_IFIFO, type Stat } from './inode.ts';
+import { type SetAttr, S_IFIFO, S_IFMT, S_IFREG, type Stat } from './inode.ts';
 import type { MaybePromise, OpenFile } from './open-file.ts';
 import { makedev, PseudoFs, PseudoInode, TMPFS_MAGIC } from './pseudo.ts';
 
@@ -26,7 +26,9 @@ export class HostFdInode extends PseudoInode {
     if (!this.reopen) throw sysError(errno.ENXIO);
     return this.reopen(flags, task);
   }
+  /** Only of regular files, which were given to be written: the host's terminals and devices stay as they are (EPERM). */
   override setattr(attr: SetAttr): void {
+    if ((this.stat().mode & S_IFMT) !== S_IFREG) throw sysError(errno.EPERM);
     try {
       if (attr.size !== undefined) fs.ftruncateSync(this.fd, attr.size);
       if (attr.mode !== undefined) fs.fchmodSync(this.fd, attr.mode & 0o7777);

@@ -39,13 +39,16 @@ function compile(row: SyscallRow, h: Handler): Invoke {
   }
 }
 
-const compileTable = (isa: Isa): (Invoke | undefined)[] =>
-  syscallTable[isa].map((row) => (row?.handler ? compile(row, row.handler) : undefined));
+/** By number, made when a call is first made; null: no handler. */
+const compiled: Readonly<Record<Isa, (Invoke | null | undefined)[]>> = { x86_64: [], aarch64: [] };
 
-const compiled: Readonly<Record<Isa, (Invoke | undefined)[]>> = {
-  x86_64: compileTable('x86_64'),
-  aarch64: compileTable('aarch64'),
-};
+function invokerOf(isa: Isa, nr: number): Invoke | null {
+  const row = syscallTable[isa][nr];
+  const call = row?.handler ? compile(row, row.handler) : null;
+  // Numbers Linux does not have are not remembered: a guest may try them all.
+  if (row) compiled[isa][nr] = call;
+  return call;
+}
 
 /**
  * Makes the system call that the task's registers describe. On return (or once the promise has settled, which never
@@ -71,7 +74,8 @@ export function dispatchSyscall(task: GuestTask): number | Promise<number> {
 }
 
 function invoke(task: GuestTask, cpu: CpuContext, nr: number): number | Promise<number> {
-  const call = compiled[cpu.isa][nr];
+  let call = compiled[cpu.isa][nr];
+  if (call === undefined) call = invokerOf(cpu.isa, nr);
   if (!call) {
     task.kernel.stats.countUnknown(nr);
     return -errno.ENOSYS;

@@ -58,12 +58,24 @@ export function row(
   name: string, x86_64: number | null, aarch64: number | null, args: string, handler: Handler | null,
   extra: { support?: Support; note?: string; hexResult?: boolean; flagNames?: Record<string, Record<string, number>> } = {},
 ): SyscallRow {
-  const parsed = args.split(' ').filter(Boolean).map((word): Arg => {
+  let parsed: readonly Arg[] | null = null;
+  return {
+    name, x86_64, aarch64, handler,
+    // Few rows of the table are looked at in one run.
+    get args() {
+      parsed ??= parseArgs(args, extra.flagNames);
+      return parsed;
+    },
+    support: extra.support ?? (handler ? 'full' : 'none'),
+    note: extra.note ?? '',
+    ...(extra.hexResult && { hexResult: true }),
+  };
+}
+
+const parseArgs = (args: string, flagNames: Record<string, Record<string, number>> | undefined): Arg[] =>
+  args.split(' ').filter(Boolean).map((word): Arg => {
     const [argName, spec = 'ulong'] = word.split(':') as [string, string?];
     const [kind, length] = spec.split('=') as [ArgKind, string?];
-    const names = extra.flagNames?.[argName];
+    const names = flagNames?.[argName];
     return { name: argName, kind, ...(length !== undefined && { length: Number(length) }), ...(names && { names }) };
   });
-  const support = extra.support ?? (handler ? 'full' : 'none');
-  return { name, x86_64, aarch64, args: parsed, handler, support, note: extra.note ?? '', ...(extra.hexResult && { hexResult: true }) };
-}

@@ -64,10 +64,19 @@ function index(isa: Isa): (SyscallRow | undefined)[] {
   return table;
 }
 
+/** Made when first asked for: a run needs one ISA's. */
+const tables: Partial<Record<Isa, (SyscallRow | undefined)[]>> = {};
+
 /** Row by number; undefined for numbers Linux 6.1 does not have. */
 export const syscallTable: Readonly<Record<Isa, readonly (SyscallRow | undefined)[]>> = {
-  x86_64: index('x86_64'),
-  aarch64: index('aarch64'),
+  get x86_64() {
+    tables.x86_64 ??= index('x86_64');
+    return tables.x86_64;
+  },
+  get aarch64() {
+    tables.aarch64 ??= index('aarch64');
+    return tables.aarch64;
+  },
 };
 
 /** Name by number: `syscall_999` for one Linux does not have, as strace calls it. */
