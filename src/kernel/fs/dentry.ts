@@ -78,9 +78,12 @@ export class Dentry {
     }
   }
 
-  /** Called now and then with the roots of all trees: keeps the number of unused dentries bounded. */
+  /** There are so many dentries that `prune` is worth its while. */
+  static get crowded(): boolean {
+    return strong >= STRONG_LIMIT;
+  }
+  /** Given the roots of all trees, keeps the number of unused dentries bounded. */
   static prune(roots: Iterable<Dentry>): void {
-    if (strong < STRONG_LIMIT) return;
     strong = 0;
     for (const root of roots) root.#weaken();
   }

@@ -22,7 +22,7 @@ export function hostOpenFlags(flags: number): number {
 /** uid or gid for node:fs, where -1 means "leave". */
 export const KEEP = -1;
 
-/** Seconds as node:fs takes them; it keeps microseconds. */
+/** Seconds as node:fs takes them: a double, good to the microsecond. */
 export const seconds = (t: { sec: number; nsec: number }): number => t.sec + t.nsec / 1e9;
 
 const ZEROS = new Uint8Array(65536);

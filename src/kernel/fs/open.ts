@@ -58,7 +58,8 @@ export function openPath(
 }
 
 function finish(task: Task, path: Path, flags: number): MaybePromise<OpenFile> {
-  const opened = path.dentry.inode.open(flags & ~TRANSIENT, task);
+  // Terminals still look at O_NOCTTY.
+  const opened = path.dentry.inode.open(flags & (~TRANSIENT | O_NOCTTY), task);
   const name = (file: OpenFile): OpenFile => {
     file.location = path;
     file.flags = (file.flags & ~TRANSIENT) | O_LARGEFILE;

@@ -5,7 +5,7 @@ import { DirectoryFile } from './dir-file.ts';
 import {
   type AccessAttr, type DirEntry, type Inode, type SetAttr, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Stat, type Xattrs,
 } from './inode.ts';
-import { MemFile } from './mem-file.ts';
+import type { MemFile } from './mem-file.ts';
 import { MemDir, type MemInode, MemSpecial, MemSymlink, RENAME_EXCHANGE } from './mem-inode.ts';
 import { type MaybePromise, O_RDONLY, type OpenFile } from './open-file.ts';
 import type { Overlay } from './overlay.ts';
@@ -146,10 +146,10 @@ export class OverlayInode implements Inode {
         return new DirectoryFile(flags, this);
       case S_IFREG:
         return OverlayFile.open(this, flags, task);
-      default: {
-        const { mode, rdev } = this.stat();
-        return openSpecial(this, mode, rdev, flags, task);
-      }
+      default:
+        // The lower file system knows whether it can be opened: the host's FIFOs and devices cannot.
+        if (!this.upper) return this.lower!.open(flags, task);
+        return openSpecial(this, this.upper.mode, this.upper.rdev, flags, task);
     }
   }
   readlink(task?: Task): string {
@@ -167,7 +167,7 @@ export class OverlayInode implements Inode {
     const before = known instanceof OverlayInode && known.fs === this.fs ? known : null;
     const lower = this.lower.lookup(name, task, before?.lower ?? null);
     if (!lower) return null;
-    const linked = this.fs.findLinked(lower, task);
+    const linked = this.fs.findLinked(lower);
     if (linked) return linked;
     if (before && before.lower === lower && before.parent === this && before.name === name) return before;
     return new OverlayInode(this.fs, lower, null, this, name);
@@ -212,7 +212,7 @@ export class OverlayInode implements Inode {
   #put(name: string, inode: OverlayInode | null): void {
     this.copyUp(false).touch();
     // A name that neither tree has needs no trace.
-    if (inode === null && (!this.lower || !this.lower.lookup(name))) this.changes().delete(name);
+    if (inode === null && !this.lower?.lookup(name)) this.changes().delete(name);
     else this.changes().set(name, inode);
     this.pin();
   }

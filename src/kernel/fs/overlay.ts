@@ -7,8 +7,7 @@
  * one without still has the lower's. Renaming moves the inode, whatever it stands for, so no tree is ever copied.
  */
 import { errno, sysError } from '../abi/errno.ts';
-import type { Task } from '../task/task.ts';
-import { MemoryBudget } from './file-data.ts';
+import type { MemoryBudget } from './file-data.ts';
 import { type FileSystem, type Inode, S_IFDIR, type Stat, type StatFs } from './inode.ts';
 import { OverlayInode } from './overlay-inode.ts';
 import { Tmpfs } from './tmpfs.ts';
@@ -85,9 +84,8 @@ export class Overlay implements FileSystem {
   }
 
   /** The changed inode that stands for a lower file with several names, or null. */
-  findLinked(lower: Inode, task?: Task): OverlayInode | null {
+  findLinked(lower: Inode): OverlayInode | null {
     if (this.linked.size === 0) return null;
-    void task;
     const st = lower.stat();
     const found = this.linked.get(linkKey(st));
     if (!found) return null;

@@ -112,13 +112,10 @@ export class Vfs {
 
   /** A walk on behalf of a task. `dirfd` counts when `path` is relative. */
   walk(task: Task, dirfd: number, path: string, last: LastComponent, resolve = 0): Found {
-    Dentry.prune(this.#roots());
+    if (Dentry.crowded) Dentry.prune(this.#mounts.map((m) => m.root));
     // Confined walks start at `dirfd` even when the path is absolute.
     const confined = resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT);
     return walk(this.walkerOf(task), this.basePath(task, dirfd, confined ? '.' : path), path, last, resolve);
-  }
-  *#roots(): Generator<Dentry> {
-    for (const mount of this.#mounts) yield mount.root;
   }
 
   /** Where a relative path starts. Throws EBADF, ENOTDIR. */

@@ -44,7 +44,8 @@ export class LiftContext {
     return widthOfBytes(this.i.size);
   }
   bytesOf(k: number): number {
-    return operandBytes(this.i.row.operands[k]!.size, this.i.size);
+    const { bytes, size } = this.i.row.operands[k]!;
+    return bytes || operandBytes(size, this.i.size);
   }
   widthOf(k: number): IntWidth {
     return widthOfBytes(this.bytesOf(k));

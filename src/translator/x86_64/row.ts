@@ -36,6 +36,8 @@ export interface Attributes {
 export interface OperandSpec {
   kind: 'E' | 'G' | 'M' | 'R' | 'I' | 'J' | 'Z' | 'V' | 'W' | 'U' | 'P' | 'Q' | 'N' | 'O' | 'fixed';
   size: string;
+  /** In bytes, where it does not depend on the operand size; else 0. */
+  bytes: number;
 }
 
 export interface Row extends Attributes {
@@ -60,10 +62,12 @@ export const rows: Row[] = [];
 
 const maps: Record<string, number> = { '0f': 1, '0f38': 2, '0f3a': 3 };
 
+const fixedSizes: Readonly<Record<string, number>> = { b: 1, bs: 1, w: 2, d: 4, ss: 4, q: 8, sd: 8, dq: 16, ps: 16, pd: 16 };
+
 function operand(spec: string): OperandSpec {
-  const kind = spec[0] as string;
-  if (/^[EGMRIJZVWUPQNO]/.test(kind)) return { kind: kind as OperandSpec['kind'], size: spec.slice(1) };
-  return { kind: 'fixed', size: spec };
+  const kind = /^[EGMRIJZVWUPQNO]/.test(spec) ? (spec[0] as OperandSpec['kind']) : 'fixed';
+  const size = kind === 'fixed' ? spec : spec.slice(1);
+  return { kind, size, bytes: kind === 'fixed' ? 0 : (fixedSizes[size] ?? 0) };
 }
 
 interface Operands {

@@ -104,6 +104,16 @@ describe('names of open files', () => {
     expect(nameOf(fd)).toBe('/g (deleted)');
     expect(guest.call('read', fd, BUFFER, 10)).toBe(1);
   });
+  it('survive the pruning of unused dentries', () => {
+    mkdirs('/d');
+    guest.writeFile('/d/f', 'x');
+    const fd = guest.open('/d/f');
+    for (let i = 0; i < 25_000; i++) guest.call('mknod', `/n${i}`, 0o100644, 0);
+    guest.call('rename', '/d', '/e');
+    guest.call('rename', '/e/f', '/e/g');
+    expect(nameOf(fd)).toBe('/e/g');
+    expect(guest.stat('/n7')).toMatchObject({ nlink: 1 });
+  });
   it('tells a removed working directory', () => {
     mkdirs('/w');
     guest.call('chdir', '/w');

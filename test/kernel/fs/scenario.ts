@@ -27,9 +27,9 @@ const OK = 'ok';
 export function hostMachine(base: string): Machine {
   // Relative paths are resolved by the kernel, so joining keeps slashes and dots as they are.
   const at = (path: string): string => `${base}/${path}`;
-  const attempt = (act: () => string | void): string => {
+  const attempt = (act: () => unknown): string => {
     try {
-      return act() ?? OK;
+      return (act() as string | undefined) ?? OK;
     } catch (e) {
       const n = (e as NodeJS.ErrnoException).errno;
       if (n === undefined) throw e;
