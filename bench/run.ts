@@ -29,7 +29,8 @@ const median = (xs: number[]): number => xs.sort((a, b) => a - b)[xs.length >> 1
 /** Medians of several commands, interleaved. */
 function compare(commands: Record<string, string[] | null>): Record<string, number> {
   const times: Record<string, number[]> = {};
-  for (let k = 0; k < runs; k++) for (const [name, c] of Object.entries(commands)) if (c) (times[name] ??= []).push(time(c));
+  for (let k = 0; k < runs; k++)
+    for (const [name, c] of Object.entries(commands)) if (c) (times[name] ??= []).push(time(c));
   return Object.fromEntries(Object.entries(times).map(([name, xs]) => [name, median(xs)]));
 }
 
@@ -37,7 +38,12 @@ const results: Record<string, Record<string, number>> = {};
 const loop = join(root, 'bench/guests/integer-loop');
 const LOOPS = 400_000_000;
 const INSTRUCTIONS = LOOPS * 5;
-const speed = compare({ native: [loop, String(LOOPS)], qemu: qemu && [...qemu, loop, String(LOOPS)], uktx: [...uktx, loop, String(LOOPS)], 'uktx, empty loop': [...uktx, loop, '1'] });
+const speed = compare({
+  native: [loop, String(LOOPS)],
+  qemu: qemu && [...qemu, loop, String(LOOPS)],
+  uktx: [...uktx, loop, String(LOOPS)],
+  'uktx, empty loop': [...uktx, loop, '1'],
+});
 const work = speed.uktx! - speed['uktx, empty loop']!;
 results['integer loop, ms'] = speed;
 results['integer loop, million guest instructions a second'] = {
@@ -53,14 +59,25 @@ if (existsSync(hello)) {
   results['static hello world, ms'] = start;
   results['static hello world, times node -e 0'] = { uktx: start.uktx! / start['node -e 0']! };
 }
-const programs: Record<string, string[]> = { 'ls -la /usr': ['/bin/ls', '-la', '/usr'], 'python3 -c 0': ['/usr/bin/python3', '-c', '0'] };
+const programs: Record<string, string[]> = {
+  'ls -la /usr': ['/bin/ls', '-la', '/usr'],
+  'python3 -c 0': ['/usr/bin/python3', '-c', '0'],
+};
 for (const [name, command] of Object.entries(programs)) {
   if (!existsSync(command[0]!)) continue;
-  results[`${name}, ms`] = compare({ native: command, qemu: qemu && [...qemu, ...command], uktx: [...uktx, ...command] });
+  results[`${name}, ms`] = compare({
+    native: command,
+    qemu: qemu && [...qemu, ...command],
+    uktx: [...uktx, ...command],
+  });
 }
 
 for (const [name, row] of Object.entries(results)) {
   console.log(name);
-  for (const [who, value] of Object.entries(row)) console.log(`  ${who.padEnd(20)} ${value.toFixed(value < 10 ? 2 : 0).padStart(10)}`);
+  for (const [who, value] of Object.entries(row))
+    console.log(`  ${who.padEnd(20)} ${value.toFixed(value < 10 ? 2 : 0).padStart(10)}`);
 }
-writeFileSync(values.json ?? join(scratch, 'bench.json'), `${JSON.stringify({ node: process.version, runs, results }, null, 2)}\n`);
+writeFileSync(
+  values.json ?? join(scratch, 'bench.json'),
+  `${JSON.stringify({ node: process.version, runs, results }, null, 2)}\n`,
+);

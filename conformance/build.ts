@@ -26,7 +26,11 @@ export const TIME_LIMIT_MS = 10_000;
 export const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex').slice(0, 16);
 
 /** Runs a program to its end or the limit, in an empty folder of its own. */
-export async function runProgram(command: string, args: string[], limit = TIME_LIMIT_MS): Promise<Outcome & { stderr: string }> {
+export async function runProgram(
+  command: string,
+  args: string[],
+  limit = TIME_LIMIT_MS,
+): Promise<Outcome & { stderr: string }> {
   const cwd = mkdtempSync(join(tmpdir(), 'uktx-conformance-'));
   try {
     return await new Promise((resolve, reject) => {
@@ -43,7 +47,12 @@ export async function runProgram(command: string, args: string[], limit = TIME_L
       child.on('error', reject);
       child.on('close', (code, signal) => {
         clearTimeout(timer);
-        resolve({ status: code ?? 128 + signalNumber(signal), stdout: hashOf(Buffer.concat(out)), stderr: Buffer.concat(err).toString('latin1'), timedOut });
+        resolve({
+          status: code ?? 128 + signalNumber(signal),
+          stdout: hashOf(Buffer.concat(out)),
+          stderr: Buffer.concat(err).toString('latin1'),
+          timedOut,
+        });
       });
     });
   } finally {
@@ -51,7 +60,15 @@ export async function runProgram(command: string, args: string[], limit = TIME_L
   }
 }
 function signalNumber(name: NodeJS.Signals | null): number {
-  const numbers: Record<string, number> = { SIGILL: 4, SIGTRAP: 5, SIGABRT: 6, SIGBUS: 7, SIGFPE: 8, SIGKILL: 9, SIGSEGV: 11 };
+  const numbers: Record<string, number> = {
+    SIGILL: 4,
+    SIGTRAP: 5,
+    SIGABRT: 6,
+    SIGBUS: 7,
+    SIGFPE: 8,
+    SIGKILL: 9,
+    SIGSEGV: 11,
+  };
   return name ? (numbers[name] ?? 0) : 0;
 }
 
@@ -85,7 +102,10 @@ export class Builds {
   /** The test's program and what it does natively. */
   async get(test: SuiteTest, level: Level): Promise<Built> {
     const args = this.#arguments(test, level);
-    const key = createHash('sha256').update(JSON.stringify([this.#gcc, args])).digest('hex').slice(0, 24);
+    const key = createHash('sha256')
+      .update(JSON.stringify([this.#gcc, args]))
+      .digest('hex')
+      .slice(0, 24);
     const program = join(this.#folder, key);
     let known = this.#index[key];
     if (!known || (known.ok && !existsSync(program))) {

@@ -26,7 +26,11 @@ class Worker {
   dead = false;
 
   constructor() {
-    this.#child = fork(join(import.meta.dirname, 'worker.ts'), { cwd: this.#folder, stdio: ['ignore', this.#files[0], this.#files[1], 'ipc'], execArgv: ['--disable-warning=ExperimentalWarning'] });
+    this.#child = fork(join(import.meta.dirname, 'worker.ts'), {
+      cwd: this.#folder,
+      stdio: ['ignore', this.#files[0], this.#files[1], 'ipc'],
+      execArgv: ['--disable-warning=ExperimentalWarning'],
+    });
   }
 
   /** What was written to stdout or stderr since the last call. */

@@ -41,7 +41,8 @@ function judge(built: Built, got: GuestResult): string | null {
   const want = built.native!;
   if (got.error) return got.error;
   if (got.timedOut) return `no end within ${(TIME_LIMIT_MS * SLOWER) / 1000} s`;
-  if (got.status !== want.status) return `exit status ${got.status}${got.stderr ? `: ${got.stderr.trim().split('\n').slice(-2).join(' | ').slice(0, 300)}` : ''}`;
+  if (got.status !== want.status)
+    return `exit status ${got.status}${got.stderr ? `: ${got.stderr.trim().split('\n').slice(-2).join(' | ').slice(0, 300)}` : ''}`;
   if (want.stdout !== null && got.stdout !== want.stdout) return 'stdout differs';
   return null;
 }
@@ -52,8 +53,15 @@ const SLOWER = 6;
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
-      filter: { type: 'string' }, level: { type: 'string' }, options: { type: 'string' }, jobs: { type: 'string' }, json: { type: 'string' },
-      'build-only': { type: 'boolean' }, separate: { type: 'boolean' }, verbose: { type: 'boolean' }, help: { type: 'boolean' },
+      filter: { type: 'string' },
+      level: { type: 'string' },
+      options: { type: 'string' },
+      jobs: { type: 'string' },
+      json: { type: 'string' },
+      'build-only': { type: 'boolean' },
+      separate: { type: 'boolean' },
+      verbose: { type: 'boolean' },
+      help: { type: 'boolean' },
     },
     // The values of these begin with a hyphen, which parseArgs takes only behind an equals sign.
     args: process.argv.slice(2).flatMap((a, k, all) => {
@@ -75,7 +83,10 @@ async function main(): Promise<number> {
   const filter = new RegExp(values.filter ?? '');
   const tests = listTests(unpack(findTarball(), cache)).filter((t) => filter.test(t.name));
   for (const t of tests) t.options.push(...(values.options ?? '').split(' ').filter(Boolean));
-  const known = JSON.parse(readFileSync(join(import.meta.dirname, 'known-failures.json'), 'utf8')) as Record<string, string>;
+  const known = JSON.parse(readFileSync(join(import.meta.dirname, 'known-failures.json'), 'utf8')) as Record<
+    string,
+    string
+  >;
   const builds = new Builds(join(cache, 'built'));
   const pool = new GuestPool(TIME_LIMIT_MS * SLOWER, values.separate === true);
   const results: Result[] = [];
@@ -99,10 +110,18 @@ async function main(): Promise<number> {
         result.reason = reason;
       }
     }
-    if (values.verbose) console.log(`${level} ${test.name}: ${result.result}${result.reason ? ` (${result.reason})` : ''} ${result.milliseconds ?? ''}`);
+    if (values.verbose)
+      console.log(
+        `${level} ${test.name}: ${result.result}${result.reason ? ` (${result.reason})` : ''} ${result.milliseconds ?? ''}`,
+      );
   };
   try {
-    for (const level of wanted) await each(tests.map((test) => ({ test, level })), jobs, one);
+    for (const level of wanted)
+      await each(
+        tests.map((test) => ({ test, level })),
+        jobs,
+        one,
+      );
   } finally {
     builds.save();
     pool.close();
@@ -116,7 +135,10 @@ async function main(): Promise<number> {
     const pass = counted.filter((r) => r.result === 'pass').length;
     summary[level] = { native: counted.length, pass, percent: counted.length ? (100 * pass) / counted.length : 100 };
     const not = of.length - counted.length;
-    if (!values['build-only']) console.log(`${level}: ${pass} of ${counted.length} pass (${summary[level].percent.toFixed(2)} %); ${not} of ${of.length} do not build or do not pass natively`);
+    if (!values['build-only'])
+      console.log(
+        `${level}: ${pass} of ${counted.length} pass (${summary[level].percent.toFixed(2)} %); ${not} of ${of.length} do not build or do not pass natively`,
+      );
     else console.log(`${level}: ${counted.length} of ${of.length} build and pass natively`);
     for (const r of counted.filter((x) => x.result === 'fail').sort((a, b) => (a.test < b.test ? -1 : 1))) {
       const reason = known[`${r.test} ${level}`] ?? known[r.test];
@@ -127,7 +149,8 @@ async function main(): Promise<number> {
   if (!values['build-only']) {
     for (const name of Object.keys(known)) {
       const of = results.filter((r) => r.test === name || `${r.test} ${r.level}` === name);
-      if (of.length && of.every((r) => r.result === 'pass')) console.log(`  listed in known-failures.json, but passes: ${name}`);
+      if (of.length && of.every((r) => r.result === 'pass'))
+        console.log(`  listed in known-failures.json, but passes: ${name}`);
     }
   }
   if (values.json) {

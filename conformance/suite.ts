@@ -50,7 +50,15 @@ export function unpack(tarball: string, cache: string): string {
   try {
     // The first component of the names is the version's folder.
     const depth = SUITE.split('/').length + 1;
-    execFileSync('tar', ['-xf', tarball, '-C', temporary, `--strip-components=${depth}`, '--wildcards', `*/${SUITE}/*`]);
+    execFileSync('tar', [
+      '-xf',
+      tarball,
+      '-C',
+      temporary,
+      `--strip-components=${depth}`,
+      '--wildcards',
+      `*/${SUITE}/*`,
+    ]);
     renameSync(temporary, folder);
   } finally {
     rmSync(temporary, { recursive: true, force: true });
@@ -61,7 +69,9 @@ export function unpack(tarball: string, cache: string): string {
 /** Options of dg-options and dg-additional-options that are unconditional or name x86-64 targets. */
 function dgOptions(text: string): string[] {
   const options: string[] = [];
-  for (const m of text.matchAll(/dg-(?:additional-)?options\s+(?:"([^"]*)"|\{\s*"([^"]*)"\s*\})\s*(?:\{\s*target\s+(.*?)\}\s*\})?/g)) {
+  for (const m of text.matchAll(
+    /dg-(?:additional-)?options\s+(?:"([^"]*)"|\{\s*"([^"]*)"\s*\})\s*(?:\{\s*target\s+(.*?)\}\s*\})?/g,
+  )) {
     const target = m[3];
     if (target !== undefined && (!/x86_64|fpic/.test(target) || /ia32/.test(target))) continue;
     options.push(...(m[1] ?? m[2] ?? '').split(/\s+/).filter(Boolean));
@@ -72,14 +82,25 @@ function dgOptions(text: string): string[] {
 /** All tests, in alphabetical order. */
 export function listTests(folder: string): SuiteTest[] {
   const tests: SuiteTest[] = [];
-  const files = (sub: string): string[] => readdirSync(join(folder, sub)).filter((f) => f.endsWith('.c')).sort().map((f) => join(folder, sub, f));
+  const files = (sub: string): string[] =>
+    readdirSync(join(folder, sub))
+      .filter((f) => f.endsWith('.c'))
+      .sort()
+      .map((f) => join(folder, sub, f));
   const add = (file: string, extra: string[], sources: string[]): void => {
     const name = relative(folder, file).replace(/\.c$/, '');
     tests.push({ name, sources, options: [...extra, ...dgOptions(readFileSync(file, 'latin1'))] });
   };
   for (const f of files('.')) add(f, [], [f]);
   // As builtins.exp and ieee.exp have it. The tests bring their own memcpy and the like, also when linked statically.
-  const builtins = ['-fno-tree-dse', '-fno-tree-loop-distribute-patterns', '-fno-tracer', '-fno-ipa-ra', '-fno-inline-functions', '-Wl,--allow-multiple-definition'];
+  const builtins = [
+    '-fno-tree-dse',
+    '-fno-tree-loop-distribute-patterns',
+    '-fno-tracer',
+    '-fno-ipa-ra',
+    '-fno-inline-functions',
+    '-Wl,--allow-multiple-definition',
+  ];
   for (const f of files('builtins')) {
     const library = f.replace(/\.c$/, '-lib.c');
     if (f.endsWith('-lib.c') || !existsSync(library)) continue;

@@ -5,6 +5,7 @@ import { run } from '../src/cli/run.ts';
 process.on('message', (program: string) => {
   run(parseRun([program], process.env)!).then(
     (status) => process.send!({ status, error: null }),
-    (e: Error) => process.send!({ status: 70, error: `internal error: ${e.stack?.split('\n').slice(0, 3).join(' ') ?? e}` }),
+    (e: Error) =>
+      process.send!({ status: 70, error: `internal error: ${e.stack?.split('\n').slice(0, 3).join(' ') ?? e}` }),
   );
 });

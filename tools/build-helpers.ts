@@ -5,8 +5,25 @@ import { HELPER_DATA } from '../src/translator/ir/layout.ts';
 
 mkdirSync('dist/wasm', { recursive: true });
 const { error, stderr } = await asc.main([
-  'src/helpers/index.ts', '-o', 'dist/wasm/helpers.wasm', '-O3', '--runtime', 'stub', '--noAssert', '--disableWarning', '112', '--importMemory', '--sharedMemory',
-  '--initialMemory', '65536', '--maximumMemory', '65536', '--memoryBase', String(HELPER_DATA), '--enable', 'threads,simd,bulk-memory,sign-extension,mutable-globals,nontrapping-f2i',
+  'src/helpers/index.ts',
+  '-o',
+  'dist/wasm/helpers.wasm',
+  '-O3',
+  '--runtime',
+  'stub',
+  '--noAssert',
+  '--disableWarning',
+  '112',
+  '--importMemory',
+  '--sharedMemory',
+  '--initialMemory',
+  '65536',
+  '--maximumMemory',
+  '65536',
+  '--memoryBase',
+  String(HELPER_DATA),
+  '--enable',
+  'threads,simd,bulk-memory,sign-extension,mutable-globals,nontrapping-f2i',
   ...process.argv.slice(2),
 ]);
 const messages = stderr.toString();

@@ -14,9 +14,25 @@ if (!only || only === 'wasm') {
 }
 if (!only || only === 'js') {
   for (const folder of ['cli', 'chunks']) rmSync(`dist/${folder}`, { recursive: true, force: true });
-  const common = { bundle: true, platform: 'node', target: 'node24', packages: 'external', outbase: 'src', outdir: 'dist', logLevel: 'warning' } as const;
+  const common = {
+    bundle: true,
+    platform: 'node',
+    target: 'node24',
+    packages: 'external',
+    outbase: 'src',
+    outdir: 'dist',
+    logLevel: 'warning',
+  } as const;
   // What `uktx run` loads is one CommonJS file: it starts some 15 ms sooner than ES modules do.
-  await build({ ...common, entryPoints: ['src/cli/main.ts'], format: 'cjs', minifyWhitespace: true, minifySyntax: true, outExtension: { '.js': '.cjs' }, logOverride: { 'empty-import-meta': 'silent' } });
+  await build({
+    ...common,
+    entryPoints: ['src/cli/main.ts'],
+    format: 'cjs',
+    minifyWhitespace: true,
+    minifySyntax: true,
+    outExtension: { '.js': '.cjs' },
+    logOverride: { 'empty-import-meta': 'silent' },
+  });
   await build({
     ...common,
     entryPoints: readdirSync('src/cli/commands').map((f) => `src/cli/commands/${f}`),

@@ -11,7 +11,16 @@ import { parseArgs } from 'node:util';
 import { rows } from '../src/translator/x86_64/row.ts';
 import '../src/translator/x86_64/index.ts';
 import { fileOf, keyOf, reasonForNone, undefinedStatus, vectorsOf } from '../test/instructions/encodings.ts';
-import { encodeFixtures, fixtureFiles, fixturesFolder, initialState, type Outcome, readFixtures, type Section, type Vector } from '../test/instructions/fixtures.ts';
+import {
+  encodeFixtures,
+  fixtureFiles,
+  fixturesFolder,
+  initialState,
+  type Outcome,
+  readFixtures,
+  type Section,
+  type Vector,
+} from '../test/instructions/fixtures.ts';
 import { DATA_BYTES, FX_BYTES, fxCompared } from '../test/instructions/machine-state.ts';
 import { PREFIXES, prefixVectors, SEQUENCES, sequenceVectors } from '../test/instructions/sequences.ts';
 
@@ -25,7 +34,11 @@ const FLAGS = 0xdd5n;
 
 function buildRunner(folder: string): string {
   const runner = join(folder, 'run-instructions');
-  execFileSync('gcc', ['-O2', '-fno-stack-protector', '-o', runner, join(import.meta.dirname, 'native/run-instructions.c')], { stdio: 'inherit' });
+  execFileSync(
+    'gcc',
+    ['-O2', '-fno-stack-protector', '-o', runner, join(import.meta.dirname, 'native/run-instructions.c')],
+    { stdio: 'inherit' },
+  );
   return runner;
 }
 
@@ -95,7 +108,12 @@ function makeVectors(salt: number, filter: RegExp | null): Lists {
 }
 
 /** Runs the vectors of one file; `stray` counts those that are dropped. */
-function record(folder: string, runner: string, file: string, list: { key: string; vectors: Vector[] }[]): { sections: Section[]; stray: number } {
+function record(
+  folder: string,
+  runner: string,
+  file: string,
+  list: { key: string; vectors: Vector[] }[],
+): { sections: Section[]; stray: number } {
   const flat = list.flatMap(({ key, vectors }) => vectors.map((vector) => ({ key, vector })));
   const outcomes = flat.length ? execute(folder, runner, flat) : [];
   let n = 0;
@@ -112,7 +130,9 @@ function record(folder: string, runner: string, file: string, list: { key: strin
       if (outcome.signal !== SIGTRAP && /^a[67ef] /.test(key)) vector.undefinedFlags |= 0x8d5;
       if (file === 'x87') {
         const [before, after] = [initialState(key, vector).fx, outcome.state.fx];
-        const same = Buffer.compare(before.subarray(32, 42), after.subarray(32, 42)) === 0 || ((after[41]! & 0x7f) === 0x7f && after[40] === 0xff);
+        const same =
+          Buffer.compare(before.subarray(32, 42), after.subarray(32, 42)) === 0 ||
+          ((after[41]! & 0x7f) === 0x7f && after[40] === 0xff);
         vector.undefinedFlags |= undefinedStatus(key, new DataView(after.buffer).getUint16(2, true), same);
       }
       section.vectors.push({ vector, outcome });
@@ -142,7 +162,9 @@ async function explore(folder: string, runner: string, sets: number, filter: Reg
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { filter: { type: 'string' }, dry: { type: 'boolean' }, explore: { type: 'string' } } });
+  const { values } = parseArgs({
+    options: { filter: { type: 'string' }, dry: { type: 'boolean' }, explore: { type: 'string' } },
+  });
   const filter = values.filter === undefined ? null : new RegExp(values.filter);
   const folder = mkdtempSync(join(tmpdir(), 'uktx-record-'));
   try {
@@ -162,7 +184,9 @@ async function main(): Promise<void> {
       const sections = list.map(({ key }) => byKey.get(key) ?? known.get(key)!);
       const bytes = encodeFixtures(cpus()[0]!.model, sections);
       total += bytes.length;
-      console.log(`${file}: ${sections.length} rows, ${sections.reduce((sum, s) => sum + s.vectors.length, 0)} vectors, ${bytes.length} bytes${stray ? `; ${stray} dropped (wrote elsewhere)` : ''}`);
+      console.log(
+        `${file}: ${sections.length} rows, ${sections.reduce((sum, s) => sum + s.vectors.length, 0)} vectors, ${bytes.length} bytes${stray ? `; ${stray} dropped (wrote elsewhere)` : ''}`,
+      );
       if (!values.dry) writeFileSync(join(fixturesFolder, `${file}.bin.gz`), bytes);
     }
     console.log(`${total} bytes in all`);

@@ -17,7 +17,8 @@ export async function blockDumper({ what, range }: DumpOptions, host: NodeHost):
   return (engine) => {
     engine.code.onTranslate = (block) => {
       if (block.pc < range[0] || block.pc >= range[1]) return;
-      if (disassemble) host.raw(`${formatDisassembly(disassemble(engine.memory.u8.subarray(block.pc, block.end), block.pc))}\n`);
+      if (disassemble)
+        host.raw(`${formatDisassembly(disassemble(engine.memory.u8.subarray(block.pc, block.end), block.pc))}\n`);
       if (what.includes('ir')) host.raw(`${printBlock(block, slotNames)}\n`);
     };
   };

@@ -1,11 +1,24 @@
 /** The CPU of the guest, from the table that CPUID answers from. */
 import type { CpuDescription } from '../kernel/fs/procfs/cpu.ts';
 import {
-  brand, cacheLineBytes, caches, family, flagNames, leaves, model, physicalAddressBits, stepping, vendor, virtualAddressBits,
+  brand,
+  cacheLineBytes,
+  caches,
+  family,
+  flagNames,
+  leaves,
+  model,
+  physicalAddressBits,
+  stepping,
+  vendor,
+  virtualAddressBits,
 } from '../translator/x86_64/cpuid.ts';
 
 export const guestCpu: CpuDescription = {
-  vendor, family, model, stepping,
+  vendor,
+  family,
+  model,
+  stepping,
   name: brand,
   cpuidLevel: Math.max(...leaves.map((l) => l.leaf).filter((leaf) => leaf < 0x8000_0000)),
   // RDTSC counts nanoseconds.

@@ -10,7 +10,8 @@ const hidden = /^(UKTX_|NODE_|npm_)/;
 /** The guest's environment: the host's, changed by `-e K=V` (set) and `-e K` (removed). */
 export function guestEnvironment(changes: readonly string[], host: NodeJS.ProcessEnv): string[] {
   const variables = new Map<string, string>();
-  for (const [name, value] of Object.entries(host)) if (value !== undefined && !hidden.test(name)) variables.set(name, value);
+  for (const [name, value] of Object.entries(host))
+    if (value !== undefined && !hidden.test(name)) variables.set(name, value);
   for (const change of changes) {
     const at = change.indexOf('=');
     if (at < 0) variables.delete(change);

@@ -27,7 +27,12 @@ export function parseVolume(text: string): Volume {
 }
 
 /** Throws UsageError for what the flags ask and the host does not have. */
-export function mountGuestRoot(options: RunOptions, host: Host, cpu: CpuDescription, terminal: Terminal | null): MountedRoot {
+export function mountGuestRoot(
+  options: RunOptions,
+  host: Host,
+  cpu: CpuDescription,
+  terminal: Terminal | null,
+): MountedRoot {
   const procfs = new ProcFs({ cpu });
   const cwd = process.cwd();
   const volumes = options.volume.map(parseVolume);

@@ -20,23 +20,87 @@ export interface OptionSpec {
 }
 
 export const runOptions = [
-  { name: 'env', char: 'e', type: 'string', multiple: true, value: 'K=V', description: "set a variable in the guest's environment (K alone: remove it)" },
-  { name: 'workdir', char: 'w', type: 'string', value: 'DIR', description: 'working folder of the guest (a guest path)' },
+  {
+    name: 'env',
+    char: 'e',
+    type: 'string',
+    multiple: true,
+    value: 'K=V',
+    description: "set a variable in the guest's environment (K alone: remove it)",
+  },
+  {
+    name: 'workdir',
+    char: 'w',
+    type: 'string',
+    value: 'DIR',
+    description: 'working folder of the guest (a guest path)',
+  },
   { name: 'argv0', type: 'string', value: 'NAME', description: 'argv[0] of the guest' },
-  { name: 'rootfs', type: 'string', value: 'DIR|TAR|CPIO', env: 'UKTX_ROOTFS', description: "the guest's root: a folder, a tar or a cpio archive (default: the host's root, read-only)" },
-  { name: 'volume', char: 'v', type: 'string', multiple: true, value: 'SRC:DST[:ro]', description: 'mount a host folder or file in the guest' },
+  {
+    name: 'rootfs',
+    type: 'string',
+    value: 'DIR|TAR|CPIO',
+    env: 'UKTX_ROOTFS',
+    description: "the guest's root: a folder, a tar or a cpio archive (default: the host's root, read-only)",
+  },
+  {
+    name: 'volume',
+    char: 'v',
+    type: 'string',
+    multiple: true,
+    value: 'SRC:DST[:ro]',
+    description: 'mount a host folder or file in the guest',
+  },
   { name: 'rw', type: 'boolean', description: 'mount the working folder read-write' },
-  { name: 'memory', type: 'string', value: 'SIZE', env: 'UKTX_MEMORY', description: 'memory the guest may use, e.g. 512M (default: 2G)' },
+  {
+    name: 'memory',
+    type: 'string',
+    value: 'SIZE',
+    env: 'UKTX_MEMORY',
+    description: 'memory the guest may use, e.g. 512M (default: 2G)',
+  },
   { name: 'stack-size', type: 'string', value: 'SIZE', description: "size of the guest's main stack (default: 8M)" },
   { name: 'strace', type: 'boolean', description: 'trace system calls and signals to stderr' },
   { name: 'stats', type: 'boolean', description: 'print counters to stderr at exit' },
   { name: 'stats-file', type: 'string', value: 'FILE', description: 'write the counters to a file as JSON' },
-  { name: 'cpu', type: 'string', value: 'MODEL', choices: ['x86-64-v2'], description: 'CPU the guest sees (default: x86-64-v2)' },
+  {
+    name: 'cpu',
+    type: 'string',
+    value: 'MODEL',
+    choices: ['x86-64-v2'],
+    description: 'CPU the guest sees (default: x86-64-v2)',
+  },
   { name: 'dump', type: 'string', value: 'asm,ir', debug: true, description: 'print blocks as they are translated' },
-  { name: 'range', type: 'string', value: 'FROM-TO', debug: true, description: 'guest addresses that --dump covers, in hexadecimal' },
-  { name: 'disable-pass', type: 'string', multiple: true, value: 'NAME', choices: ['dead-code'], debug: true, description: 'leave out an optimisation pass' },
-  { name: 'verify-ir', type: 'boolean', env: 'UKTX_VERIFY_IR', debug: true, description: 'check the form of every translated block' },
-  { name: 'debug', type: 'boolean', env: 'UKTX_DEBUG', debug: true, description: 'show stack traces of internal errors' },
+  {
+    name: 'range',
+    type: 'string',
+    value: 'FROM-TO',
+    debug: true,
+    description: 'guest addresses that --dump covers, in hexadecimal',
+  },
+  {
+    name: 'disable-pass',
+    type: 'string',
+    multiple: true,
+    value: 'NAME',
+    choices: ['dead-code'],
+    debug: true,
+    description: 'leave out an optimisation pass',
+  },
+  {
+    name: 'verify-ir',
+    type: 'boolean',
+    env: 'UKTX_VERIFY_IR',
+    debug: true,
+    description: 'check the form of every translated block',
+  },
+  {
+    name: 'debug',
+    type: 'boolean',
+    env: 'UKTX_DEBUG',
+    debug: true,
+    description: 'show stack traces of internal errors',
+  },
 ] as const satisfies readonly OptionSpec[];
 
 export interface RunOptions {
@@ -72,7 +136,8 @@ export class UsageError extends Error {}
  */
 export function separateGuestArguments(args: readonly string[], options: readonly OptionSpec[] = runOptions): string[] {
   const takesValue = (word: string): boolean => {
-    if (word.startsWith('--')) return !word.includes('=') && options.some((o) => o.type === 'string' && `--${o.name}` === word);
+    if (word.startsWith('--'))
+      return !word.includes('=') && options.some((o) => o.type === 'string' && `--${o.name}` === word);
     // A short option takes the next word only when it is the whole word: `-e K=V`, but `-eK=V`.
     return word.length === 2 && options.some((o) => o.type === 'string' && 'char' in o && o.char === word[1]);
   };
@@ -119,14 +184,20 @@ export function toRunOptions(values: RawValues, rest: readonly string[], environ
   const flag = (name: string): boolean => raw(name) === true;
   for (const spec of specs) {
     for (const v of spec.choices ? [text(spec.name) ?? []].flat() : [])
-      if (!spec.choices!.includes(v)) throw new UsageError(`--${spec.name} takes one of ${spec.choices!.join(', ')}, not '${v}'`);
+      if (!spec.choices!.includes(v))
+        throw new UsageError(`--${spec.name} takes one of ${spec.choices!.join(', ')}, not '${v}'`);
   }
   const dump = text('dump')?.split(',');
-  for (const what of dump ?? []) if (what !== 'asm' && what !== 'ir') throw new UsageError(`--dump takes asm, ir or both joined by a comma, not '${what}'`);
-  const optional = <K extends string, V>(key: K, v: V | undefined): { [P in K]?: V } => (v === undefined ? {} : { [key]: v }) as { [P in K]?: V };
-  const size = (name: string): number | undefined => (text(name) === undefined ? undefined : parseSize(name, text(name)!));
+  for (const what of dump ?? [])
+    if (what !== 'asm' && what !== 'ir')
+      throw new UsageError(`--dump takes asm, ir or both joined by a comma, not '${what}'`);
+  const optional = <K extends string, V>(key: K, v: V | undefined): { [P in K]?: V } =>
+    (v === undefined ? {} : { [key]: v }) as { [P in K]?: V };
+  const size = (name: string): number | undefined =>
+    text(name) === undefined ? undefined : parseSize(name, text(name)!);
   return {
-    program, args,
+    program,
+    args,
     env: list('env'),
     volume: list('volume'),
     rw: flag('rw'),

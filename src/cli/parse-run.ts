@@ -1,11 +1,19 @@
 /** Parses the command line of `run` without loading oclif, which would take longer than starting a small guest. */
 import { parseArgs, type ParseArgsConfig } from 'node:util';
-import { type OptionSpec, type RunOptions, runOptions, separateGuestArguments, toRunOptions, UsageError } from './options.ts';
+import {
+  type OptionSpec,
+  type RunOptions,
+  runOptions,
+  separateGuestArguments,
+  toRunOptions,
+  UsageError,
+} from './options.ts';
 
 /** `args` are the words after `run`. Throws UsageError. Null when help is asked for, before PROGRAM. */
 export function parseRun(args: readonly string[], environment: NodeJS.ProcessEnv): RunOptions | null {
   const options: NonNullable<ParseArgsConfig['options']> = { help: { type: 'boolean' } };
-  for (const o of runOptions as readonly OptionSpec[]) options[o.name] = { type: o.type, ...(o.char && { short: o.char }), ...(o.multiple && { multiple: true }) };
+  for (const o of runOptions as readonly OptionSpec[])
+    options[o.name] = { type: o.type, ...(o.char && { short: o.char }), ...(o.multiple && { multiple: true }) };
   const separated = separateGuestArguments(args);
   let parsed: ReturnType<typeof parseArgs>;
   try {

@@ -24,7 +24,7 @@ const NOT_FOUND = 127;
 const NOT_RUNNABLE = 126;
 
 /** Signals of the host that the guest gets. */
-const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGWINCH', 'SIGCONT'] as const;
+const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGCONT'] as const;
 
 /** Runs a program to its end; the result is the exit status for the host. */
 export async function run(options: RunOptions): Promise<number> {
@@ -49,7 +49,10 @@ export async function run(options: RunOptions): Promise<number> {
   const engines = new EngineTable({ verifyIr: options.verifyIr, disabledPasses: options.disabledPasses });
   if (options.dump) {
     const { blockDumper } = await import('./dump.ts');
-    engines.onCreate = await blockDumper({ what: options.dump, range: options.range ?? [0, Number.MAX_SAFE_INTEGER] }, host);
+    engines.onCreate = await blockDumper(
+      { what: options.dump, range: options.range ?? [0, Number.MAX_SAFE_INTEGER] },
+      host,
+    );
   }
   const task = kernel.spawnInit({ cpu: (mm) => engines.newContext(mm), fs: root.context, stdio: stdio.files });
   stdio.terminal?.attach(task.process);
@@ -68,7 +71,9 @@ export async function run(options: RunOptions): Promise<number> {
     report(options, host, kernel, engines, task, status);
     const { files } = root.overlay.changes();
     if (files > 0)
-      host.diagnostic(`${files} file${files === 1 ? ' was' : 's were'} written in memory and ${files === 1 ? 'is' : 'are'} gone now; use --rw or -v SRC:DST to keep such files`);
+      host.diagnostic(
+        `${files} file${files === 1 ? ' was' : 's were'} written in memory and ${files === 1 ? 'is' : 'are'} gone now; use --rw or -v SRC:DST to keep such files`,
+      );
     return shellStatus(status);
   } finally {
     clearInterval(alive);
@@ -96,8 +101,12 @@ async function start(task: GuestTask, options: RunOptions): Promise<{ status: nu
     if (!failure || failure.errno === errno.ENOENT || failure.errno === errno.ENOTDIR) failure = result;
     if (result.errno !== errno.ENOENT && result.errno !== errno.ENOTDIR && result.errno !== errno.EACCES) break;
   }
-  const missing = !failure || ((failure.errno === errno.ENOENT || failure.errno === errno.ENOTDIR) && failure.reason === 'not found');
-  return { status: missing ? NOT_FOUND : NOT_RUNNABLE, message: `${options.program}: ${failure?.reason ?? 'not found'}` };
+  const missing =
+    !failure || ((failure.errno === errno.ENOENT || failure.errno === errno.ENOTDIR) && failure.reason === 'not found');
+  return {
+    status: missing ? NOT_FOUND : NOT_RUNNABLE,
+    message: `${options.program}: ${failure?.reason ?? 'not found'}`,
+  };
 }
 
 /** Writes shared file mappings back. */
@@ -123,7 +132,14 @@ function forwardSignals(kernel: Kernel): () => void {
   };
 }
 
-function report(options: RunOptions, host: NodeHost, kernel: Kernel, engines: EngineTable, task: GuestTask, status: ExitStatus): void {
+function report(
+  options: RunOptions,
+  host: NodeHost,
+  kernel: Kernel,
+  engines: EngineTable,
+  task: GuestTask,
+  status: ExitStatus,
+): void {
   if (!options.stats && options.statsFile === undefined) return;
   const engine = engines.of(task.mm.memory);
   const stats = {

@@ -4,9 +4,17 @@
  */
 import { GUEST_LIMIT, PAGE_SIZE } from '../kernel/mm/guest-memory.ts';
 import type { Block, Inst } from '../translator/ir/block.ts';
-import { Bytecode, exitLayout, MIN_BLOCK } from '../translator/ir/bytecode.ts';
+import { type Bytecode, exitLayout, MIN_BLOCK } from '../translator/ir/bytecode.ts';
 import {
-  CODE_END, CODE_START, CONST, JUMP_CACHE, JUMP_CACHE_ENTRIES, PAGE_EXEC, PAGE_GUEST_WRITE, PAGE_TABLE, PAGE_WRITE,
+  CODE_END,
+  CODE_START,
+  CONST,
+  JUMP_CACHE,
+  JUMP_CACHE_ENTRIES,
+  PAGE_EXEC,
+  PAGE_GUEST_WRITE,
+  PAGE_TABLE,
+  PAGE_WRITE,
 } from '../translator/ir/layout.ts';
 import type { CodeOwner, LinearMemory } from './linear-memory.ts';
 
@@ -266,7 +274,10 @@ export class CodeSpace implements CodeOwner {
         const constant = c.b === CONST;
         head(bytecode.branch(c.compare, c.width, constant).opcode, c.a);
         if (!constant) u16[(at + exitLayout.b) >>> 1] = c.b;
-        links.push({ linkAddress: at + exitLayout.taken, target: e.taken }, { linkAddress: at + exitLayout.fallthrough, target: e.fallthrough });
+        links.push(
+          { linkAddress: at + exitLayout.taken, target: e.taken },
+          { linkAddress: at + exitLayout.fallthrough, target: e.fallthrough },
+        );
         if (constant) this.#putImm(at + exitLayout.imm, c.imm);
         at += constant ? 24 : 16;
         break;

@@ -83,7 +83,8 @@ export class Engine {
     this.#optimised = true;
     if (!modules.optimised) {
       // The first flag alone does not bring back the second, which it implied to be off.
-      for (const flag of ['--no-liftoff-only', '--wasm-dynamic-tiering']) process.getBuiltinModule('node:v8').setFlagsFromString(flag);
+      for (const flag of ['--no-liftoff-only', '--wasm-dynamic-tiering'])
+        process.getBuiltinModule('node:v8').setFlagsFromString(flag);
       modules.optimised = compileModules(MARK);
     }
     this.#instantiate(modules.optimised);

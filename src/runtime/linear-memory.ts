@@ -1,6 +1,20 @@
 /** A guest's memory: one shared WebAssembly.Memory of 4 GiB and the page table the interpreter checks against. */
-import { type GuestMemory, GUEST_LIMIT, PAGE_SIZE, PROT_EXEC, PROT_READ, PROT_WRITE } from '../kernel/mm/guest-memory.ts';
-import { PAGE_EXEC, PAGE_GUEST_WRITE, PAGE_MAPPED, PAGE_READ, PAGE_TABLE, PAGE_WRITE } from '../translator/ir/layout.ts';
+import {
+  type GuestMemory,
+  GUEST_LIMIT,
+  PAGE_SIZE,
+  PROT_EXEC,
+  PROT_READ,
+  PROT_WRITE,
+} from '../kernel/mm/guest-memory.ts';
+import {
+  PAGE_EXEC,
+  PAGE_GUEST_WRITE,
+  PAGE_MAPPED,
+  PAGE_READ,
+  PAGE_TABLE,
+  PAGE_WRITE,
+} from '../translator/ir/layout.ts';
 
 const WASM_PAGES = 65536;
 const ZEROS = new Uint8Array(PAGE_SIZE);
@@ -51,7 +65,11 @@ export class LinearMemory implements GuestMemory {
     if (!(address >= 0 && address < GUEST_LIMIT)) return -1;
     const bits = this.u8[PAGE_TABLE + Math.floor(address / PAGE_SIZE)]!;
     if (!(bits & PAGE_MAPPED)) return -1;
-    return (bits & PAGE_READ ? PROT_READ : 0) | (bits & PAGE_GUEST_WRITE ? PROT_WRITE : 0) | (bits & PAGE_EXEC ? PROT_EXEC : 0);
+    return (
+      (bits & PAGE_READ ? PROT_READ : 0) |
+      (bits & PAGE_GUEST_WRITE ? PROT_WRITE : 0) |
+      (bits & PAGE_EXEC ? PROT_EXEC : 0)
+    );
   }
 
   zero(start: number, end: number): void {

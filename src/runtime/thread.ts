@@ -9,8 +9,17 @@ import { dispatchSyscall } from '../kernel/syscalls/dispatch.ts';
 import type { ExitStatus } from '../kernel/task/exit-status.ts';
 import type { GuestTask } from '../kernel/task/guest-task.ts';
 import {
-  exitReason, PAGE_EXEC, PAGE_GUEST_WRITE, PAGE_MAPPED, PAGE_TABLE, PAGE_WRITE, SLOT_EXIT_ARG, SLOT_EXIT_IP, SLOT_FAULT_ACCESS,
-  SLOT_FAULT_ADDRESS, trap,
+  exitReason,
+  PAGE_EXEC,
+  PAGE_GUEST_WRITE,
+  PAGE_MAPPED,
+  PAGE_TABLE,
+  PAGE_WRITE,
+  SLOT_EXIT_ARG,
+  SLOT_EXIT_IP,
+  SLOT_FAULT_ACCESS,
+  SLOT_FAULT_ADDRESS,
+  trap,
 } from '../translator/ir/layout.ts';
 import { FCW, FSW, MXCSR } from '../translator/x86_64/state.ts';
 import type { Engine } from './engine.ts';
@@ -196,7 +205,13 @@ export class ThreadRunner {
   #pageFault(address: number, write: boolean, present: boolean): void {
     // The address space knows SIGBUS (a mapped page beyond the end of its file) from SIGSEGV.
     const { signo, code } = this.#task.mm.faultInfo(address);
-    this.#fault({ signo, code, address, trapno: TRAP_PAGE_FAULT, err: (present ? PF_PRESENT : 0) | (write ? PF_WRITE : 0) | PF_USER });
+    this.#fault({
+      signo,
+      code,
+      address,
+      trapno: TRAP_PAGE_FAULT,
+      err: (present ? PF_PRESENT : 0) | (write ? PF_WRITE : 0) | PF_USER,
+    });
   }
 
   #fetchFault(pc: number): void {
@@ -205,39 +220,48 @@ export class ThreadRunner {
     // A block may begin in an executable page and need bytes of the next one.
     const address = bits & PAGE_EXEC ? (page + 1) * PAGE_SIZE : pc;
     const { signo, code } = this.#task.mm.faultInfo(address);
-    this.#fault({ signo, code, address, trapno: TRAP_PAGE_FAULT, err: PF_USER | PF_FETCH | (code === SEGV_ACCERR ? PF_PRESENT : 0) });
+    this.#fault({
+      signo,
+      code,
+      address,
+      trapno: TRAP_PAGE_FAULT,
+      err: PF_USER | PF_FETCH | (code === SEGV_ACCERR ? PF_PRESENT : 0),
+    });
+  }
+
+  #trap(): void {
+    const where = this.#engine.code.locate(this.#slot(SLOT_EXIT_IP));
+    if (!where) throw new Error('a trap outside translated code');
+    const number = this.#slot(SLOT_EXIT_ARG);
+    // INT3 and INT1 are traps: the handler sees the address of the next instruction.
+    const behind = number === trap.breakpoint || number === trap.debug;
+    this.#context.pc = behind ? where.block.end : where.pc;
+    this.#fault(this.#trapFault(number, this.#context.pc));
   }
 
   /** Synchronous exceptions (SDM volume 3, chapter 6) as the signals Linux makes of them. */
-  #trap(): void {
-    const number = this.#slot(SLOT_EXIT_ARG);
-    const where = this.#engine.code.locate(this.#slot(SLOT_EXIT_IP));
-    if (!where) throw new Error('a trap outside translated code');
-    const context = this.#context;
-    context.pc = where.pc;
-    const address = where.pc;
-    const generalProtection: Fault = { signo: SIGSEGV, code: SI_KERNEL, address: 0, trapno: TRAP_GENERAL_PROTECTION, err: 0 };
+  #trapFault(number: number, address: number): Fault {
     switch (number) {
       case trap.invalidOpcode:
-        return this.#fault({ signo: SIGILL, code: 2 /* ILL_ILLOPN */, address, trapno: 6, err: 0 });
+        return { signo: SIGILL, code: 2 /* ILL_ILLOPN */, address, trapno: 6, err: 0 };
       case trap.divide:
-        return this.#fault({ signo: SIGFPE, code: 1 /* FPE_INTDIV */, address, trapno: 0, err: 0 });
+        return { signo: SIGFPE, code: 1 /* FPE_INTDIV */, address, trapno: 0, err: 0 };
       case trap.breakpoint:
-        context.pc = where.block.end;
-        return this.#fault({ signo: SIGTRAP, code: SI_KERNEL, address: 0, trapno: 3, err: 0 });
+        return { signo: SIGTRAP, code: SI_KERNEL, address: 0, trapno: 3, err: 0 };
       case trap.debug:
-        context.pc = where.block.end;
-        return this.#fault({ signo: SIGTRAP, code: 1 /* TRAP_BRKPT */, address: where.block.end, trapno: 1, err: 0 });
-      case trap.x87:
-        return this.#fault({ signo: SIGFPE, code: floatingPointCode(this.#slot(FSW), this.#slot(FCW)), address, trapno: 16, err: 0 });
+        return { signo: SIGTRAP, code: 1 /* TRAP_BRKPT */, address, trapno: 1, err: 0 };
+      case trap.x87: {
+        const code = floatingPointCode(this.#slot(FSW), this.#slot(FCW));
+        return { signo: SIGFPE, code, address, trapno: 16, err: 0 };
+      }
       case trap.simd: {
         const mxcsr = this.#slot(MXCSR);
-        return this.#fault({ signo: SIGFPE, code: floatingPointCode(mxcsr, mxcsr >> 7), address, trapno: 19, err: 0 });
+        return { signo: SIGFPE, code: floatingPointCode(mxcsr, mxcsr >> 7), address, trapno: 19, err: 0 };
       }
       case trap.overflow:
-        return this.#fault({ signo: SIGSEGV, code: SI_KERNEL, address: 0, trapno: 4, err: 0 });
+        return { signo: SIGSEGV, code: SI_KERNEL, address: 0, trapno: 4, err: 0 };
       default:
-        return this.#fault(generalProtection);
+        return { signo: SIGSEGV, code: SI_KERNEL, address: 0, trapno: TRAP_GENERAL_PROTECTION, err: 0 };
     }
   }
 }
@@ -252,4 +276,3 @@ function floatingPointCode(status: number, mask: number): number {
   if (raised & 0x20) return 6; // FPE_FLTRES
   return 0;
 }
-

@@ -2,8 +2,34 @@
 import type { CpuContext } from '../kernel/task/cpu-context.ts';
 import { SLOT_PC, VCPU_SIZE } from '../translator/ir/layout.ts';
 import {
-  CC_A, CC_B, CC_OP, CC_RES, CF, DF, FCW, FLAGS_MISC, FOP, FP_EXACT, FS_BASE, FSW, FTOP, FTW, FIP, FDP, fpr, GS_BASE, gpr, MXCSR, RAX, RSP, xmm,
-  AF, OF, PF, SF, ZF,
+  CC_A,
+  CC_B,
+  CC_OP,
+  CC_RES,
+  CF,
+  DF,
+  FCW,
+  FLAGS_MISC,
+  FOP,
+  FP_EXACT,
+  FS_BASE,
+  FSW,
+  FTOP,
+  FTW,
+  FIP,
+  FDP,
+  fpr,
+  GS_BASE,
+  gpr,
+  MXCSR,
+  RAX,
+  RSP,
+  xmm,
+  AF,
+  OF,
+  PF,
+  SF,
+  ZF,
 } from '../translator/x86_64/state.ts';
 import type { LinearMemory } from './linear-memory.ts';
 

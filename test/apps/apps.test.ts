@@ -12,8 +12,10 @@ async function compare(c: Case, command: string[]): Promise<void> {
   const explain = `uktx's stderr: ${guest.stderr.slice(0, 2000)}`;
   // The status first: with a wrong one the rest differs, too.
   expect(guest.status, explain).toBe(native.status);
-  if (!native.stdout.equals(guest.stdout)) expect(normalise(guest.stdout.toString('latin1')), explain).toBe(normalise(native.stdout.toString('latin1')));
-  for (const [name, want] of Object.entries(native.outputs)) expect(guest.outputs[name]?.equals(want ?? Buffer.of()) ?? want === null, `file ${name}`).toBe(true);
+  if (!native.stdout.equals(guest.stdout))
+    expect(normalise(guest.stdout.toString('latin1')), explain).toBe(normalise(native.stdout.toString('latin1')));
+  for (const [name, want] of Object.entries(native.outputs))
+    expect(guest.outputs[name]?.equals(want ?? Buffer.of()) ?? want === null, `file ${name}`).toBe(true);
   if (c.stderr) expect(guestStderr(guest.stderr)).toBe(native.stderr);
 }
 
@@ -22,9 +24,13 @@ for (const c of wanted) {
   const known = c.command[0]!.startsWith('guest:') ? null : resolveCommand(c);
   if (known && 'missing' in known) it.skip(`${c.name}: skipped, ${known.missing}`);
   else
-    it(c.name, async (context) => {
-      const found = resolveCommand(c);
-      if ('missing' in found) context.skip(found.missing);
-      else await compare(c, found.command);
-    }, ((c.limit ?? 60) * 2 + 10) * 1000);
+    it(
+      c.name,
+      async (context) => {
+        const found = resolveCommand(c);
+        if ('missing' in found) context.skip(found.missing);
+        else await compare(c, found.command);
+      },
+      ((c.limit ?? 60) * 2 + 10) * 1000,
+    );
 }

@@ -36,10 +36,30 @@ export interface Outcome {
 }
 
 const launcher = join(import.meta.dirname, '../../bin/uktx');
-const signals: Record<string, number> = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGILL: 4, SIGTRAP: 5, SIGABRT: 6, SIGBUS: 7, SIGFPE: 8, SIGKILL: 9, SIGSEGV: 11, SIGPIPE: 13, SIGTERM: 15 };
+const signals: Record<string, number> = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGILL: 4,
+  SIGTRAP: 5,
+  SIGABRT: 6,
+  SIGBUS: 7,
+  SIGFPE: 8,
+  SIGKILL: 9,
+  SIGSEGV: 11,
+  SIGPIPE: 13,
+  SIGTERM: 15,
+};
 
 const environment = (c: Case): Record<string, string> => ({
-  PATH: '/usr/local/bin:/usr/bin:/bin', LANG: 'C.UTF-8', HOME: '/', TZ: 'UTC', PYTHONHASHSEED: '0', PERL_HASH_SEED: '0', PYTHONDONTWRITEBYTECODE: '1', ...c.env,
+  PATH: '/usr/local/bin:/usr/bin:/bin',
+  LANG: 'C.UTF-8',
+  HOME: '/',
+  TZ: 'UTC',
+  PYTHONHASHSEED: '0',
+  PERL_HASH_SEED: '0',
+  PYTHONDONTWRITEBYTECODE: '1',
+  ...c.env,
 });
 
 /** The command with its program's path, or why it cannot run here. */
@@ -70,8 +90,14 @@ function spawnAndCollect(command: readonly string[], cwd: string, c: Case): Prom
     child.on('close', (code, signal) => {
       clearTimeout(timer);
       const outputs: Outcome['outputs'] = {};
-      for (const name of c.outputs ?? []) outputs[name] = existsSync(join(cwd, name)) ? readFileSync(join(cwd, name)) : null;
-      resolve({ status: code ?? 128 + (signals[signal!] ?? 0), stdout: Buffer.concat(out), stderr: Buffer.concat(err).toString('latin1'), outputs });
+      for (const name of c.outputs ?? [])
+        outputs[name] = existsSync(join(cwd, name)) ? readFileSync(join(cwd, name)) : null;
+      resolve({
+        status: code ?? 128 + (signals[signal!] ?? 0),
+        stdout: Buffer.concat(out),
+        stderr: Buffer.concat(err).toString('latin1'),
+        outputs,
+      });
     });
   });
 }

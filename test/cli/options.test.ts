@@ -26,7 +26,13 @@ describe('parseRun', () => {
   const parse = (line: string, env = {}) => parseRun(line.split(' '), env)!;
   it('leaves everything from PROGRAM on to the guest', () => {
     const o = parse('--strace -w /tmp -v a:/b:ro -v c:/d prog --strace -w x');
-    expect(o).toMatchObject({ program: 'prog', args: ['--strace', '-w', 'x'], workdir: '/tmp', strace: true, volume: ['a:/b:ro', 'c:/d'] });
+    expect(o).toMatchObject({
+      program: 'prog',
+      args: ['--strace', '-w', 'x'],
+      workdir: '/tmp',
+      strace: true,
+      volume: ['a:/b:ro', 'c:/d'],
+    });
   });
   it('lets a flag win over the environment', () => {
     expect(parse('p', { UKTX_MEMORY: '64M' }).memory).toBe(64 << 20);
@@ -41,5 +47,11 @@ describe('parseRun', () => {
 });
 
 describe('parseSize', () => {
-  it('takes suffixes', () => expect(['4096', '64K', '1.5M', '2GiB'].map((s) => parseSize('memory', s))).toEqual([4096, 65536, 1572864, 2 ** 31]));
+  it('takes suffixes', () =>
+    expect(['4096', '64K', '1.5M', '2GiB'].map((s) => parseSize('memory', s))).toEqual([
+      4096,
+      65536,
+      1572864,
+      2 ** 31,
+    ]));
 });

@@ -20,7 +20,8 @@ function run(args: string[], options: { input?: string; env?: NodeJS.ProcessEnv;
 }
 
 describe.runIf(linuxHost)('uktx run', () => {
-  it('passes the exit status through', () => expect(run(['/bin/dash', '-c', 'exit 7'])).toEqual({ status: 7, stdout: '', stderr: '' }));
+  it('passes the exit status through', () =>
+    expect(run(['/bin/dash', '-c', 'exit 7'])).toEqual({ status: 7, stdout: '', stderr: '' }));
   it('gives 128 + N for death by signal N', () => expect(run(['/bin/dash', '-c', 'kill -9 $$']).status).toBe(137));
   it('says in one line what is not found, and gives 127', () => {
     const r = run(['no-such-program']);
@@ -35,13 +36,20 @@ describe.runIf(linuxHost)('uktx run', () => {
     expect(run(['/etc/passwd'])).toMatchObject({ status: 126, stderr: 'uktx: /etc/passwd: permission denied\n' });
   });
   it('finds programs by PATH', () => expect(run(['echo', 'x']).stdout).toBe('x\n'));
-  it("leaves flags behind PROGRAM to the guest, --help too", () => {
+  it('leaves flags behind PROGRAM to the guest, --help too', () => {
     expect(run(['echo', '--strace', '-e', '--help']).stdout).toBe('--strace -e --help\n');
     expect(run(['ls', '--help']).stdout).toContain('Usage: ls');
   });
   it('sets and removes variables', () => {
-    const r = run(['-e', 'A=1 2', '-e', 'HOME', '/usr/bin/env'], { env: { PATH: process.env.PATH, HOME: '/x', B: 'ü' } });
-    expect(r.stdout.split('\n').filter((l) => /^(A|B|HOME)=/.test(l)).sort()).toEqual(['A=1 2', 'B=ü']);
+    const r = run(['-e', 'A=1 2', '-e', 'HOME', '/usr/bin/env'], {
+      env: { PATH: process.env.PATH, HOME: '/x', B: 'ü' },
+    });
+    expect(
+      r.stdout
+        .split('\n')
+        .filter((l) => /^(A|B|HOME)=/.test(l))
+        .sort(),
+    ).toEqual(['A=1 2', 'B=ü']);
   });
   it('sets the working folder and argv[0]', () => {
     expect(run(['-w', '/usr', '/bin/pwd']).stdout).toBe('/usr\n');
@@ -59,7 +67,10 @@ describe.runIf(linuxHost)('uktx run', () => {
   it('writes through --rw and -v', () => {
     run(['--rw', '/bin/dash', '-c', 'echo one > by-rw'], { cwd: scratch });
     expect(readFileSync(join(scratch, 'by-rw'), 'utf8')).toBe('one\n');
-    expect(run(['-v', `${scratch}:/mnt`, '/bin/dash', '-c', 'echo two > /mnt/by-v'])).toMatchObject({ status: 0, stderr: '' });
+    expect(run(['-v', `${scratch}:/mnt`, '/bin/dash', '-c', 'echo two > /mnt/by-v'])).toMatchObject({
+      status: 0,
+      stderr: '',
+    });
     expect(readFileSync(join(scratch, 'by-v'), 'utf8')).toBe('two\n');
     const r = run(['-v', `${scratch}:/mnt:ro`, '/bin/dash', '-c', 'echo three > /mnt/by-ro']);
     expect(r.status).toBe(2);
@@ -92,7 +103,11 @@ describe.runIf(linuxHost)('uktx run', () => {
     }
   });
   it('hands signals of the host to the guest', async () => {
-    const child = spawn(uktx, ['run', '/bin/dash', '-c', 'trap "echo caught; exit 5" TERM; echo ready; while :; do :; done'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(
+      uktx,
+      ['run', '/bin/dash', '-c', 'trap "echo caught; exit 5" TERM; echo ready; while :; do :; done'],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
     let out = '';
     child.stdout.on('data', (d: Buffer) => {
       out += d;

@@ -8,25 +8,44 @@ import { CF, OF, PF, SF, ZF } from '../../src/translator/x86_64/state.ts';
 import type { Vector } from './fixtures.ts';
 import { initialState } from './fixtures.ts';
 import {
-  CODE, DATA, DATA_BYTES, DATA_OVERRIDE, DATA_PAGE, FCW_OVERRIDE, GS_BASE, hash, MXCSR_OVERRIDE, type Override, type Profile, Random, randomInteger, RFLAGS_OVERRIDE,
+  CODE,
+  DATA,
+  DATA_BYTES,
+  DATA_OVERRIDE,
+  DATA_PAGE,
+  FCW_OVERRIDE,
+  GS_BASE,
+  hash,
+  MXCSR_OVERRIDE,
+  type Override,
+  type Profile,
+  Random,
+  randomInteger,
+  RFLAGS_OVERRIDE,
 } from './machine-state.ts';
 
 const [RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI] = [0, 1, 2, 3, 4, 5, 6, 7] as const;
 
-export const keyOf = (row: Row): string => `${row.encoding} ${row.mnemonic} ${row.operands.map((o) => (o.kind === 'fixed' ? o.size : o.kind + o.size)).join(',')}`.trim();
+export const keyOf = (row: Row): string =>
+  `${row.encoding} ${row.mnemonic} ${row.operands.map((o) => (o.kind === 'fixed' ? o.size : o.kind + o.size)).join(',')}`.trim();
 
 const strings = new Set(['movs', 'stos', 'lods', 'scas', 'cmps']);
 const stack = new Set(['push', 'pop', 'pushf', 'popf', 'call', 'ret', 'enter', 'leave']);
 export const transfers = new Set(['jmp', 'jcc', 'call', 'ret', 'jrcxz', 'loop', 'loope', 'loopne', 'iret', 'syscall']);
 const isX87 = (row: Row): boolean => row.map === 0 && row.opcode >= 0xd8 && row.opcode <= 0xdf;
 const isVector = (row: Row): boolean => row.operands.some((o) => 'VWUPQN'.includes(o.kind));
-const isFloat = (row: Row): boolean => isVector(row) && ((/(ps|ss|pd|sd)$/.test(row.mnemonic) && !/^(p|mov|unpck|shuf|and|or|xor|blend|insert|extract)/.test(row.mnemonic)) || /^(cvt|u?comis)/.test(row.mnemonic));
+const isFloat = (row: Row): boolean =>
+  isVector(row) &&
+  ((/(ps|ss|pd|sd)$/.test(row.mnemonic) && !/^(p|mov|unpck|shuf|and|or|xor|blend|insert|extract)/.test(row.mnemonic)) ||
+    /^(cvt|u?comis)/.test(row.mnemonic));
 
 /**
  * Rows that user mode may execute to see the exception, although the random tests proper leave them out. Not RDPMC (the
  * kernel may allow it), INT (0x80 is a system call) and ICEBP (virtual machines report the wrong address).
  */
-const trapping = (row: Row): boolean => (row.noFuzz === 'privileged' && row.mnemonic !== 'rdpmc') || (row.noFuzz === 'trap' && row.mnemonic !== 'int' && row.mnemonic !== 'icebp');
+const trapping = (row: Row): boolean =>
+  (row.noFuzz === 'privileged' && row.mnemonic !== 'rdpmc') ||
+  (row.noFuzz === 'trap' && row.mnemonic !== 'int' && row.mnemonic !== 'icebp');
 
 /**
  * x87 rows have tests of their own as well; here they are in the company of all states. Transcendental
@@ -34,7 +53,8 @@ const trapping = (row: Row): boolean => (row.noFuzz === 'privileged' && row.mnem
  */
 const x87WithVectors = (row: Row): boolean =>
   (isX87(row) || row.mnemonic === 'fwait' || row.mnemonic === 'emms' || row.mnemonic === 'ldmxcsr') &&
-  !/^(f2xm1|fyl2x|fyl2xp1|fptan|fpatan|fsin|fcos|fsincos)$/.test(row.mnemonic) && row.encoding !== 'd9 /3 reg'; // FSTPNCE is not documented.
+  !/^(f2xm1|fyl2x|fyl2xp1|fptan|fpatan|fsin|fcos|fsincos)$/.test(row.mnemonic) &&
+  row.encoding !== 'd9 /3 reg'; // FSTPNCE is not documented.
 
 const [C0, C1, C2, C3, IE, SFAULT, ES] = [0x100, 0x200, 0x400, 0x4000, 1, 0x40, 0x80];
 /** x87 status bits (in rflags' undefined ones: shifted by 16) on which CPUs differ, given the status word afterwards. */
@@ -50,7 +70,8 @@ export function undefinedStatus(key: string, fsw: number, sameResult: boolean): 
 }
 
 /** Why a row has no vectors, or null. */
-export const reasonForNone = (row: Row): string | null => (row.noFuzz === undefined || trapping(row) || x87WithVectors(row) ? null : row.noFuzz);
+export const reasonForNone = (row: Row): string | null =>
+  row.noFuzz === undefined || trapping(row) || x87WithVectors(row) ? null : row.noFuzz;
 
 /** Vectors to make for a row. */
 function vectorCount(row: Row): number {
@@ -162,7 +183,13 @@ class Assembler {
       const disp = target - (value << BigInt(scale));
       if (disp > -0x8000_0000n && disp < 0x7fff_ffffn) {
         this.set(index, garbage(value));
-        return { modrm: 4, rest: [(scale << 6) | ((index & 7) << 3) | 5, ...d32(Number(disp))], x: index >> 3, b: 0, rip: false };
+        return {
+          modrm: 4,
+          rest: [(scale << 6) | ((index & 7) << 3) | 5, ...d32(Number(disp))],
+          x: index >> 3,
+          b: 0,
+          rip: false,
+        };
       }
     }
     const base = free(-1);
@@ -186,7 +213,13 @@ class Assembler {
     const dispBytes = mod === 0 ? [] : mod === 1 ? [disp & 255] : d32(disp);
     if (index >= 0 || (base & 7) === 4) {
       const sib = (scale << 6) | ((index >= 0 ? index & 7 : 4) << 3) | (base & 7);
-      return { modrm: (mod << 6) | 4, rest: [sib, ...dispBytes], x: index >= 0 ? index >> 3 : 0, b: base >> 3, rip: false };
+      return {
+        modrm: (mod << 6) | 4,
+        rest: [sib, ...dispBytes],
+        x: index >= 0 ? index >> 3 : 0,
+        b: base >> 3,
+        rip: false,
+      };
     }
     return { modrm: (mod << 6) | (base & 7), rest: dispBytes, x: 0, b: base >> 3, rip: false };
   }
@@ -205,9 +238,11 @@ const codeTarget = (r: Random): number => CODE + (r.chance(50) ? 0x20 + r.below(
 function immediates(a: Assembler, o: { kind: string; size: string }): number[] {
   const { r, row } = a;
   if (o.kind === 'J') return [];
-  let bytes = o.size === 'b' || o.size === 'bs' ? 1 : o.size === 'w' ? 2 : o.size === 'v' ? a.size : a.size === 2 ? 2 : 4;
+  let bytes =
+    o.size === 'b' || o.size === 'bs' ? 1 : o.size === 'w' ? 2 : o.size === 'v' ? a.size : a.size === 2 ? 2 : 4;
   let v = randomInteger(r);
-  if (/^(sh[lr]d?|sar|ro[lr]|rc[lr])$/.test(row.mnemonic)) v = BigInt(r.chance(30) ? 1 : r.below(r.chance(70) ? 34 : 256));
+  if (/^(sh[lr]d?|sar|ro[lr]|rc[lr])$/.test(row.mnemonic))
+    v = BigInt(r.chance(30) ? 1 : r.below(r.chance(70) ? 34 : 256));
   else if (row.mnemonic === 'enter') {
     v = BigInt(o.size === 'w' ? r.below(200) : r.chance(60) ? r.below(3) : r.below(256));
   } else if (row.mnemonic === 'ret') v = BigInt(r.below(64));
@@ -252,7 +287,20 @@ export function assemble(row: Row, r: Random, k: number): { code: number[]; a: A
   a.memory = modes[Math.floor(k / sizes.length) % modes.length]!;
   let opsize = row.prefix === '66' || a.size === 2;
   // Without effect on what has no operand size.
-  if (!opsize && !transfers.has(m) && m !== 'int3' && !sized && !implicit && row.prefix === null && row.map === 0 && !isX87(row) && !row.f64 && !row.d64 && r.chance(8)) opsize = true;
+  if (
+    !opsize &&
+    !transfers.has(m) &&
+    m !== 'int3' &&
+    !sized &&
+    !implicit &&
+    row.prefix === null &&
+    row.map === 0 &&
+    !isX87(row) &&
+    !row.f64 &&
+    !row.d64 &&
+    r.chance(8)
+  )
+    opsize = true;
   const wideDefault = row.d64 || row.f64;
   let w = a.size === 8 && (sized || implicit) ? (wideDefault ? r.chance(15) : true) : false;
   if (!sized && !implicit && !opsize && r.chance(15) && !isX87(row)) w = true;
@@ -262,8 +310,13 @@ export function assemble(row: Row, r: Random, k: number): { code: number[]; a: A
   const repPrefix = row.prefix === 'f2' || row.prefix === 'f3' ? Number.parseInt(row.prefix, 16) : null;
   a.rep = repPrefix;
   if (strings.has(m)) a.rep = [null, 0xf3, 0xf3, 0xf2][Math.floor(k / sizes.length) % 4]!;
-  a.segment = (a.memory || strings.has(m) || m === 'xlat' || m.startsWith('maskmov')) && r.chance(10) && m !== 'stos' && m !== 'scas';
-  a.addrsize = (a.memory || strings.has(m) || m === 'xlat' || m.startsWith('maskmov') || /^(loop|jrcxz)/.test(m)) && r.chance(12);
+  a.segment =
+    (a.memory || strings.has(m) || m === 'xlat' || m.startsWith('maskmov')) &&
+    r.chance(10) &&
+    m !== 'stos' &&
+    m !== 'scas';
+  a.addrsize =
+    (a.memory || strings.has(m) || m === 'xlat' || m.startsWith('maskmov') || /^(loop|jrcxz)/.test(m)) && r.chance(12);
   a.lock = row.lock === true && a.memory && r.chance(35);
 
   // Registers.
@@ -283,7 +336,13 @@ export function assemble(row: Row, r: Random, k: number): { code: number[]; a: A
   else if (/^pcmp.str./.test(m)) a.profile = 'alike';
   else if (isFloat(row)) {
     const single = /(ps|ss)$|^cvtt?(ps|ss)|^u?comiss/.test(m);
-    a.profile = r.chance(8) ? 'integer' : /^cvt/.test(m) && !/^cvtt?[ps][sd]/.test(m) ? 'integer' : (single && r.chance(92)) || (!single && r.chance(8)) ? 'f32' : 'f64';
+    a.profile = r.chance(8)
+      ? 'integer'
+      : /^cvt/.test(m) && !/^cvtt?[ps][sd]/.test(m)
+        ? 'integer'
+        : (single && r.chance(92)) || (!single && r.chance(8))
+          ? 'f32'
+          : 'f64';
     if (/^cvt(dq|pi|si)/.test(m)) a.profile = r.chance(70) ? 'integer' : 'small';
   } else if (isVector(row)) a.profile = r.pick(['integer', 'integer', 'small', 'small', 'alike', 'f32'] as const);
   else if (m === 'scas' || m === 'cmps') a.profile = 'alike';
@@ -298,14 +357,20 @@ export function assemble(row: Row, r: Random, k: number): { code: number[]; a: A
     const count = r.chance(10) ? 0 : r.chance(85) ? r.below(12) : 40 + r.below(60);
     a.set(RCX, a.addrsize ? BigInt(count) | (BigInt(r.word()) << 32n) : count);
     if (r.chance(30)) a.set(RFLAGS_OVERRIDE, 0x602 | (r.word() & 0x8d5));
-    if (m === 'scas') a.set(RAX, r.chance(40) ? 0x6161_6161_6161_6161n : BigInt(0x61 + r.below(3)) | (r.u64() & ~0xffn));
+    if (m === 'scas')
+      a.set(RAX, r.chance(40) ? 0x6161_6161_6161_6161n : BigInt(0x61 + r.below(3)) | (r.u64() & ~0xffn));
     for (const n of [RSI, RDI, RCX]) a.reserved.add(n);
   }
   if (stack.has(m) || (m === 'pop' && row.operands.length === 0)) {
     const offset = r.chance(80) ? 96 + 8 * r.below(12) : 96 + r.below(90);
     // At the edges of the page now and then: what does not fit must leave no trace.
     const edge = r.below(100);
-    const sp = edge < 3 && m !== 'ret' ? DATA_PAGE + r.below(8) : edge < 6 && m !== 'ret' && m !== 'popf' ? DATA + DATA_BYTES - r.below(8) : DATA + offset;
+    const sp =
+      edge < 3 && m !== 'ret'
+        ? DATA_PAGE + r.below(8)
+        : edge < 6 && m !== 'ret' && m !== 'popf'
+          ? DATA + DATA_BYTES - r.below(8)
+          : DATA + offset;
     a.set(RSP, sp);
     a.reserved.add(RSP);
     if (m === 'leave') a.set(RBP, r.chance(95) ? DATA + 64 + r.below(160) : 0x2000_0ffd);
@@ -318,7 +383,8 @@ export function assemble(row: Row, r: Random, k: number): { code: number[]; a: A
   }
   if (m === 'xlat') a.pointer(RBX, 0);
   if (m.startsWith('maskmov')) a.pointer(RDI, 32 + r.below(160));
-  if (/^(loop|jrcxz)/.test(m)) a.set(RCX, r.chance(60) ? r.pick([0n, 1n, 2n, 0x1_0000_0000n, 0x1_0000_0001n]) : r.u64());
+  if (/^(loop|jrcxz)/.test(m))
+    a.set(RCX, r.chance(60) ? r.pick([0n, 1n, 2n, 0x1_0000_0000n, 0x1_0000_0001n]) : r.u64());
   if (/^pcmpestr/.test(m)) for (const n of [RAX, RDX]) a.set(n, BigInt(r.below(46) - 23));
   if (m === 'div' || m === 'idiv') {
     const bits = BigInt(row.operands[0]!.size === 'b' ? 8 : a.size * 8);
@@ -402,8 +468,7 @@ export function assemble(row: Row, r: Random, k: number): { code: number[]; a: A
   } else if (!a.memory && transfers.has(m) && row.operands[0]?.kind === 'E') {
     if (m === 'call' && a.rm === RSP) return null;
     a.set(a.rm, codeTarget(r));
-  }
-  else if (!a.memory && row.hasModrm && row.operands.some((o) => o.kind === 'E') && !isVector(row)) {
+  } else if (!a.memory && row.hasModrm && row.operands.some((o) => o.kind === 'E') && !isVector(row)) {
     const how = r.below(100);
     if (how < 8) a.setUnless(a.rm, 0);
     else if (how < 16) {
@@ -472,7 +537,10 @@ function equalComparands(row: Row, vector: Vector, key: string, a: Assembler, co
     if (code.rexW) vector.overrides.push({ place: RAX, value: q }, { place: RDX, value: d.getBigUint64(at + 8, true) });
     else {
       const garbage = a.r.chance(50) ? 0xabcd_0000_0000n : 0n;
-      vector.overrides.push({ place: RAX, value: (q & 0xffff_ffffn) | garbage }, { place: RDX, value: (q >> 32n) | garbage });
+      vector.overrides.push(
+        { place: RAX, value: (q & 0xffff_ffffn) | garbage },
+        { place: RDX, value: (q >> 32n) | garbage },
+      );
     }
     return;
   }
@@ -480,7 +548,12 @@ function equalComparands(row: Row, vector: Vector, key: string, a: Assembler, co
     if (at >= 0 && at <= DATA_BYTES - 8) vector.overrides.push({ place: RAX, value: d.getBigUint64(at, true) });
   } else {
     const high = row.operands[0]!.size === 'b' && !code.rexPresent && a.rm >= 4;
-    vector.overrides.push({ place: RAX, value: high ? s.gpr[(a.rm & 7) - 4]! >> 8n : s.gpr[a.rm & (row.operands[0]!.size === 'b' && !code.rexPresent ? 7 : 15)]! });
+    vector.overrides.push({
+      place: RAX,
+      value: high
+        ? s.gpr[(a.rm & 7) - 4]! >> 8n
+        : s.gpr[a.rm & (row.operands[0]!.size === 'b' && !code.rexPresent ? 7 : 15)]!,
+    });
   }
 }
 
@@ -504,8 +577,10 @@ function follower(r: Random): Follower {
   if (how < 9) return { code: [0x70 + condition, 0x10 + r.below(16)], reads, after: kept };
   if (how === 9) return { code: [0x4d, r.pick([0x11, 0x19]), 0xc0 | r.below(64)], reads: CF, after: () => 0 };
   if (how === 10) return { code: [0x45, r.pick([0x10, 0x18]), 0xc0 | r.below(64)], reads: CF, after: () => 0 };
-  if (how === 11) return { code: [0x49, 0xd1, (r.chance(50) ? 0xd0 : 0xd8) | r.below(8)], reads: CF, after: (u) => u & ~(CF | OF) };
-  if (how === 12) return { code: [0x49, 0xff, (r.chance(50) ? 0xc0 : 0xc8) | r.below(8)], reads: 0, after: (u) => u & CF };
+  if (how === 11)
+    return { code: [0x49, 0xd1, (r.chance(50) ? 0xd0 : 0xd8) | r.below(8)], reads: CF, after: (u) => u & ~(CF | OF) };
+  if (how === 12)
+    return { code: [0x49, 0xff, (r.chance(50) ? 0xc0 : 0xc8) | r.below(8)], reads: 0, after: (u) => u & CF };
   return { code: [r.pick([0xf5, 0x9f])], reads: 0x8d5, after: kept };
 }
 
@@ -528,7 +603,13 @@ export function vectorsOf(row: Row, salt = 0): Vector[] {
     const decoded = decode(bytes, 0, bytes.length);
     if (typeof decoded === 'string' || decoded.row !== row || decoded.next !== bytes.length) continue;
     const overrides: Override[] = [...a.overrides].map(([place, value]) => ({ place, value }));
-    const vector: Vector = { index: k + salt * SALT, profile: a.profile, code: bytes, overrides, undefinedFlags: row.undefinedFlags ?? 0 };
+    const vector: Vector = {
+      index: k + salt * SALT,
+      profile: a.profile,
+      code: bytes,
+      overrides,
+      undefinedFlags: row.undefinedFlags ?? 0,
+    };
     if (/^cmpxchg/.test(row.mnemonic) && k % 2 === 0) equalComparands(row, vector, key, a, decoded);
     if (vectors.length >= count) {
       const f = follower(r);
@@ -544,6 +625,7 @@ export function vectorsOf(row: Row, salt = 0): Vector[] {
 /** Name of the fixture file of a row. */
 export function fileOf(row: Row): string {
   if (isX87(row) || row.mnemonic === 'fwait' || row.mnemonic === 'emms') return 'x87';
-  if (isVector(row)) return isFloat(row) ? 'sse-float' : row.operands.some((o) => 'PQN'.includes(o.kind)) ? 'mmx' : 'sse';
+  if (isVector(row))
+    return isFloat(row) ? 'sse-float' : row.operands.some((o) => 'PQN'.includes(o.kind)) ? 'mmx' : 'sse';
   return 'integer';
 }

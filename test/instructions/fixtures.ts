@@ -2,7 +2,16 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { DATA_BYTES, FX_BYTES, hash, type MachineState, makeState, type Override, profiles, type Profile } from './machine-state.ts';
+import {
+  DATA_BYTES,
+  FX_BYTES,
+  hash,
+  type MachineState,
+  makeState,
+  type Override,
+  profiles,
+  type Profile,
+} from './machine-state.ts';
 
 export const fixturesFolder = join(import.meta.dirname, 'fixtures');
 const MAGIC = 0x314b5855; // 'UXK1'
@@ -32,7 +41,8 @@ export interface Section {
   vectors: { vector: Vector; outcome: Outcome }[];
 }
 
-export const initialState = (key: string, v: Vector): MachineState => makeState((hash(key) + Math.imul(v.index, 0x9e3779b1)) >>> 0, v.profile, v.overrides);
+export const initialState = (key: string, v: Vector): MachineState =>
+  makeState((hash(key) + Math.imul(v.index, 0x9e3779b1)) >>> 0, v.profile, v.overrides);
 
 class Writer {
   #bytes = new Uint8Array(1 << 16);
@@ -189,6 +199,10 @@ export function decodeFixtures(file: Uint8Array): { cpu: string; sections: Secti
   return { cpu, sections };
 }
 
-export const fixtureFiles = (): string[] => readdirSync(fixturesFolder).filter((f) => f.endsWith('.bin.gz')).sort();
-export const readFixtures = (name: string): { cpu: string; sections: Section[] } => decodeFixtures(readFileSync(join(fixturesFolder, name)));
+export const fixtureFiles = (): string[] =>
+  readdirSync(fixturesFolder)
+    .filter((f) => f.endsWith('.bin.gz'))
+    .sort();
+export const readFixtures = (name: string): { cpu: string; sections: Section[] } =>
+  decodeFixtures(readFileSync(join(fixturesFolder, name)));
 export { DATA_BYTES, FX_BYTES };

@@ -23,7 +23,10 @@ async function replay({ key, vectors }: Section, exact: boolean): Promise<void> 
     const report = await check(replayer, key, vector, outcome, exact);
     if (report) reports.push(report);
   }
-  expect(reports.length, `${reports.length} of ${vectors.length} vectors differ${exact ? ' in exact mode' : ''}\n${reports.slice(0, REPORTS).join('\n')}`).toBe(0);
+  expect(
+    reports.length,
+    `${reports.length} of ${vectors.length} vectors differ${exact ? ' in exact mode' : ''}\n${reports.slice(0, REPORTS).join('\n')}`,
+  ).toBe(0);
 }
 
 const keys = new Map(rows.map((row) => [keyOf(row), row]));
@@ -41,7 +44,9 @@ for (const file of fixtureFiles()) {
 
 describe('coverage', () => {
   it('every row has fixtures, or a reason not to have any', () => {
-    const missing = [...keys].filter(([key, row]) => !recorded.has(key) && reasonForNone(row) === null).map(([key]) => key);
+    const missing = [...keys]
+      .filter(([key, row]) => !recorded.has(key) && reasonForNone(row) === null)
+      .map(([key]) => key);
     expect(missing, 'run tools/record-instructions.ts, or give the row a noFuzz reason').toEqual([]);
   });
   it('no two rows are the same', () => {

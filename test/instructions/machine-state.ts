@@ -83,33 +83,130 @@ export function hash(text: string): number {
 }
 
 const integers = [
-  0n, 1n, 2n, 3n, 7n, 8n, 15n, 16n, 31n, 32n, 33n, 63n, 64n, 65n, 0x7fn, 0x80n, 0x81n, 0xffn, 0x100n, 0x7fffn, 0x8000n, 0xffffn, 0x10000n,
-  0x7fff_ffffn, 0x8000_0000n, 0x8000_0001n, 0xffff_ffffn, 0x1_0000_0000n, 0x7fff_ffff_ffff_ffffn, 0x8000_0000_0000_0000n, 0x8000_0000_0000_0001n,
-  0xffff_ffff_ffff_ffffn, 0xffff_ffff_ffff_fffen, 0xffff_ffff_8000_0000n, 0xffff_ffff_7fff_ffffn, 0x5555_5555_5555_5555n, 0xaaaa_aaaa_aaaa_aaaan,
-  0x0101_0101_0101_0101n, 0x8080_8080_8080_8080n, 0x7f7f_7f7f_7f7f_7f7fn, 0x8000_8000_8000_8000n, 0x7fff_7fff_7fff_7fffn, 0xfff0_000f_ff00_00ffn,
+  0n,
+  1n,
+  2n,
+  3n,
+  7n,
+  8n,
+  15n,
+  16n,
+  31n,
+  32n,
+  33n,
+  63n,
+  64n,
+  65n,
+  0x7fn,
+  0x80n,
+  0x81n,
+  0xffn,
+  0x100n,
+  0x7fffn,
+  0x8000n,
+  0xffffn,
+  0x10000n,
+  0x7fff_ffffn,
+  0x8000_0000n,
+  0x8000_0001n,
+  0xffff_ffffn,
+  0x1_0000_0000n,
+  0x7fff_ffff_ffff_ffffn,
+  0x8000_0000_0000_0000n,
+  0x8000_0000_0000_0001n,
+  0xffff_ffff_ffff_ffffn,
+  0xffff_ffff_ffff_fffen,
+  0xffff_ffff_8000_0000n,
+  0xffff_ffff_7fff_ffffn,
+  0x5555_5555_5555_5555n,
+  0xaaaa_aaaa_aaaa_aaaan,
+  0x0101_0101_0101_0101n,
+  0x8080_8080_8080_8080n,
+  0x7f7f_7f7f_7f7f_7f7fn,
+  0x8000_8000_8000_8000n,
+  0x7fff_7fff_7fff_7fffn,
+  0xfff0_000f_ff00_00ffn,
 ] as const;
 /** Zeros, ones, limits, denormals, infinities, quiet and signalling NaNs, halves, integer limits. */
 const singles = [
-  0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f7fffff, 0xff7fffff, 0x00800000, 0x80800000, 0x00000001, 0x80000001, 0x007fffff, 0x7f800000, 0xff800000,
-  0x7fc00000, 0xffc00000, 0x7fc12345, 0x7f800001, 0xffa00000, 0x3f000000, 0xbf000000, 0x3fc00000, 0x40200000, 0xc0200000, 0x4f000000, 0xcf000000,
-  0x4effffff, 0x5f000000, 0xdf000000, 0x4b000001, 0x3effffff, 0x3f7fffff, 0x34000000,
+  0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f7fffff, 0xff7fffff, 0x00800000, 0x80800000, 0x00000001, 0x80000001,
+  0x007fffff, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc00000, 0x7fc12345, 0x7f800001, 0xffa00000, 0x3f000000,
+  0xbf000000, 0x3fc00000, 0x40200000, 0xc0200000, 0x4f000000, 0xcf000000, 0x4effffff, 0x5f000000, 0xdf000000,
+  0x4b000001, 0x3effffff, 0x3f7fffff, 0x34000000,
 ] as const;
 const doubles = [
-  0n, 0x8000000000000000n, 0x3ff0000000000000n, 0xbff0000000000000n, 0x7fefffffffffffffn, 0xffefffffffffffffn, 0x0010000000000000n, 0x8010000000000000n,
-  1n, 0x8000000000000001n, 0x000fffffffffffffn, 0x7ff0000000000000n, 0xfff0000000000000n, 0x7ff8000000000000n, 0xfff8000000000000n, 0x7ff8123456789abcn,
-  0x7ff0000000000001n, 0xfff4000000000000n, 0x3fe0000000000000n, 0xbfe0000000000000n, 0x3ff8000000000000n, 0x4004000000000000n, 0xc004000000000000n,
-  0x41dfffffffc00000n, 0x41e0000000000000n, 0xc1e0000000000000n, 0xc1e0000000100000n, 0x43e0000000000000n, 0xc3e0000000000000n, 0x4330000000000001n,
-  0x3fdfffffffffffffn, 0x47efffffe0000000n, 0x47effffff0000000n, 0x36a0000000000000n, 0x380fffffe0000000n, 0x41efffffffe00000n,
+  0n,
+  0x8000000000000000n,
+  0x3ff0000000000000n,
+  0xbff0000000000000n,
+  0x7fefffffffffffffn,
+  0xffefffffffffffffn,
+  0x0010000000000000n,
+  0x8010000000000000n,
+  1n,
+  0x8000000000000001n,
+  0x000fffffffffffffn,
+  0x7ff0000000000000n,
+  0xfff0000000000000n,
+  0x7ff8000000000000n,
+  0xfff8000000000000n,
+  0x7ff8123456789abcn,
+  0x7ff0000000000001n,
+  0xfff4000000000000n,
+  0x3fe0000000000000n,
+  0xbfe0000000000000n,
+  0x3ff8000000000000n,
+  0x4004000000000000n,
+  0xc004000000000000n,
+  0x41dfffffffc00000n,
+  0x41e0000000000000n,
+  0xc1e0000000000000n,
+  0xc1e0000000100000n,
+  0x43e0000000000000n,
+  0xc3e0000000000000n,
+  0x4330000000000001n,
+  0x3fdfffffffffffffn,
+  0x47efffffe0000000n,
+  0x47effffff0000000n,
+  0x36a0000000000000n,
+  0x380fffffe0000000n,
+  0x41efffffffe00000n,
 ] as const;
 /** Sign and exponent, significand. */
 const extended: readonly (readonly [number, bigint])[] = [
-  [0, 0n], [0x8000, 0n], [0x3fff, 1n << 63n], [0xbfff, 1n << 63n], [0x7ffe, 0xffff_ffff_ffff_ffffn], [0xfffe, 0xffff_ffff_ffff_ffffn], [1, 1n << 63n], [0, 1n],
-  [0, 0x7fff_ffff_ffff_ffffn], [0, 1n << 63n], [0x7fff, 1n << 63n], [0xffff, 1n << 63n], [0x7fff, 0xc000_0000_0000_0000n], [0xffff, 0xc000_0000_0000_0000n],
-  [0x7fff, 0xc123_4567_89ab_cdefn], [0x7fff, 0x8000_0000_0000_0001n], [0x3ffe, 1n << 63n], [0x4000, 0xc000_0000_0000_0000n], [0xc000, 0xa000_0000_0000_0000n],
-  [0x403d, 0xffff_ffff_ffff_fffen], [0x403e, 1n << 63n], [0xc03e, 1n << 63n], [0x401d, 0xffff_ffff_8000_0000n], [0x401e, 1n << 63n], [0x400e, 0x8000_0000_0000_0000n],
-  [0x43fe, 0xffff_ffff_ffff_f800n], [0x3c00, 0x8000_0000_0000_0000n], [0x407e, 0xffff_ff00_0000_0000n], [0x4002, 0xc90f_daa2_2168_c235n],
+  [0, 0n],
+  [0x8000, 0n],
+  [0x3fff, 1n << 63n],
+  [0xbfff, 1n << 63n],
+  [0x7ffe, 0xffff_ffff_ffff_ffffn],
+  [0xfffe, 0xffff_ffff_ffff_ffffn],
+  [1, 1n << 63n],
+  [0, 1n],
+  [0, 0x7fff_ffff_ffff_ffffn],
+  [0, 1n << 63n],
+  [0x7fff, 1n << 63n],
+  [0xffff, 1n << 63n],
+  [0x7fff, 0xc000_0000_0000_0000n],
+  [0xffff, 0xc000_0000_0000_0000n],
+  [0x7fff, 0xc123_4567_89ab_cdefn],
+  [0x7fff, 0x8000_0000_0000_0001n],
+  [0x3ffe, 1n << 63n],
+  [0x4000, 0xc000_0000_0000_0000n],
+  [0xc000, 0xa000_0000_0000_0000n],
+  [0x403d, 0xffff_ffff_ffff_fffen],
+  [0x403e, 1n << 63n],
+  [0xc03e, 1n << 63n],
+  [0x401d, 0xffff_ffff_8000_0000n],
+  [0x401e, 1n << 63n],
+  [0x400e, 0x8000_0000_0000_0000n],
+  [0x43fe, 0xffff_ffff_ffff_f800n],
+  [0x3c00, 0x8000_0000_0000_0000n],
+  [0x407e, 0xffff_ff00_0000_0000n],
+  [0x4002, 0xc90f_daa2_2168_c235n],
   // Unnormal, pseudo-infinity, pseudo-NaN: invalid operands.
-  [0x4000, 1n << 62n], [0x7fff, 0n], [0x7fff, 5n],
+  [0x4000, 1n << 62n],
+  [0x7fff, 0n],
+  [0x7fff, 5n],
 ];
 
 export function randomInteger(r: Random): bigint {
@@ -124,13 +221,17 @@ const single = (r: Random): number => {
   const how = r.below(100);
   if (how < 50) return r.pick(singles);
   // Exponents near that of 1, so that sums round and products stay finite.
-  if (how < 90) return ((r.below(2) << 31) | ((127 + r.below(40) - 20) << 23) | (r.word() & (r.chance(40) ? 0x700000 : 0x7fffff))) >>> 0;
+  if (how < 90)
+    return (
+      ((r.below(2) << 31) | ((127 + r.below(40) - 20) << 23) | (r.word() & (r.chance(40) ? 0x700000 : 0x7fffff))) >>> 0
+    );
   return r.word();
 };
 const double = (r: Random): bigint => {
   const how = r.below(100);
   if (how < 50) return r.pick(doubles);
-  const fraction = r.u64() & (r.chance(40) ? 0xf_0000_0000_0000n : r.chance(30) ? 0xf_ffff_ffe0_0000n : 0xf_ffff_ffff_ffffn);
+  const fraction =
+    r.u64() & (r.chance(40) ? 0xf_0000_0000_0000n : r.chance(30) ? 0xf_ffff_ffe0_0000n : 0xf_ffff_ffff_ffffn);
   if (how < 90) return (BigInt(r.below(2)) << 63n) | (BigInt(1023 + r.below(80) - 40) << 52n) | fraction;
   return r.u64();
 };
@@ -181,7 +282,13 @@ export function makeState(seed: number, profile: Profile, overrides: readonly Ov
     const at = 32 + k * 16;
     if (profile === 'x87') {
       const how = r.below(100);
-      const [e, m] = how < 45 ? r.pick(extended) : [(r.below(2) << 15) | (0x3fff + r.below(140) - 70), (1n << 63n) | (r.chance(40) ? r.u64() & 0xff00_0000_0000_0000n : r.u64())];
+      const [e, m] =
+        how < 45
+          ? r.pick(extended)
+          : [
+              (r.below(2) << 15) | (0x3fff + r.below(140) - 70),
+              (1n << 63n) | (r.chance(40) ? r.u64() & 0xff00_0000_0000_0000n : r.u64()),
+            ];
       v.setBigUint64(at, m, true);
       v.setUint16(at + 8, e, true);
     } else {
@@ -201,7 +308,8 @@ export function makeState(seed: number, profile: Profile, overrides: readonly Ov
     else if (place === FSW_OVERRIDE) {
       v.setUint16(2, Number(value & 0xffffn), true);
       v.setUint8(4, Number(value >> 16n));
-    } else if (place >= MM_OVERRIDE && place < MM_OVERRIDE + 8) v.setBigUint64(32 + (place - MM_OVERRIDE) * 16, value, true);
+    } else if (place >= MM_OVERRIDE && place < MM_OVERRIDE + 8)
+      v.setBigUint64(32 + (place - MM_OVERRIDE) * 16, value, true);
     else d.setBigUint64(place - DATA_OVERRIDE, value, true);
   }
   return { gpr, rflags, fx, data };

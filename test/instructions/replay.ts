@@ -2,19 +2,45 @@
 import { LinearMemory } from '../../src/runtime/linear-memory.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { X86Context } from '../../src/runtime/x86-context.ts';
-import { exitReason, PAGE_WRITE, SLOT_EXIT_ARG, SLOT_EXIT_IP, SLOT_FAULT_ACCESS, SLOT_FAULT_ADDRESS, trap } from '../../src/translator/ir/layout.ts';
+import {
+  exitReason,
+  PAGE_WRITE,
+  SLOT_EXIT_ARG,
+  SLOT_EXIT_IP,
+  SLOT_FAULT_ACCESS,
+  SLOT_FAULT_ADDRESS,
+  trap,
+} from '../../src/translator/ir/layout.ts';
 import { disassemble } from '../../src/translator/x86_64/disassemble.ts';
 import { FP_EXACT } from '../../src/translator/x86_64/state.ts';
 import { initialState, type Outcome, type Vector } from './fixtures.ts';
-import { CODE, CODE_PAGE, DATA, DATA_BYTES, DATA_PAGE, FX_BYTES, fxCompared, GS_BASE, type MachineState, PAGE } from './machine-state.ts';
+import {
+  CODE,
+  CODE_PAGE,
+  DATA,
+  DATA_BYTES,
+  DATA_PAGE,
+  FX_BYTES,
+  fxCompared,
+  GS_BASE,
+  type MachineState,
+  PAGE,
+} from './machine-state.ts';
 
 const PROT_READ = 1;
 const PROT_WRITE = 2;
 const PROT_EXEC = 4;
 const [SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV] = [4, 5, 7, 8, 11];
 const signalOf: Record<number, number> = {
-  [trap.invalidOpcode]: SIGILL, [trap.divide]: SIGFPE, [trap.breakpoint]: SIGTRAP, [trap.debug]: SIGTRAP, [trap.privileged]: SIGSEGV, [trap.overflow]: SIGSEGV,
-  [trap.x87]: SIGFPE, [trap.simd]: SIGFPE, [trap.protection]: SIGSEGV,
+  [trap.invalidOpcode]: SIGILL,
+  [trap.divide]: SIGFPE,
+  [trap.breakpoint]: SIGTRAP,
+  [trap.debug]: SIGTRAP,
+  [trap.privileged]: SIGSEGV,
+  [trap.overflow]: SIGSEGV,
+  [trap.x87]: SIGFPE,
+  [trap.simd]: SIGFPE,
+  [trap.protection]: SIGSEGV,
 };
 const FLAGS = 0xdd5n;
 const INT3 = 0xcc;
@@ -118,10 +144,40 @@ export class Replayer {
   }
 }
 
-const registers = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15'];
+const registers = [
+  'rax',
+  'rcx',
+  'rdx',
+  'rbx',
+  'rsp',
+  'rbp',
+  'rsi',
+  'rdi',
+  'r8',
+  'r9',
+  'r10',
+  'r11',
+  'r12',
+  'r13',
+  'r14',
+  'r15',
+];
 const hex = (v: bigint | number): string => `0x${v.toString(16)}`;
-const flagNames: [bigint, string][] = [[1n, 'CF'], [4n, 'PF'], [0x10n, 'AF'], [0x40n, 'ZF'], [0x80n, 'SF'], [0x100n, 'TF'], [0x400n, 'DF'], [0x800n, 'OF']];
-const flags = (f: bigint): string => flagNames.filter(([bit]) => f & bit).map(([, name]) => name).join(' ') || '-';
+const flagNames: [bigint, string][] = [
+  [1n, 'CF'],
+  [4n, 'PF'],
+  [0x10n, 'AF'],
+  [0x40n, 'ZF'],
+  [0x80n, 'SF'],
+  [0x100n, 'TF'],
+  [0x400n, 'DF'],
+  [0x800n, 'OF'],
+];
+const flags = (f: bigint): string =>
+  flagNames
+    .filter(([bit]) => f & bit)
+    .map(([, name]) => name)
+    .join(' ') || '-';
 const bytes = (b: Uint8Array): string => Buffer.from(b).toString('hex');
 
 /** Little-endian value of bytes, most significant first. */
@@ -129,7 +185,10 @@ const value = (b: Uint8Array): string => bytes(b.slice().reverse());
 
 /** The parts of an FXSAVE image. */
 const fxParts: [string, number, number][] = [
-  ['fcw', 0, 2], ['fsw', 2, 4], ['tags', 4, 5], ['mxcsr', 24, 28],
+  ['fcw', 0, 2],
+  ['fsw', 2, 4],
+  ['tags', 4, 5],
+  ['mxcsr', 24, 28],
   ...Array.from({ length: 8 }, (_, k): [string, number, number] => [`st${k}`, 32 + 16 * k, 42 + 16 * k]),
   ...Array.from({ length: 16 }, (_, k): [string, number, number] => [`xmm${k}`, 160 + 16 * k, 176 + 16 * k]),
 ];
@@ -147,10 +206,18 @@ function differences(before: MachineState, want: Outcome, got: Outcome & { stray
     if (expected !== found) lines.push(`${name}: before ${was}, expected ${expected}, got ${found}`);
   };
   // A non-canonical address based on RSP or RBP is #SS, which the thread runner, not the engine, tells from #GP.
-  if (!(want.signal === SIGBUS && got.signal === SIGSEGV && got.address === null)) line('signal', '-', String(want.signal), String(got.signal));
+  if (!(want.signal === SIGBUS && got.signal === SIGSEGV && got.address === null))
+    line('signal', '-', String(want.signal), String(got.signal));
   if (want.pc !== got.pc) line('pc', hex(CODE), hex(want.pc), hex(got.pc));
-  line('fault address', '-', want.address === null ? 'none' : hex(want.address), got.address === null ? 'none' : hex(got.address));
-  for (const [k, name] of registers.entries()) if (want.state.gpr[k] !== got.state.gpr[k]) line(name, hex(before.gpr[k]!), hex(want.state.gpr[k]!), hex(got.state.gpr[k]!));
+  line(
+    'fault address',
+    '-',
+    want.address === null ? 'none' : hex(want.address),
+    got.address === null ? 'none' : hex(got.address),
+  );
+  for (const [k, name] of registers.entries())
+    if (want.state.gpr[k] !== got.state.gpr[k])
+      line(name, hex(before.gpr[k]!), hex(want.state.gpr[k]!), hex(got.state.gpr[k]!));
   const compared = FLAGS & ~BigInt(o.undefinedFlags & 0xffff);
   line('rflags', flags(before.rflags), flags(want.state.rflags & compared), flags(got.state.rflags & compared));
   // Text is made only for what differs.
@@ -178,7 +245,13 @@ const mxcsrOf = (s: MachineState): number => new DataView(s.fx.buffer, s.fx.byte
 export const needsExact = (key: string, v: Vector): boolean => (mxcsrOf(initialState(key, v)) & ~0x3f) !== 0x1f80;
 
 /** Null, or a report: instruction, operands of interest, and what differs. */
-export async function check(replayer: Replayer, key: string, vector: Vector, want: Outcome, exact: boolean): Promise<string | null> {
+export async function check(
+  replayer: Replayer,
+  key: string,
+  vector: Vector,
+  want: Outcome,
+  exact: boolean,
+): Promise<string | null> {
   const before = initialState(key, vector);
   let lines: string[];
   try {
@@ -190,6 +263,11 @@ export async function check(replayer: Replayer, key: string, vector: Vector, wan
   if (lines.length === 0) return null;
   const text = (await disassemble(vector.code, CODE)).map((i) => i.text).join('; ');
   const general = registers.map((name, k) => `${name}=${hex(before.gpr[k]!)}`).join(' ');
-  const vectors = /xmm/.test(text) ? `\n  ${fxParts.filter(([n]) => new RegExp(`\\b${n}\\b`).test(text)).map(([n, from, to]) => `${n}=${value(before.fx.subarray(from, to))}`).join(' ')} mxcsr=${value(before.fx.subarray(24, 28))}` : '';
+  const vectors = /xmm/.test(text)
+    ? `\n  ${fxParts
+        .filter(([n]) => new RegExp(`\\b${n}\\b`).test(text))
+        .map(([n, from, to]) => `${n}=${value(before.fx.subarray(from, to))}`)
+        .join(' ')} mxcsr=${value(before.fx.subarray(24, 28))}`
+    : '';
   return `${key} #${vector.index}: ${bytes(vector.code)}  ${text}\n  ${general}${vectors}\n  ${lines.join('\n  ')}`;
 }

@@ -5,9 +5,13 @@ import { type OptionSpec, runOptions } from '../options.ts';
 export default class Run extends Command {
   static override summary = 'Run a Linux program.';
   static override description =
-    'Everything from PROGRAM on belongs to the guest, flags included. The exit status is the guest\'s; death by signal N gives 128+N; 127: not found, 126: not runnable.';
+    "Everything from PROGRAM on belongs to the guest, flags included. The exit status is the guest's; death by signal N gives 128+N; 127: not found, 126: not runnable.";
   static override usage = 'run [FLAGS] PROGRAM [ARGS...]';
-  static override examples = ['<%= config.bin %> run /bin/ls -la /', '<%= config.bin %> run -e LANG=C --rw sort data.txt', '<%= config.bin %> run --strace /bin/true'];
+  static override examples = [
+    '<%= config.bin %> run /bin/ls -la /',
+    '<%= config.bin %> run -e LANG=C --rw sort data.txt',
+    '<%= config.bin %> run --strace /bin/true',
+  ];
   static override strict = false;
   static override flags: Interfaces.FlagInput = Object.fromEntries(
     (runOptions as readonly OptionSpec[]).map((o) => {

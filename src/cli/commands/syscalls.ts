@@ -18,7 +18,8 @@ export default class Syscalls extends Command {
     }
     const cell = (n: number | null): string => (n === null ? '-' : String(n)).padStart(6);
     this.log(`${'NAME'.padEnd(26)}${'X86-64'.padStart(6)} ${'ARM64'.padStart(6)}  ${'SUPPORT'.padEnd(8)} NOTE`);
-    for (const r of rows) this.log(`${r.name.padEnd(26)}${cell(r.x86_64)} ${cell(r.aarch64)}  ${r.support.padEnd(8)} ${r.note}`.trimEnd());
+    for (const r of rows)
+      this.log(`${r.name.padEnd(26)}${cell(r.x86_64)} ${cell(r.aarch64)}  ${r.support.padEnd(8)} ${r.note}`.trimEnd());
     const count = (s: string): number => rows.filter((r) => r.support === s).length;
     this.log(`${count('full')} full, ${count('partial')} partial, ${count('none')} not supported`);
   }

@@ -1,6 +1,15 @@
 /** siginfo_t: 128 bytes, laid out by si_code as include/uapi/asm-generic/siginfo.h does on 64-bit machines. */
 import {
-  SI_KERNEL, SI_TIMER, SI_TKILL, SI_USER, SIGBUS, SIGCHLD, SIGFPE, SIGILL, SIGSEGV, SIGTRAP,
+  SI_KERNEL,
+  SI_TIMER,
+  SI_TKILL,
+  SI_USER,
+  SIGBUS,
+  SIGCHLD,
+  SIGFPE,
+  SIGILL,
+  SIGSEGV,
+  SIGTRAP,
 } from './signals.ts';
 
 export const SIGINFO_SIZE = 128;

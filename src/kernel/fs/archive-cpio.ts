@@ -30,7 +30,18 @@ function parseHeader(text: string): Header {
   if (!/^07070[12][0-9a-fA-F]{104}$/.test(text)) throw new ArchiveError('it is damaged: a bad cpio header');
   const n = Array.from({ length: 13 }, (_, i) => Number.parseInt(text.slice(6 + i * 8, 14 + i * 8), 16));
   const [ino, mode, uid, gid, nlink, mtime, size, major, minor, rmajor, rminor, nameSize] = n as [
-    number, number, number, number, number, number, number, number, number, number, number, number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
   ];
   return { ino, mode, uid, gid, nlink, mtime, size, major, minor, rmajor, rminor, nameSize };
 }
@@ -61,13 +72,24 @@ export function readCpio(source: ArchiveSource, tree: ArchiveTree): void {
 }
 
 function addMember(
-  source: ArchiveSource, tree: ArchiveTree, links: Map<string, { inode: MemInode; paths: string[] }>, h: Header, path: string, start: number,
+  source: ArchiveSource,
+  tree: ArchiveTree,
+  links: Map<string, { inode: MemInode; paths: string[] }>,
+  h: Header,
+  path: string,
+  start: number,
 ): void {
   const type = h.mode & S_IFMT;
   if (!TYPES.has(type)) throw new ArchiveError('it is damaged: a member of unknown type');
   if (type === S_IFLNK && h.size > 4095) throw new ArchiveError('it is damaged: a symbolic link is too long');
   const member: Member = {
-    path, start, size: h.size, mode: h.mode & 0o177777, uid: h.uid, gid: h.gid, mtime: { sec: h.mtime, nsec: 0 },
+    path,
+    start,
+    size: h.size,
+    mode: h.mode & 0o177777,
+    uid: h.uid,
+    gid: h.gid,
+    mtime: { sec: h.mtime, nsec: 0 },
     rdev: encodeDevice(h.rmajor, h.rminor),
     target: type === S_IFLNK ? latin1(source.slice(start, h.size)) : '',
   };

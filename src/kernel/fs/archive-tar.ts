@@ -82,11 +82,14 @@ export function readTar(source: ArchiveSource, tree: ArchiveTree): void {
   for (let at = 0; at + BLOCK <= source.size; ) {
     const h = source.slice(at, BLOCK);
     if (h.every((b) => b === 0)) return;
-    if (!checksumFits(h)) throw new ArchiveError(at === 0 ? 'it is neither a tar nor a cpio archive' : 'it is damaged: a header has a bad checksum');
+    if (!checksumFits(h))
+      throw new ArchiveError(
+        at === 0 ? 'it is neither a tar nor a cpio archive' : 'it is damaged: a header has a bad checksum',
+      );
     at += BLOCK;
     const flag = String.fromCharCode(h[156]!);
     const pax = new Map([...global, ...next]);
-    const size = 'xgLK'.includes(flag) ? number(h, 124, 12) : decimal(pax.get('size')) ?? number(h, 124, 12);
+    const size = 'xgLK'.includes(flag) ? number(h, 124, 12) : (decimal(pax.get('size')) ?? number(h, 124, 12));
     if (!(size >= 0)) throw new ArchiveError('it is damaged: a member has a bad size');
     const type = typeOf(flag);
     // Links and directories have no contents, whatever their size says.
@@ -115,7 +118,12 @@ function decimal(text: string | undefined): number | null {
 }
 
 function addMember(
-  tree: ArchiveTree, h: Uint8Array, type: number | 'hardlink', pax: ReadonlyMap<string, string>, start: number, size: number,
+  tree: ArchiveTree,
+  h: Uint8Array,
+  type: number | 'hardlink',
+  pax: ReadonlyMap<string, string>,
+  start: number,
+  size: number,
 ): void {
   const ustar = field(h, 257, 5) === 'ustar';
   // GNU's own magic (`ustar  `) puts other things where POSIX has the prefix.
@@ -133,7 +141,10 @@ function addMember(
   const mtime = decimal(pax.get('mtime')) ?? number(h, 136, 12);
   const sec = Math.floor(mtime);
   const member: Member = {
-    path, target, start, size,
+    path,
+    target,
+    start,
+    size,
     mode: kind | (number(h, 100, 8) & 0o7777),
     uid: decimal(pax.get('uid')) ?? number(h, 108, 8),
     gid: decimal(pax.get('gid')) ?? number(h, 116, 8),

@@ -117,7 +117,8 @@ export class ArchiveTree {
   /** Another name for a member that came before. */
   hardLink(path: string, target: string): void {
     const inode = this.#find(this.#split(target));
-    if (!inode || inode instanceof MemDir) throw new ArchiveError(`a hard link in it leads to '${printable(target)}', which is not there`);
+    if (!inode || inode instanceof MemDir)
+      throw new ArchiveError(`a hard link in it leads to '${printable(target)}', which is not there`);
     this.linkTo(path, inode);
   }
   linkTo(path: string, inode: MemInode): void {

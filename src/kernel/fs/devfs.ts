@@ -85,7 +85,8 @@ class RandomFile extends MemoryDevice {
     return this.#blocking;
   }
   override read(task: Task, dst: Uint8Array, _position: number | null): number {
-    for (let at = 0; at < dst.length; at += RANDOM_CHUNK) task.kernel.host.randomFill(dst.subarray(at, at + RANDOM_CHUNK));
+    for (let at = 0; at < dst.length; at += RANDOM_CHUNK)
+      task.kernel.host.randomFill(dst.subarray(at, at + RANDOM_CHUNK));
     return dst.length;
   }
   override ioctl(task: Task, request: number, arg: number): number {
@@ -122,7 +123,12 @@ export class DevFs extends PseudoFs {
     this.register('tty', new DeviceInode(this, makedev(5, 0), 0o666, openControllingTerminal));
     this.register('console', new DeviceInode(this, makedev(5, 1), 0o600, refuse));
     this.register('ptmx', new DeviceInode(this, makedev(5, 2), 0o666, refuse));
-    const links = { fd: '/proc/self/fd', stdin: '/proc/self/fd/0', stdout: '/proc/self/fd/1', stderr: '/proc/self/fd/2' };
+    const links = {
+      fd: '/proc/self/fd',
+      stdin: '/proc/self/fd/0',
+      stdout: '/proc/self/fd/1',
+      stderr: '/proc/self/fd/2',
+    };
     for (const [name, target] of Object.entries(links)) this.register(name, new PseudoLink(this, target));
     // Places for a tmpfs and for terminals.
     this.register('shm', new PseudoDir(this, { mode: S_IFDIR | 0o1777 }));

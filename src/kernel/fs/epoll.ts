@@ -14,7 +14,8 @@ export const EPOLLET = 1 << 31;
 /** Bits of `events` that are no events. */
 const PRIVATE_BITS = EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE;
 /** What may stand beside EPOLLEXCLUSIVE (EPOLLEXCLUSIVE_OK_BITS). */
-const EXCLUSIVE_OK = 0x001 | 0x004 | 0x008 | 0x010 | 0x040 | 0x080 | 0x100 | 0x200 | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE;
+const EXCLUSIVE_OK =
+  0x001 | 0x004 | 0x008 | 0x010 | 0x040 | 0x080 | 0x100 | 0x200 | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE;
 const MAX_NESTS = 4;
 
 /** What epoll_wait returns: event bits (unsigned) and the two halves of the user's data. */
@@ -63,10 +64,15 @@ export class EpollFile extends OpenFileBase {
   add(file: OpenFile, fd: number, events: number, dataLo: number, dataHi: number): void {
     this.#check(file);
     if (events & EPOLLEXCLUSIVE && (file instanceof EpollFile || events & ~EXCLUSIVE_OK)) throw sysError(errno.EINVAL);
-    if (file instanceof EpollFile && (file.#reaches(this) || file.#depth() + 1 + this.#height() > MAX_NESTS)) throw sysError(errno.ELOOP);
+    if (file instanceof EpollFile && (file.#reaches(this) || file.#depth() + 1 + this.#height() > MAX_NESTS))
+      throw sysError(errno.ELOOP);
     if (this.#find(file, fd)) throw sysError(errno.EEXIST);
     const item: Item = {
-      file, fd, events, dataLo, dataHi,
+      file,
+      fd,
+      events,
+      dataLo,
+      dataHi,
       woken: (bits) => this.#woken(item, bits),
       forget: () => this.#drop(item),
     };
@@ -124,7 +130,8 @@ export class EpollFile extends OpenFileBase {
   /** Levels of epoll files below this one. */
   #depth(): number {
     let deepest = 0;
-    for (const file of this.#items.keys()) if (file instanceof EpollFile) deepest = Math.max(deepest, file.#depth() + 1);
+    for (const file of this.#items.keys())
+      if (file instanceof EpollFile) deepest = Math.max(deepest, file.#depth() + 1);
     return deepest;
   }
   /** Levels of epoll files above it. */

@@ -61,6 +61,14 @@ export function pathName(path: Path, root: Path | null = null): string {
 /** A place outside every tree, for what has an inode but no name. `name` is told as it is. */
 export function detachedPath(inode: Inode, name: string): Path {
   const root = new Dentry(inode, '', null);
-  const mount: Mount = { id: 0, fs: inode.fs, root, parent: null, mountpoint: null, readOnly: inode.fs.readOnly, source: 'none' };
+  const mount: Mount = {
+    id: 0,
+    fs: inode.fs,
+    root,
+    parent: null,
+    mountpoint: null,
+    readOnly: inode.fs.readOnly,
+    source: 'none',
+  };
   return { mount, dentry: new Dentry(inode, name, null) };
 }

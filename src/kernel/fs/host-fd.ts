@@ -66,9 +66,20 @@ export function hostStat(fd: number): Stat {
     throw hostError(e);
   }
   return {
-    dev: Number(s.dev), ino: Number(s.ino), mode: Number(s.mode), nlink: Number(s.nlink), uid: Number(s.uid), gid: Number(s.gid),
-    rdev: Number(s.rdev), size: Number(s.size), blksize: Number(s.blksize ?? 4096n), blocks: Number(s.blocks ?? 0n),
-    atime: timespec(s.atimeNs), mtime: timespec(s.mtimeNs), ctime: timespec(s.ctimeNs), btime: timespec(s.birthtimeNs),
+    dev: Number(s.dev),
+    ino: Number(s.ino),
+    mode: Number(s.mode),
+    nlink: Number(s.nlink),
+    uid: Number(s.uid),
+    gid: Number(s.gid),
+    rdev: Number(s.rdev),
+    size: Number(s.size),
+    blksize: Number(s.blksize ?? 4096n),
+    blocks: Number(s.blocks ?? 0n),
+    atime: timespec(s.atimeNs),
+    mtime: timespec(s.mtimeNs),
+    ctime: timespec(s.ctimeNs),
+    btime: timespec(s.birthtimeNs),
   };
 }
 

@@ -6,7 +6,11 @@ import type { HostInode } from './hostfs.ts';
 import type { SetAttr, Stat } from './inode.ts';
 import { O_ACCMODE, O_RDWR, O_WRONLY } from './open-file.ts';
 import {
-  FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE, MAX_FILE_SIZE, RegularFile,
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_ZERO_RANGE,
+  MAX_FILE_SIZE,
+  RegularFile,
 } from './regular-file.ts';
 
 /** Counts every change made to host files: what was seen before one is no longer believed. */
@@ -77,7 +81,8 @@ export class HostFile extends RegularFile {
   /** The host's fallocate(2) cannot be reached from Node: space is not reserved, ranges are zeroed by writing. */
   override fallocate(mode: number, offset: number, length: number): void {
     this.host.fs.writable();
-    if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) !== 0) throw sysError(errno.EOPNOTSUPP);
+    if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) !== 0)
+      throw sysError(errno.EOPNOTSUPP);
     const size = this.size();
     const end = offset + length;
     if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) this.#zero(offset, Math.min(end, size));

@@ -43,7 +43,8 @@ export class NonblockingReader implements HostReader {
   #onReady: (() => void) | null = null;
 
   constructor(
-    fd: number, makeWatcher: (onByte: (byte: number) => void, onEnd: () => void) => Watcher | null,
+    fd: number,
+    makeWatcher: (onByte: (byte: number) => void, onEnd: () => void) => Watcher | null,
     goesOn: (lastByte: number) => boolean = () => true,
   ) {
     this.#fd = fd;
@@ -66,7 +67,8 @@ export class NonblockingReader implements HostReader {
       const part = this.#ahead.subarray(0, dst.length);
       dst.set(part);
       this.#ahead = this.#ahead.subarray(part.length);
-      if (this.#ahead.length > 0 || part.length === dst.length || !this.#goesOn(part[part.length - 1]!)) return part.length;
+      if (this.#ahead.length > 0 || part.length === dst.length || !this.#goesOn(part[part.length - 1]!))
+        return part.length;
       const more = this.#readHost(dst.subarray(part.length));
       return part.length + (more ?? 0);
     }
@@ -139,7 +141,10 @@ export class NonblockingReader implements HostReader {
 }
 
 /** Options that make a libuv stream give one byte and then wait to be resumed. */
-export function oneByte(onByte: (byte: number) => void): { buffer: Uint8Array; callback: (n: number, buf: Uint8Array) => boolean } {
+export function oneByte(onByte: (byte: number) => void): {
+  buffer: Uint8Array;
+  callback: (n: number, buf: Uint8Array) => boolean;
+} {
   return {
     buffer: new Uint8Array(1),
     callback: (n, buf) => {

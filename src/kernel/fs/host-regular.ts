@@ -93,7 +93,8 @@ export class HostRegularFile extends OpenFile {
   override write(_task: Task, src: Uint8Array, position: number | null): number {
     this.#start();
     const append = (this.flags & O_APPEND) !== 0;
-    const atHost = !this.#regular || append || (position === null && (!this.#detached || this.offset === this.#hostOffset));
+    const atHost =
+      !this.#regular || append || (position === null && (!this.#detached || this.offset === this.#hostOffset));
     try {
       const at = atHost ? null : (position ?? this.offset);
       const n = fs.writeSync(this.fd, src, 0, src.length, at);

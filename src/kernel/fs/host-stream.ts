@@ -12,8 +12,19 @@ import { HostRegularFile } from './host-regular.ts';
 import { HostTerminalPort } from './host-terminal.ts';
 import { S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from './inode.ts';
 import {
-  type MaybePromise, O_ACCMODE, O_APPEND, O_NONBLOCK, O_RDONLY, O_WRONLY, OpenFile, POLLHUP, POLLIN, POLLOUT, POLLRDHUP,
-  POLLRDNORM, POLLWRNORM,
+  type MaybePromise,
+  O_ACCMODE,
+  O_APPEND,
+  O_NONBLOCK,
+  O_RDONLY,
+  O_WRONLY,
+  OpenFile,
+  POLLHUP,
+  POLLIN,
+  POLLOUT,
+  POLLRDHUP,
+  POLLRDNORM,
+  POLLWRNORM,
 } from './open-file.ts';
 import { isTerminal } from './host-tty-module.ts';
 import { Terminal } from './tty.ts';
@@ -133,7 +144,8 @@ export class HostStream extends OpenFile {
         this.#markFull();
         return null;
       }
-      if (isHostCode(e, 'EPIPE')) sendSignal(task, SIGPIPE, { code: SI_USER, pid: task.process.pid, uid: task.cred.uid });
+      if (isHostCode(e, 'EPIPE'))
+        sendSignal(task, SIGPIPE, { code: SI_USER, pid: task.process.pid, uid: task.cred.uid });
       throw hostError(e);
     }
   }

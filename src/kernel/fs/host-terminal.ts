@@ -68,13 +68,18 @@ export class HostTerminalPort implements TerminalPort {
   setRaw(raw: boolean): void {
     if (raw === this.#raw) return;
     this.#raw = raw;
-    this.#rawStream ??= this.fd === 0 && process.stdin instanceof ttyModule().ReadStream ? process.stdin : new (ttyModule().ReadStream)(this.fd);
+    this.#rawStream ??=
+      this.fd === 0 && process.stdin instanceof ttyModule().ReadStream
+        ? process.stdin
+        : new (ttyModule().ReadStream)(this.fd);
     this.#rawStream.setRawMode(raw);
   }
   setOutputProcessing(on: boolean): void {
     if (!this.#raw || process.platform === 'win32') return;
     // Node's raw mode leaves output processing on; stty is the only way to the flag. Without it lines are stepped.
-    process.getBuiltinModule('node:child_process').spawnSync('stty', [on ? 'opost' : '-opost'], { stdio: [this.fd, 'ignore', 'ignore'] });
+    process
+      .getBuiltinModule('node:child_process')
+      .spawnSync('stty', [on ? 'opost' : '-opost'], { stdio: [this.fd, 'ignore', 'ignore'] });
   }
 
   #sizes(): tty.WriteStream {

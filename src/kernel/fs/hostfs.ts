@@ -8,8 +8,22 @@ import { DirectoryFile } from './dir-file.ts';
 import { hostCall } from './host-error.ts';
 import { HostFile, hostChanges, hostOpenFlags, KEEP, seconds } from './host-file.ts';
 import {
-  type AccessAttr, type DirEntry, type FileSystem, type Inode, type SetAttr, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT,
-  S_IFREG, S_IFSOCK, type Stat, type StatFs, type Timespec,
+  type AccessAttr,
+  type DirEntry,
+  type FileSystem,
+  type Inode,
+  type SetAttr,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  S_IFSOCK,
+  type Stat,
+  type StatFs,
+  type Timespec,
 } from './inode.ts';
 import type { Task } from '../task/task.ts';
 import { O_ACCMODE, O_RDONLY, type OpenFile } from './open-file.ts';
@@ -37,9 +51,20 @@ function timespec(ns: bigint): Timespec {
 /** Host stat to ours; the numbers of device and inode are the host's. */
 export function toStat(st: fs.BigIntStats): Stat {
   return {
-    dev: Number(st.dev), ino: Number(st.ino), mode: Number(st.mode), nlink: Number(st.nlink), uid: Number(st.uid),
-    gid: Number(st.gid), rdev: Number(st.rdev), size: Number(st.size), blksize: Number(st.blksize), blocks: Number(st.blocks),
-    atime: timespec(st.atimeNs), mtime: timespec(st.mtimeNs), ctime: timespec(st.ctimeNs), btime: timespec(st.birthtimeNs),
+    dev: Number(st.dev),
+    ino: Number(st.ino),
+    mode: Number(st.mode),
+    nlink: Number(st.nlink),
+    uid: Number(st.uid),
+    gid: Number(st.gid),
+    rdev: Number(st.rdev),
+    size: Number(st.size),
+    blksize: Number(st.blksize),
+    blocks: Number(st.blocks),
+    atime: timespec(st.atimeNs),
+    mtime: timespec(st.mtimeNs),
+    ctime: timespec(st.ctimeNs),
+    btime: timespec(st.birthtimeNs),
   };
 }
 
@@ -89,7 +114,15 @@ export class HostFs implements FileSystem {
   }
 }
 
-const pick = ({ type, bsize, blocks, bfree, bavail, files, ffree }: fs.StatsFs) => ({ type, bsize, blocks, bfree, bavail, files, ffree });
+const pick = ({ type, bsize, blocks, bfree, bavail, files, ffree }: fs.StatsFs) => ({
+  type,
+  bsize,
+  blocks,
+  bfree,
+  bavail,
+  files,
+  ffree,
+});
 
 export class HostInode implements Inode {
   readonly fs: HostFs;
@@ -217,7 +250,11 @@ export class HostInode implements Inode {
           if (!file) throw sysError(errno.ENOENT);
           return new HostFile(flags, this, file.reopen(flags));
         }
-        return new HostFile(flags, this, hostCall(() => fs.openSync(this.#path(), hostOpenFlags(flags))));
+        return new HostFile(
+          flags,
+          this,
+          hostCall(() => fs.openSync(this.#path(), hostOpenFlags(flags))),
+        );
       }
       case S_IFLNK:
         throw sysError(errno.ELOOP);
@@ -238,7 +275,8 @@ export class HostInode implements Inode {
     return new HostInode(this.fs, this, name, st);
   }
   #is(parent: HostInode, name: string, st: fs.BigIntStats): boolean {
-    if (this.ino !== Number(st.ino) || this.dev !== Number(st.dev) || this.type !== (Number(st.mode) & S_IFMT)) return false;
+    if (this.ino !== Number(st.ino) || this.dev !== Number(st.dev) || this.type !== (Number(st.mode) & S_IFMT))
+      return false;
     return this.#parent === parent && this.#name === name;
   }
 
@@ -256,7 +294,9 @@ export class HostInode implements Inode {
   }
   /** Inode number of an entry, 0 when it has gone. */
   inoOf(name: string): number {
-    return Number(hostCall(() => fs.lstatSync(this.#childPath(name), { bigint: true, throwIfNoEntry: false }))?.ino ?? 0);
+    return Number(
+      hostCall(() => fs.lstatSync(this.#childPath(name), { bigint: true, throwIfNoEntry: false }))?.ino ?? 0,
+    );
   }
 
   #make(name: string, uid: number, gid: number, mode: number, act: (path: HostPath) => void): HostInode {
@@ -315,7 +355,14 @@ export class HostInode implements Inode {
   markGone(): void {
     this.#gone = true;
   }
-  rename(name: string, newParent: Inode, newName: string, flags: number, _known?: Inode, knownTarget?: Inode | null): void {
+  rename(
+    name: string,
+    newParent: Inode,
+    newName: string,
+    flags: number,
+    _known?: Inode,
+    knownTarget?: Inode | null,
+  ): void {
     if (!(newParent instanceof HostInode) || newParent.fs !== this.fs) throw sysError(errno.EXDEV);
     if (flags & RENAME_EXCHANGE) throw sysError(errno.EINVAL);
     this.#change(() => fs.renameSync(this.#childPath(name), newParent.#childPath(newName)));

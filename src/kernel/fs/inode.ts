@@ -134,7 +134,14 @@ export interface Inode {
   unlink(name: string, known?: Inode): void;
   rmdir(name: string, known?: Inode): void;
   /** rename(2) within one file system. RENAME_* flags are already checked, except RENAME_EXCHANGE. */
-  rename(name: string, newParent: Inode, newName: string, flags: number, known?: Inode, knownTarget?: Inode | null): void;
+  rename(
+    name: string,
+    newParent: Inode,
+    newName: string,
+    flags: number,
+    known?: Inode,
+    knownTarget?: Inode | null,
+  ): void;
   /** Told to what has been renamed, for inodes that know their own place. */
   renamed?(newParent: Inode, newName: string): void;
   /** A regular file without a name (O_TMPFILE); absent: EOPNOTSUPP. */

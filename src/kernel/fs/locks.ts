@@ -138,7 +138,10 @@ export function releasePosixLocks(table: FdTable, file: OpenFile): void {
   if (posixLocks === 0) return;
   const locks = files.get(identity(file));
   if (!locks?.records.some((r) => r.owner === table)) return;
-  replaceRecords(locks, locks.records.filter((r) => r.owner !== table));
+  replaceRecords(
+    locks,
+    locks.records.filter((r) => r.owner !== table),
+  );
 }
 
 function flockConflict(locks: FileLocks, file: OpenFile, type: LockType): boolean {

@@ -6,7 +6,11 @@ import { S_IFREG } from './inode.ts';
 import { MemInode } from './mem-inode.ts';
 import { O_NOATIME } from './open-file.ts';
 import {
-  FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE, MAX_FILE_SIZE, RegularFile,
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_ZERO_RANGE,
+  MAX_FILE_SIZE,
+  RegularFile,
 } from './regular-file.ts';
 import type { Tmpfs } from './tmpfs.ts';
 

@@ -4,7 +4,17 @@ import type { Task } from '../task/task.ts';
 import { fileTime } from './clock.ts';
 import { DirectoryFile } from './dir-file.ts';
 import {
-  type DirEntry, type FileSystem, type Inode, type SetAttr, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Stat, type Timespec, type Xattrs,
+  type DirEntry,
+  type FileSystem,
+  type Inode,
+  type SetAttr,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  type Stat,
+  type Timespec,
+  type Xattrs,
 } from './inode.ts';
 import type { MaybePromise, OpenFile } from './open-file.ts';
 import { S_ISGID } from './permission.ts';
@@ -77,7 +87,22 @@ export abstract class MemInode implements Inode {
   stat(): Stat {
     const { ino, mode, nlink, uid, gid, rdev, size, atime, mtime, ctime, btime } = this;
     const blocks = Math.ceil(this.allocated / 512);
-    return { dev: this.fs.dev, ino, mode, nlink, uid, gid, rdev, size, blksize: 4096, blocks, atime, mtime, ctime, btime };
+    return {
+      dev: this.fs.dev,
+      ino,
+      mode,
+      nlink,
+      uid,
+      gid,
+      rdev,
+      size,
+      blksize: 4096,
+      blocks,
+      atime,
+      mtime,
+      ctime,
+      btime,
+    };
   }
   setattr(attr: SetAttr): void {
     this.writable();
@@ -303,4 +328,3 @@ export class MemDir extends MemInode {
     }
   }
 }
-

@@ -3,7 +3,13 @@ import { errno, sysError } from '../abi/errno.ts';
 import type { Task } from '../task/task.ts';
 import { detachedPath } from './fs-context.ts';
 import {
-  F_SEAL_EXEC, F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, MemFile,
+  F_SEAL_EXEC,
+  F_SEAL_FUTURE_WRITE,
+  F_SEAL_GROW,
+  F_SEAL_SEAL,
+  F_SEAL_SHRINK,
+  F_SEAL_WRITE,
+  MemFile,
 } from './mem-file.ts';
 import { O_LARGEFILE, O_RDWR, type OpenFile } from './open-file.ts';
 import { Tmpfs } from './tmpfs.ts';
@@ -51,9 +57,11 @@ export function addSeals(task: Task, file: OpenFile, seals: number): number {
   if (!file.writable) throw sysError(errno.EPERM);
   if (seals & ~ALL_SEALS) throw sysError(errno.EINVAL);
   if (inode.seals & F_SEAL_SEAL) throw sysError(errno.EPERM);
-  if (seals & F_SEAL_WRITE && (inode.seals & F_SEAL_WRITE) === 0 && isMappedForWriting(task, file)) throw sysError(errno.EBUSY);
+  if (seals & F_SEAL_WRITE && (inode.seals & F_SEAL_WRITE) === 0 && isMappedForWriting(task, file))
+    throw sysError(errno.EBUSY);
   // An executable that cannot lose that must not change either.
-  const implied = seals & F_SEAL_EXEC && inode.mode & 0o111 ? F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE : 0;
+  const implied =
+    seals & F_SEAL_EXEC && inode.mode & 0o111 ? F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE : 0;
   inode.seals |= seals | implied;
   return 0;
 }

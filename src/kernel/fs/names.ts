@@ -112,7 +112,8 @@ export function renameName(vfs: Vfs, task: Task, from: RenameEnd, to: RenameEnd,
   checkSlashes(source, target, flags);
   // A directory cannot go below itself, nor can what contains the target be replaced by something inside it.
   if (isWithin(target.parent, source.path)) throw sysError(errno.EINVAL);
-  if (target.path && isWithin(source.parent, target.path)) throw sysError(flags & RENAME_EXCHANGE ? errno.EINVAL : errno.ENOTEMPTY);
+  if (target.path && isWithin(source.parent, target.path))
+    throw sysError(flags & RENAME_EXCHANGE ? errno.EINVAL : errno.ENOTEMPTY);
   if (target.path && sameInode(source.path, target.path)) return;
   checkRename(vfs, task, source, target, flags);
   const dir = source.parent.dentry;

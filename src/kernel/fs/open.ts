@@ -7,8 +7,24 @@ import type { Path } from './fs-context.ts';
 import { type Inode, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from './inode.ts';
 import { type Found, RESOLVE_CREATE } from './namei.ts';
 import {
-  type MaybePromise, O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_LARGEFILE, O_NOATIME, O_NOCTTY, O_NOFOLLOW,
-  O_PATH, O_RDONLY, O_RDWR, O_TMPFILE, O_TRUNC, O_WRONLY, OpenFile,
+  type MaybePromise,
+  O_ACCMODE,
+  O_APPEND,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_LARGEFILE,
+  O_NOATIME,
+  O_NOCTTY,
+  O_NOFOLLOW,
+  O_PATH,
+  O_RDONLY,
+  O_RDWR,
+  O_TMPFILE,
+  O_TRUNC,
+  O_WRONLY,
+  OpenFile,
 } from './open-file.ts';
 import { accessOf, checkAccess, isOwner, R_OK, S_ISGID, W_OK, X_OK } from './permission.ts';
 import type { Vfs } from './vfs.ts';
@@ -41,7 +57,13 @@ export function groupOfNew(task: Task, dir: Inode): number {
 const accessMask = (flags: number): number => [R_OK, W_OK, R_OK | W_OK, R_OK | W_OK][flags & O_ACCMODE]!;
 
 export function openPath(
-  vfs: Vfs, task: Task, dirfd: number, path: string, flags: number, mode: number, resolve: number,
+  vfs: Vfs,
+  task: Task,
+  dirfd: number,
+  path: string,
+  flags: number,
+  mode: number,
+  resolve: number,
 ): MaybePromise<OpenFile> {
   if (flags & O_PATH) return openPlace(vfs, task, dirfd, path, flags, resolve);
   if ((flags & O_TMPFILE) === O_TMPFILE) return openUnnamed(vfs, task, dirfd, path, flags, mode, resolve);
@@ -127,7 +149,13 @@ function openPlace(vfs: Vfs, task: Task, dirfd: number, path: string, flags: num
 }
 
 function openUnnamed(
-  vfs: Vfs, task: Task, dirfd: number, path: string, flags: number, mode: number, resolve: number,
+  vfs: Vfs,
+  task: Task,
+  dirfd: number,
+  path: string,
+  flags: number,
+  mode: number,
+  resolve: number,
 ): MaybePromise<OpenFile> {
   const access = flags & O_ACCMODE;
   if (access !== O_WRONLY && access !== O_RDWR) throw sysError(errno.EINVAL);
@@ -146,4 +174,3 @@ function openUnnamed(
 
 /** Flags fcntl(F_SETFL) may change. */
 export const SETFL_MASK = O_APPEND | 0o4000 | 0o20000 | 0o40000 | O_NOATIME;
-

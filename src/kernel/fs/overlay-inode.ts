@@ -3,7 +3,16 @@ import { errno, sysError } from '../abi/errno.ts';
 import type { Task } from '../task/task.ts';
 import { DirectoryFile } from './dir-file.ts';
 import {
-  type AccessAttr, type DirEntry, type Inode, type SetAttr, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Stat, type Xattrs,
+  type AccessAttr,
+  type DirEntry,
+  type Inode,
+  type SetAttr,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  type Stat,
+  type Xattrs,
 } from './inode.ts';
 import type { MemFile } from './mem-file.ts';
 import { MemDir, type MemInode, MemSpecial, MemSymlink, RENAME_EXCHANGE } from './mem-inode.ts';
@@ -286,7 +295,14 @@ export class OverlayInode implements Inode {
     this.linkDelta--;
   }
 
-  rename(name: string, newParent: Inode, newName: string, flags: number, known?: Inode, knownTarget?: Inode | null): void {
+  rename(
+    name: string,
+    newParent: Inode,
+    newName: string,
+    flags: number,
+    known?: Inode,
+    knownTarget?: Inode | null,
+  ): void {
     const to = this.fs.own(newParent);
     to.#alive();
     const inode = this.#take(name, known);

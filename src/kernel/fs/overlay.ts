@@ -61,7 +61,9 @@ export class Overlay implements FileSystem {
   }
   /** What the guest has changed: written, new and removed files. Directories count when they are new and empty. */
   changes(): OverlayChanges {
-    const paths = this.#collect().filter((p) => !this.#baseline.has(p)).sort();
+    const paths = this.#collect()
+      .filter((p) => !this.#baseline.has(p))
+      .sort();
     return { files: paths.length, paths };
   }
   #collect(): string[] {
@@ -94,7 +96,8 @@ export class Overlay implements FileSystem {
   remember(inode: OverlayInode, st: Stat): void {
     if (st.nlink < 2 || inode.type === S_IFDIR) return;
     const key = linkKey(st);
-    if (!this.linked.has(key)) this.linked.set(key, { inode, mtime: st.mtime.sec + st.mtime.nsec / 1e9, size: st.size });
+    if (!this.linked.has(key))
+      this.linked.set(key, { inode, mtime: st.mtime.sec + st.mtime.nsec / 1e9, size: st.size });
   }
 
   /** Throws EXDEV for an inode of another file system. */

@@ -10,8 +10,20 @@ import type { Task } from '../task/task.ts';
 import { WaitQueue } from '../task/wait-queue.ts';
 import { S_IFIFO } from './inode.ts';
 import {
-  type MaybePromise, O_ACCMODE, O_DIRECT, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, OpenFile, POLLERR, POLLHUP, POLLIN, POLLOUT,
-  POLLRDNORM, POLLWRNORM,
+  type MaybePromise,
+  O_ACCMODE,
+  O_DIRECT,
+  O_NONBLOCK,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+  OpenFile,
+  POLLERR,
+  POLLHUP,
+  POLLIN,
+  POLLOUT,
+  POLLRDNORM,
+  POLLWRNORM,
 } from './open-file.ts';
 import { makedev, now, PIPEFS_MAGIC, PseudoFs, PseudoInode } from './pseudo.ts';
 

@@ -34,7 +34,11 @@ export interface PollResult {
  * Waits until an item is ready, the time is up (`timeoutMs`; null: for ever) or a signal comes. A zero timeout only looks.
  * Settled at once, without a promise, when something is ready or nothing is to be waited for.
  */
-export function pollFiles(task: Task, items: readonly PollItem[], timeoutMs: number | null): PollResult | Promise<PollResult> {
+export function pollFiles(
+  task: Task,
+  items: readonly PollItem[],
+  timeoutMs: number | null,
+): PollResult | Promise<PollResult> {
   const ready = pollOnce(items);
   if (ready > 0) return { ready, result: 'ready' };
   if (timeoutMs !== null && timeoutMs <= 0) return { ready: 0, result: 'timeout' };

@@ -7,8 +7,18 @@ import { latin1, latin1Bytes } from '../mm/user-memory.ts';
 import type { Task } from '../task/task.ts';
 import { DirectoryFile } from './dir-file.ts';
 import {
-  type DirEntry, type FileSystem, type Inode, type MagicTarget, type SetAttr, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Stat,
-  type StatFs, type Timespec,
+  type DirEntry,
+  type FileSystem,
+  type Inode,
+  type MagicTarget,
+  type SetAttr,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  type Stat,
+  type StatFs,
+  type Timespec,
 } from './inode.ts';
 import { O_ACCMODE, O_RDONLY, OpenFile } from './open-file.ts';
 
@@ -67,7 +77,17 @@ export class PseudoFs implements FileSystem {
     return ino;
   }
   statfs(): StatFs {
-    return { type: this.magic, bsize: 4096, blocks: 0, bfree: 0, bavail: 0, files: 0, ffree: 0, namelen: 255, flags: 0 };
+    return {
+      type: this.magic,
+      bsize: 4096,
+      blocks: 0,
+      bfree: 0,
+      bavail: 0,
+      files: 0,
+      ffree: 0,
+      namelen: 255,
+      flags: 0,
+    };
   }
 }
 
@@ -276,7 +296,8 @@ class GeneratedOpenFile extends OpenFile {
       if (made === undefined) throw sysError(errno.EIO);
       this.#contents = typeof made === 'string' ? latin1Bytes(made) : made;
     }
-    const part = at < this.#contents.length ? this.#contents.subarray(at, at + dst.length) : this.#contents.subarray(0, 0);
+    const part =
+      at < this.#contents.length ? this.#contents.subarray(at, at + dst.length) : this.#contents.subarray(0, 0);
     dst.set(part);
     if (position === null) this.offset += part.length;
     return part.length;
@@ -325,7 +346,10 @@ export class MagicLink extends PseudoLink {
   readonly #place: (task?: Task) => MagicTarget | null;
 
   constructor(
-    fs: PseudoFs, text: (task?: Task) => string, place: (task?: Task) => MagicTarget | null, init: Partial<PseudoInit> = {},
+    fs: PseudoFs,
+    text: (task?: Task) => string,
+    place: (task?: Task) => MagicTarget | null,
+    init: Partial<PseudoInit> = {},
   ) {
     super(fs, text, init);
     this.#place = place;

@@ -88,8 +88,12 @@ function openRootfs(rootfs: { kind?: 'dir' | 'tar' | 'cpio'; path: string } | nu
 const hostRoot = (): string => hostPaths.parse(process.cwd()).root;
 
 const reasons: Readonly<Record<string, string>> = {
-  ENOENT: 'not found', EACCES: 'permission denied', ENOTDIR: 'a part of the path is not a directory', ELOOP: 'too many symbolic links',
-  EPERM: 'not permitted', EROFS: 'its place is read-only',
+  ENOENT: 'not found',
+  EACCES: 'permission denied',
+  ENOTDIR: 'a part of the path is not a directory',
+  ELOOP: 'too many symbolic links',
+  EPERM: 'not permitted',
+  EROFS: 'its place is read-only',
 };
 
 function describe(what: string, e: unknown): Error {
@@ -128,8 +132,10 @@ function makePlace(vfs: Vfs, path: string, type: number, mode: number): void {
     if (exists(vfs, at)) return;
     const parent = dir.dentry.inode;
     const owner = parent.stat();
-    const make = last && type === S_IFREG ? (n: string): Inode => parent.mknod(n, S_IFREG | 0o644, 0, owner.uid, owner.gid)
-      : (n: string): Inode => parent.mkdir(n, last ? mode : 0o755, owner.uid, owner.gid);
+    const make =
+      last && type === S_IFREG
+        ? (n: string): Inode => parent.mknod(n, S_IFREG | 0o644, 0, owner.uid, owner.gid)
+        : (n: string): Inode => parent.mkdir(n, last ? mode : 0o755, owner.uid, owner.gid);
     make(name);
     lookupChild(dir.dentry, name, undefined);
   });

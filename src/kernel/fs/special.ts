@@ -18,7 +18,13 @@ export function setDeviceOpener(opener: DeviceOpener): void {
 }
 
 /** `inode` identifies a FIFO: all opens of the same inode share one pipe. */
-export function openSpecial(inode: Inode, mode: number, rdev: number, flags: number, task?: Task): MaybePromise<OpenFile> {
+export function openSpecial(
+  inode: Inode,
+  mode: number,
+  rdev: number,
+  flags: number,
+  task?: Task,
+): MaybePromise<OpenFile> {
   const attach = (file: OpenFile): OpenFile => {
     file.inode = inode;
     return file;

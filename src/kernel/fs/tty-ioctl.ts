@@ -9,10 +9,31 @@ import type { Terminal, TtyFile } from './tty.ts';
 const CAP_SYS_ADMIN = 21;
 
 export const ttyRequests = {
-  TCGETS: 0x5401, TCSETS: 0x5402, TCSETSW: 0x5403, TCSETSF: 0x5404, TCSBRK: 0x5409, TCXONC: 0x540a, TCFLSH: 0x540b, TIOCEXCL: 0x540c,
-  TIOCNXCL: 0x540d, TIOCSCTTY: 0x540e, TIOCGPGRP: 0x540f, TIOCSPGRP: 0x5410, TIOCOUTQ: 0x5411, TIOCSTI: 0x5412, TIOCGWINSZ: 0x5413,
-  TIOCSWINSZ: 0x5414, FIONREAD: 0x541b, TIOCNOTTY: 0x5422, TIOCGETD: 0x5424, TCSBRKP: 0x5425, TIOCGSID: 0x5429, TCGETS2: 0x802c542a,
-  TCSETS2: 0x402c542b, TCSETSW2: 0x402c542c, TCSETSF2: 0x402c542d,
+  TCGETS: 0x5401,
+  TCSETS: 0x5402,
+  TCSETSW: 0x5403,
+  TCSETSF: 0x5404,
+  TCSBRK: 0x5409,
+  TCXONC: 0x540a,
+  TCFLSH: 0x540b,
+  TIOCEXCL: 0x540c,
+  TIOCNXCL: 0x540d,
+  TIOCSCTTY: 0x540e,
+  TIOCGPGRP: 0x540f,
+  TIOCSPGRP: 0x5410,
+  TIOCOUTQ: 0x5411,
+  TIOCSTI: 0x5412,
+  TIOCGWINSZ: 0x5413,
+  TIOCSWINSZ: 0x5414,
+  FIONREAD: 0x541b,
+  TIOCNOTTY: 0x5422,
+  TIOCGETD: 0x5424,
+  TCSBRKP: 0x5425,
+  TIOCGSID: 0x5429,
+  TCGETS2: 0x802c542a,
+  TCSETS2: 0x402c542b,
+  TCSETSW2: 0x402c542c,
+  TCSETSF2: 0x402c542d,
 } as const;
 const R = ttyRequests;
 
@@ -42,7 +63,12 @@ export function ttyIoctl(task: Task, file: TtyFile, request: number, arg: number
     }
     case R.TIOCSWINSZ: {
       const bytes = mem.copyIn(arg, 8);
-      const [rows, columns, xpixel, ypixel] = new Uint16Array(bytes.buffer, bytes.byteOffset, 4) as unknown as [number, number, number, number];
+      const [rows, columns, xpixel, ypixel] = new Uint16Array(bytes.buffer, bytes.byteOffset, 4) as unknown as [
+        number,
+        number,
+        number,
+        number,
+      ];
       terminal.setSize({ rows, columns, xpixel, ypixel });
       return 0;
     }

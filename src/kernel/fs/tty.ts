@@ -15,10 +15,20 @@ import type { SetAttr, Stat } from './inode.ts';
 import { LineDiscipline } from './line-discipline.ts';
 import { type MaybePromise, O_NOCTTY, O_RDWR, OpenFile, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from './open-file.ts';
 import { makedev, PseudoFs, PseudoInode, TMPFS_MAGIC } from './pseudo.ts';
-import { cloneTermios, defaultTermios, differsFromDefault, ICANON, ONLCR, OPOST, type Termios, TOSTOP, VMIN, VTIME } from './termios.ts';
+import {
+  cloneTermios,
+  defaultTermios,
+  differsFromDefault,
+  ICANON,
+  ONLCR,
+  OPOST,
+  type Termios,
+  TOSTOP,
+  VMIN,
+  VTIME,
+} from './termios.ts';
 import { ttyIoctl } from './tty-ioctl.ts';
 import * as fs from 'node:fs';
-
 
 const terminals = new WeakMap<Kernel, Terminal>();
 /** For opens that do not say on whose behalf they are made. */
@@ -395,4 +405,3 @@ function hostControllingTerminal(task: Task): Terminal | null {
 export function restoreTerminal(): void {
   lastAttached?.suspend();
 }
-

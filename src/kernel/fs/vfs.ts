@@ -8,7 +8,15 @@ import type { Task } from '../task/task.ts';
 import { Dentry, type Mount } from './dentry.ts';
 import { detachedPath, FsContext, type Path, pathName } from './fs-context.ts';
 import { type FileSystem, S_IFDIR } from './inode.ts';
-import { crossMounts, type Found, type LastComponent, RESOLVE_BENEATH, RESOLVE_IN_ROOT, walk, type Walker } from './namei.ts';
+import {
+  crossMounts,
+  type Found,
+  type LastComponent,
+  RESOLVE_BENEATH,
+  RESOLVE_IN_ROOT,
+  walk,
+  type Walker,
+} from './namei.ts';
 import { openPath } from './open.ts';
 import type { MaybePromise, OpenFile } from './open-file.ts';
 import { fileType } from './permission.ts';

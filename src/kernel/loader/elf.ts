@@ -25,9 +25,28 @@ const EM_X86_64 = 62;
 const EM_AARCH64 = 183;
 
 const machineNames: Readonly<Record<number, string>> = {
-  0: 'no machine', 2: 'SPARC', 3: 'i386', 4: 'm68k', 8: 'MIPS', 15: 'PA-RISC', 20: 'PowerPC', 21: 'PowerPC64', 22: 'S/390', 40: 'ARM',
-  42: 'SuperH', 43: 'SPARC v9', 50: 'IA-64', 62: 'x86-64', 94: 'Xtensa', 164: 'Hexagon', 183: 'AArch64', 243: 'RISC-V', 247: 'BPF', 252: 'C-SKY',
-  258: 'LoongArch', 36902: 'Alpha',
+  0: 'no machine',
+  2: 'SPARC',
+  3: 'i386',
+  4: 'm68k',
+  8: 'MIPS',
+  15: 'PA-RISC',
+  20: 'PowerPC',
+  21: 'PowerPC64',
+  22: 'S/390',
+  40: 'ARM',
+  42: 'SuperH',
+  43: 'SPARC v9',
+  50: 'IA-64',
+  62: 'x86-64',
+  94: 'Xtensa',
+  164: 'Hexagon',
+  183: 'AArch64',
+  243: 'RISC-V',
+  247: 'BPF',
+  252: 'C-SKY',
+  258: 'LoongArch',
+  36902: 'Alpha',
 };
 const typeNames: Readonly<Record<number, string>> = { 0: 'no type', 1: 'an object file', 4: 'a core dump' };
 
@@ -86,16 +105,23 @@ export function parseHeader(head: Uint8Array, fileSize: number): Parsed<ElfHeade
   if (head.length < EHDR_SIZE) return refuse('truncated ELF header');
   const view = viewOf(head);
   const [elfClass, data, version] = [head[4], head[5], head[6]];
-  if (elfClass === 1) return refuse(`32-bit ELF file (${machine(view.getUint16(18, data !== 2))}); only 64-bit programs run here`);
+  if (elfClass === 1)
+    return refuse(`32-bit ELF file (${machine(view.getUint16(18, data !== 2))}); only 64-bit programs run here`);
   if (elfClass !== 2) return refuse(`unknown ELF class ${elfClass}`);
-  if (data === 2) return refuse(`big-endian ELF file (${machine(view.getUint16(18, false))}); only little-endian programs run here`);
+  if (data === 2)
+    return refuse(`big-endian ELF file (${machine(view.getUint16(18, false))}); only little-endian programs run here`);
   if (data !== 1) return refuse(`unknown ELF data encoding ${data}`);
   if (version !== 1) return refuse(`unknown ELF version ${version}`);
   const eMachine = view.getUint16(18, true);
   if (eMachine !== EM_X86_64 && eMachine !== EM_AARCH64) return refuse(`for another machine (${machine(eMachine)})`);
   const type = view.getUint16(16, true);
   if (type !== ET_EXEC && type !== ET_DYN) return refuse(`${typeNames[type] ?? `ELF type ${type}`}, not a program`);
-  return parseTablePlace(view, fileSize, type === ET_EXEC ? 'exec' : 'dyn', eMachine === EM_X86_64 ? 'x86_64' : 'aarch64');
+  return parseTablePlace(
+    view,
+    fileSize,
+    type === ET_EXEC ? 'exec' : 'dyn',
+    eMachine === EM_X86_64 ? 'x86_64' : 'aarch64',
+  );
 }
 
 function machine(number: number): string {
@@ -110,7 +136,8 @@ function parseTablePlace(view: DataView, fileSize: number, type: 'exec' | 'dyn',
   if (phnum === 0) return refuse('no program headers');
   if (phentsize !== PHDR_SIZE) return refuse(`program header size is ${phentsize}, not ${PHDR_SIZE}`);
   if (phnum > MAX_PHDRS) return refuse(`too many program headers (${phnum})`);
-  if (phoff + phnum * PHDR_SIZE > fileSize) return refuse('truncated: the program headers lie beyond the end of the file');
+  if (phoff + phnum * PHDR_SIZE > fileSize)
+    return refuse('truncated: the program headers lie beyond the end of the file');
   if (entry >= GUEST_LIMIT) return refuse(`entry point ${hex(entry)} is out of range`);
   return { ok: true, value: { type, isa, entry, phoff, phnum } };
 }
@@ -160,7 +187,8 @@ export function parseImage(header: ElfHeader, table: Uint8Array, fileSize: numbe
       return refuse(`segment ${i}: larger in the file than in memory`);
     } else if (p.type === PT_INTERP && !interpreter) {
       if (p.filesz < 2 || p.filesz > PATH_MAX) return refuse(`the interpreter's name has a bad length (${p.filesz})`);
-      if (p.offset + p.filesz > fileSize) return refuse("truncated: the interpreter's name lies beyond the end of the file");
+      if (p.offset + p.filesz > fileSize)
+        return refuse("truncated: the interpreter's name lies beyond the end of the file");
       interpreter = { offset: p.offset, size: p.filesz };
     } else if (p.type === PT_GNU_STACK) {
       execStack = (p.flags & PF_X) !== 0;
@@ -179,20 +207,25 @@ function segmentProblem(p: Phdr, fileSize: number, type: 'exec' | 'dyn'): string
   if (p.filesz > p.memsz) return 'larger in the file than in memory';
   if (p.offset + p.filesz > fileSize) return 'truncated: it lies beyond the end of the file';
   if (p.vaddr + p.memsz > GUEST_LIMIT - PAGE_SIZE) return `addresses ${hex(p.vaddr)} and up are out of range`;
-  if (p.filesz > 0 && pageOffset(p.offset) !== pageOffset(p.vaddr)) return 'file offset and address are not aligned alike';
-  if (type === 'exec' && p.vaddr < MMAP_MIN_ADDR) return `address ${hex(p.vaddr)} is below the lowest that can be mapped`;
+  if (p.filesz > 0 && pageOffset(p.offset) !== pageOffset(p.vaddr))
+    return 'file offset and address are not aligned alike';
+  if (type === 'exec' && p.vaddr < MMAP_MIN_ADDR)
+    return `address ${hex(p.vaddr)} is below the lowest that can be mapped`;
   return null;
 }
 
 function checkTogether(
-  header: ElfHeader, segments: readonly Segment[], rest: Pick<ElfImage, 'interpreter' | 'execStack' | 'align'>,
+  header: ElfHeader,
+  segments: readonly Segment[],
+  rest: Pick<ElfImage, 'interpreter' | 'execStack' | 'align'>,
 ): Parsed<ElfImage> {
   let phdrAddress: number | null = null;
   let end = 0;
   for (const s of segments) {
     if (s.vaddr < end) return refuse(`segments overlap at ${hex(s.vaddr)}`);
     end = s.vaddr + s.memsz;
-    if (s.offset <= header.phoff && header.phoff < s.offset + s.filesz) phdrAddress ??= header.phoff - s.offset + s.vaddr;
+    if (s.offset <= header.phoff && header.phoff < s.offset + s.filesz)
+      phdrAddress ??= header.phoff - s.offset + s.vaddr;
   }
   const low = pageDown(segments[0]!.vaddr);
   return { ok: true, value: { ...header, ...rest, segments, low, high: pageUp(end), phdrAddress } };

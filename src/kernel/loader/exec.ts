@@ -13,7 +13,18 @@ import type { Isa } from '../task/cpu-context.ts';
 import type { GuestTask } from '../task/guest-task.ts';
 import type { Task } from '../task/task.ts';
 import { AT_FDCWD, type Executable, openExecutable } from './executable.ts';
-import { checkPlaces, HEAD_SIZE, type Loaded, type MappedProgram, mapProgram, printable, type Program, readAt, readProgram, refusal } from './load.ts';
+import {
+  checkPlaces,
+  HEAD_SIZE,
+  type Loaded,
+  type MappedProgram,
+  mapProgram,
+  printable,
+  type Program,
+  readAt,
+  readProgram,
+  refusal,
+} from './load.ts';
 import { defaultHwcap, loadAddressBook, loaderOptions } from './options.ts';
 import { isScript, MAX_SCRIPTS, parseScript } from './script.ts';
 import { argumentsError, type BuiltStack, buildStack, stackNeed } from './stack.ts';
@@ -41,9 +52,13 @@ export type ExecResult =
   | { readonly ok: false; readonly errno: number; readonly reason: string; readonly fatal: boolean };
 
 const reasons: Readonly<Record<number, string>> = {
-  [errno.ENOENT]: 'not found', [errno.EACCES]: 'permission denied', [errno.ENOTDIR]: 'a part of the path is not a directory',
-  [errno.ELOOP]: 'too many levels of symbolic links or scripts', [errno.ENAMETOOLONG]: 'name too long',
-  [errno.E2BIG]: 'arguments and environment are too long', [errno.ENOMEM]: 'out of memory',
+  [errno.ENOENT]: 'not found',
+  [errno.EACCES]: 'permission denied',
+  [errno.ENOTDIR]: 'a part of the path is not a directory',
+  [errno.ELOOP]: 'too many levels of symbolic links or scripts',
+  [errno.ENAMETOOLONG]: 'name too long',
+  [errno.E2BIG]: 'arguments and environment are too long',
+  [errno.ENOMEM]: 'out of memory',
 };
 const reasonOf = (n: number): string => reasons[n] ?? errnoName(n);
 
@@ -88,7 +103,9 @@ function execName({ file, dirfd = AT_FDCWD }: ExecRequest): string {
   return file === '' ? `/dev/fd/${dirfd}` : `/dev/fd/${dirfd}/${file}`;
 }
 
-const listOf = (list: readonly string[] | (() => readonly string[])): string[] => [...(typeof list === 'function' ? list() : list)];
+const listOf = (list: readonly string[] | (() => readonly string[])): string[] => [
+  ...(typeof list === 'function' ? list() : list),
+];
 
 async function prepare(task: Task, request: ExecRequest): Promise<Loaded<Prepared>> {
   const execfn = execName(request);
@@ -157,7 +174,11 @@ function isPrivateName(task: Task, { file, dirfd = AT_FDCWD }: ExecRequest): boo
 
 /** Goes from scripts to their interpreters; rewrites `argv` on the way. Owns the file it is given. */
 async function followScripts(
-  task: Task, first: Executable, argv: string[], execfn: string, privateName: boolean,
+  task: Task,
+  first: Executable,
+  argv: string[],
+  execfn: string,
+  privateName: boolean,
 ): Promise<Loaded<{ executable: Executable; head: Uint8Array }>> {
   let executable = first;
   let name = execfn;
@@ -239,8 +260,21 @@ function stackInit(task: Task, isa: Isa, mapped: MappedProgram, vdso: number) {
   task.kernel.host.randomFill(random);
   const { phdr, phnum, base, entry } = mapped;
   return {
-    isa, random, hwcap: hwcap ?? defaultHwcap[isa], hwcap2, minSigStackSize, phdr, phnum, base, entry, uid, euid, gid, egid,
-    secure: uid !== euid || gid !== egid, vdso,
+    isa,
+    random,
+    hwcap: hwcap ?? defaultHwcap[isa],
+    hwcap2,
+    minSigStackSize,
+    phdr,
+    phnum,
+    base,
+    entry,
+    uid,
+    euid,
+    gid,
+    egid,
+    secure: uid !== euid || gid !== egid,
+    vdso,
   };
 }
 
@@ -257,4 +291,3 @@ function becomeProgram(task: Task, executable: Executable, stack: BuiltStack, ex
   task.files.closeOnExec();
   (task as GuestTask).afterExec(execfn.slice(execfn.lastIndexOf('/') + 1));
 }
-

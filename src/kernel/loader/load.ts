@@ -20,9 +20,15 @@ export interface Program extends ImageFile {
 }
 
 /** `reason` is for people: lower case, no final stop. */
-export type Loaded<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly errno: number; readonly reason: string };
+export type Loaded<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly errno: number; readonly reason: string };
 
-export const refusal = (n: number, reason: string): { ok: false; errno: number; reason: string } => ({ ok: false, errno: n, reason });
+export const refusal = (n: number, reason: string): { ok: false; errno: number; reason: string } => ({
+  ok: false,
+  errno: n,
+  reason,
+});
 
 /** A name out of a file, fit for a terminal. */
 export function printable(name: string): string {
@@ -56,7 +62,10 @@ async function readImage(task: Task, file: OpenFile, head: Uint8Array): Promise<
  * The caller owns `file`; the interpreter's file, when there is one, is the caller's, too.
  */
 export async function readProgram(
-  task: Task, file: OpenFile, head: Uint8Array, openInterpreter: (path: string) => MaybePromise<OpenFile>,
+  task: Task,
+  file: OpenFile,
+  head: Uint8Array,
+  openInterpreter: (path: string) => MaybePromise<OpenFile>,
   supported: (isa: Isa) => boolean,
 ): Promise<Loaded<Program>> {
   const main = await readImage(task, file, head);
@@ -72,7 +81,10 @@ export async function readProgram(
 }
 
 async function readInterpreter(
-  task: Task, path: string, isa: Isa, open: (path: string) => MaybePromise<OpenFile>,
+  task: Task,
+  path: string,
+  isa: Isa,
+  open: (path: string) => MaybePromise<OpenFile>,
 ): Promise<Loaded<ImageFile>> {
   const name = `interpreter ${printable(path)}`;
   let file: OpenFile;
@@ -105,7 +117,8 @@ export function checkPlaces(program: Program, layout: Layout, memoryLimit: numbe
   const bias = programBias(program.image);
   const low = program.image.low + bias;
   const high = program.image.high + bias;
-  if (low < MMAP_MIN_ADDR || high > layout.mmapTop) return refusal(errno.ENOMEM, 'no room for its segments below the stack');
+  if (low < MMAP_MIN_ADDR || high > layout.mmapTop)
+    return refusal(errno.ENOMEM, 'no room for its segments below the stack');
   let needed = layout.stackTop - layout.stackBottom + footprint(program.image);
   const ld = program.interpreter?.image;
   if (ld) {
@@ -115,9 +128,11 @@ export function checkPlaces(program: Program, layout: Layout, memoryLimit: numbe
       return refusal(errno.ENOMEM, "its interpreter's fixed address is taken");
     }
     const window = layout.mmapTop - Math.max(layout.mmapBase, high);
-    if (!fixed && ld.high - ld.low + 2 * Math.max(ld.align, 65536) > window) return refusal(errno.ENOMEM, 'no room for its interpreter');
+    if (!fixed && ld.high - ld.low + 2 * Math.max(ld.align, 65536) > window)
+      return refusal(errno.ENOMEM, 'no room for its interpreter');
   }
-  if (needed > memoryLimit) return refusal(errno.ENOMEM, `it needs ${Math.ceil(needed / 2 ** 20)} MiB of memory, more than there is`);
+  if (needed > memoryLimit)
+    return refusal(errno.ENOMEM, `it needs ${Math.ceil(needed / 2 ** 20)} MiB of memory, more than there is`);
   return { ok: true, value: null };
 }
 
@@ -174,7 +189,14 @@ async function mapImage(mm: AddressSpace, task: Task, { file, image }: ImageFile
       continue;
     }
     const offset = s.offset - pageOffset(s.vaddr);
-    await mm.mmap(task, { address: start, length: fileEnd - start, prot: s.prot, flags: MAP_PRIVATE | MAP_FIXED, file, offset });
+    await mm.mmap(task, {
+      address: start,
+      length: fileEnd - start,
+      prot: s.prot,
+      flags: MAP_PRIVATE | MAP_FIXED,
+      file,
+      offset,
+    });
     if (s.memsz === s.filesz) continue;
     zeroTail(mm, fileEnd);
     mm.mapAnonymous(pageUp(fileEnd), end, s.prot);

@@ -35,7 +35,12 @@ function state(kernel: Kernel): LoaderState {
   let s = states.get(kernel);
   if (!s) {
     const options: LoaderOptions = {
-      isaSupported: null, hwcap: null, hwcap2: 0, minSigStackSize: 2048, attachCpu: null, mapVdso: null,
+      isaSupported: null,
+      hwcap: null,
+      hwcap2: 0,
+      minSigStackSize: 2048,
+      attachCpu: null,
+      mapVdso: null,
     };
     s = { options, book: new LoadAddressBook() };
     states.set(kernel, s);

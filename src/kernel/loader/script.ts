@@ -34,7 +34,10 @@ export function parseScript(head: Uint8Array): ScriptLine | null {
   // Only blanks before the newline: no script. A file that ends there names the interpreter "", which is EACCES.
   if (interpreter === '' && words[0] !== '\0') return null;
   if (words[stop] === undefined || words[stop] === '\0') return { interpreter, argument: null };
-  const argument = words.slice(stop).replace(/^[ \t]+/, '').split('\0')[0]!;
+  const argument = words
+    .slice(stop)
+    .replace(/^[ \t]+/, '')
+    .split('\0')[0]!;
   return { interpreter, argument: argument === '' ? null : argument };
 }
 

@@ -74,7 +74,12 @@ export interface BuiltStack {
  * E2BIG when the strings and their pointers take more than a quarter of the stack limit (at most 6 MiB, at least
  * 128 KiB), or one string is too long; else 0. `stackLimit` is RLIMIT_STACK in bytes.
  */
-export function argumentsError(argv: readonly string[], envp: readonly string[], execfn: string, stackLimit: number): number {
+export function argumentsError(
+  argv: readonly string[],
+  envp: readonly string[],
+  execfn: string,
+  stackLimit: number,
+): number {
   const limit = argumentLimit(stackLimit) - (Math.max(argv.length, 1) + envp.length) * 8;
   let total = execfn.length + 1;
   for (const list of [argv, envp]) {
@@ -154,26 +159,46 @@ export function buildStack(init: StackInit): BuiltStack {
 function auxiliaryVector(init: StackInit, execfn: number, platform: number, random: number): number[] {
   return [
     ...(init.vdso ? [AT_SYSINFO_EHDR, init.vdso] : []),
-    AT_MINSIGSTKSZ, init.minSigStackSize,
-    AT_HWCAP, init.hwcap,
-    AT_PAGESZ, 4096,
-    AT_CLKTCK, 100,
-    AT_PHDR, init.phdr,
-    AT_PHENT, 56,
-    AT_PHNUM, init.phnum,
-    AT_BASE, init.base,
-    AT_FLAGS, 0,
-    AT_ENTRY, init.entry,
-    AT_UID, init.uid,
-    AT_EUID, init.euid,
-    AT_GID, init.gid,
-    AT_EGID, init.egid,
-    AT_SECURE, init.secure ? 1 : 0,
-    AT_RANDOM, random,
-    AT_HWCAP2, init.hwcap2,
-    AT_EXECFN, execfn,
-    AT_PLATFORM, platform,
-    AT_NULL, 0,
+    AT_MINSIGSTKSZ,
+    init.minSigStackSize,
+    AT_HWCAP,
+    init.hwcap,
+    AT_PAGESZ,
+    4096,
+    AT_CLKTCK,
+    100,
+    AT_PHDR,
+    init.phdr,
+    AT_PHENT,
+    56,
+    AT_PHNUM,
+    init.phnum,
+    AT_BASE,
+    init.base,
+    AT_FLAGS,
+    0,
+    AT_ENTRY,
+    init.entry,
+    AT_UID,
+    init.uid,
+    AT_EUID,
+    init.euid,
+    AT_GID,
+    init.gid,
+    AT_EGID,
+    init.egid,
+    AT_SECURE,
+    init.secure ? 1 : 0,
+    AT_RANDOM,
+    random,
+    AT_HWCAP2,
+    init.hwcap2,
+    AT_EXECFN,
+    execfn,
+    AT_PLATFORM,
+    platform,
+    AT_NULL,
+    0,
   ];
 }
 

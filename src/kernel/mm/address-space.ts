@@ -16,7 +16,13 @@ import { type Layout, makeLayout, pageUp } from './layout.ts';
 import { LoadAddressBook } from './load-address-book.ts';
 import { madvise } from './madvise.ts';
 import {
-  MAP_ANONYMOUS, MAP_GROWSDOWN, MAP_LOCKED, MAP_PRIVATE, MAP_SHARED, MAX_MAP_COUNT, MMAP_MIN_ADDR,
+  MAP_ANONYMOUS,
+  MAP_GROWSDOWN,
+  MAP_LOCKED,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  MAX_MAP_COUNT,
+  MMAP_MIN_ADDR,
 } from './mman.ts';
 import { type MmapRequest, mmap } from './mmap.ts';
 import { mprotect } from './mprotect.ts';
@@ -78,7 +84,15 @@ export class AddressSpace {
   /** One byte a page: the page is not mapped (or not accessible) and may hold something else than zeros. */
   readonly #stale = new Uint8Array(PAGES);
   readonly #stats: MemoryStats = {
-    total: 0, accessible: 0, peakTotal: 0, peakAccessible: 0, file: 0, data: 0, stack: 0, exec: 0, locked: 0,
+    total: 0,
+    accessible: 0,
+    peakTotal: 0,
+    peakAccessible: 0,
+    file: 0,
+    data: 0,
+    stack: 0,
+    exec: 0,
+    locked: 0,
   };
 
   /** `memory` must read as zeros and have nothing mapped. */
@@ -120,7 +134,14 @@ export class AddressSpace {
     mprotect(this, address, length, prot);
   }
   /** mremap(2). */
-  mremap(task: Task, address: number, oldSize: number, newSize: number, flags: number, newAddress: number): MaybePromise<number> {
+  mremap(
+    task: Task,
+    address: number,
+    oldSize: number,
+    newSize: number,
+    flags: number,
+    newAddress: number,
+  ): MaybePromise<number> {
     return mremap(this, task, address, oldSize, newSize, flags, newAddress);
   }
   /** madvise(2). */
@@ -154,7 +175,8 @@ export class AddressSpace {
       this.remove(newEnd, oldEnd);
     } else if (newEnd > oldEnd) {
       // One page stays free above the heap (stack_guard_gap has no part in it: nothing grows down there).
-      if (newEnd + PAGE_SIZE > this.layout.stackBottom || this.list.overlaps(oldEnd, newEnd + PAGE_SIZE)) return this.brkEnd;
+      if (newEnd + PAGE_SIZE > this.layout.stackBottom || this.list.overlaps(oldEnd, newEnd + PAGE_SIZE))
+        return this.brkEnd;
       if (!this.#grow(oldEnd, newEnd)) return this.brkEnd;
     }
     this.brkEnd = address;
@@ -315,7 +337,8 @@ export class AddressSpace {
       total -= to - from;
       if (vma.prot !== 0) accessible -= Math.max(0, Math.min(to, vma.eof) - from);
     });
-    if (this.list.items.length >= MAX_MAP_COUNT || accessible > this.memoryLimit || total > this.#limit(RLIMIT_AS)) return false;
+    if (this.list.items.length >= MAX_MAP_COUNT || accessible > this.memoryLimit || total > this.#limit(RLIMIT_AS))
+      return false;
     const isData = (prot & PROT_WRITE) !== 0 && (flags & (MAP_SHARED | MAP_GROWSDOWN)) === 0;
     return !isData || s.data + (end - start) <= this.#limit(RLIMIT_DATA);
   }
@@ -367,4 +390,3 @@ export class AddressSpace {
     return copy;
   }
 }
-

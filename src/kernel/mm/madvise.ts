@@ -6,9 +6,32 @@ import type { AddressSpace } from './address-space.ts';
 import { GUEST_LIMIT, PAGE_SIZE, PROT_READ, PROT_WRITE } from './guest-memory.ts';
 import { pageUp } from './layout.ts';
 import {
-  MADV_COLD, MADV_DODUMP, MADV_DOFORK, MADV_DONTDUMP, MADV_DONTFORK, MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_FREE, MADV_HUGEPAGE,
-  MADV_KEEPONFORK, MADV_MERGEABLE, MADV_NOHUGEPAGE, MADV_NORMAL, MADV_PAGEOUT, MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_RANDOM,
-  MADV_REMOVE, MADV_SEQUENTIAL, MADV_UNMERGEABLE, MADV_WILLNEED, MADV_WIPEONFORK, MAP_LOCKED, MS_ASYNC, MS_INVALIDATE, MS_SYNC,
+  MADV_COLD,
+  MADV_DODUMP,
+  MADV_DOFORK,
+  MADV_DONTDUMP,
+  MADV_DONTFORK,
+  MADV_DONTNEED,
+  MADV_DONTNEED_LOCKED,
+  MADV_FREE,
+  MADV_HUGEPAGE,
+  MADV_KEEPONFORK,
+  MADV_MERGEABLE,
+  MADV_NOHUGEPAGE,
+  MADV_NORMAL,
+  MADV_PAGEOUT,
+  MADV_POPULATE_READ,
+  MADV_POPULATE_WRITE,
+  MADV_RANDOM,
+  MADV_REMOVE,
+  MADV_SEQUENTIAL,
+  MADV_UNMERGEABLE,
+  MADV_WILLNEED,
+  MADV_WIPEONFORK,
+  MAP_LOCKED,
+  MS_ASYNC,
+  MS_INVALIDATE,
+  MS_SYNC,
 } from './mman.ts';
 import { forEachInOrder, after } from './promise.ts';
 import { type Vma, VM_DONTDUMP, VM_DONTFORK, VM_HUGEPAGE, VM_NOHUGEPAGE, VM_WIPEONFORK } from './vma.ts';
@@ -32,10 +55,22 @@ const flagAdvice: Readonly<Record<number, readonly [number, number]>> = {
 
 /** Advice about paging, of which there is none; the range is only checked. */
 const noEffect: readonly number[] = [
-  MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED, MADV_MERGEABLE, MADV_UNMERGEABLE, MADV_COLD, MADV_PAGEOUT,
+  MADV_NORMAL,
+  MADV_RANDOM,
+  MADV_SEQUENTIAL,
+  MADV_WILLNEED,
+  MADV_MERGEABLE,
+  MADV_UNMERGEABLE,
+  MADV_COLD,
+  MADV_PAGEOUT,
 ];
 const withEffect: readonly number[] = [
-  MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_FREE, MADV_REMOVE, MADV_POPULATE_READ, MADV_POPULATE_WRITE,
+  MADV_DONTNEED,
+  MADV_DONTNEED_LOCKED,
+  MADV_FREE,
+  MADV_REMOVE,
+  MADV_POPULATE_READ,
+  MADV_POPULATE_WRITE,
 ];
 
 interface Part {
@@ -45,7 +80,13 @@ interface Part {
 }
 
 /** Acts on everything mapped in the range; ENOMEM afterwards when there were holes. */
-export function madvise(mm: AddressSpace, task: Task, address: number, length: number, advice: number): MaybePromise<void> {
+export function madvise(
+  mm: AddressSpace,
+  task: Task,
+  address: number,
+  length: number,
+  advice: number,
+): MaybePromise<void> {
   if (!noEffect.includes(advice) && !withEffect.includes(advice) && !flagAdvice[advice]) throw sysError(errno.EINVAL);
   const end = address + pageUp(length);
   if (address % PAGE_SIZE !== 0 || end >= TWO64) throw sysError(errno.EINVAL);
@@ -56,7 +97,9 @@ export function madvise(mm: AddressSpace, task: Task, address: number, length: n
   if (populate && !complete) throw sysError(errno.ENOMEM);
   const parts: Part[] = [];
   mm.list.each(address, stop, (vma, from, to) => parts.push({ vma, from, to }));
-  const acted = flagAdvice[advice] ? setFlags(mm, parts, advice) : forEachInOrder(parts, (part) => act(mm, task, part, advice));
+  const acted = flagAdvice[advice]
+    ? setFlags(mm, parts, advice)
+    : forEachInOrder(parts, (part) => act(mm, task, part, advice));
   return after(acted, () => {
     if (!complete) throw sysError(errno.ENOMEM);
   });
@@ -125,7 +168,13 @@ export function changeFlags(mm: AddressSpace, start: number, end: number, set: n
 }
 
 /** Writes dirty pages of shared file mappings to their files, also under MS_ASYNC. */
-export function msync(mm: AddressSpace, task: Task, address: number, length: number, flags: number): MaybePromise<void> {
+export function msync(
+  mm: AddressSpace,
+  task: Task,
+  address: number,
+  length: number,
+  flags: number,
+): MaybePromise<void> {
   if (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) || address % PAGE_SIZE !== 0) throw sysError(errno.EINVAL);
   if (flags & MS_ASYNC && flags & MS_SYNC) throw sysError(errno.EINVAL);
   const end = address + pageUp(length);

@@ -50,7 +50,8 @@ export function munlock(mm: AddressSpace, address: number, length: number): void
 }
 
 export function mlockall(mm: AddressSpace, task: Task, flags: number): void {
-  if (flags === 0 || flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) || flags === MCL_ONFAULT) throw sysError(errno.EINVAL);
+  if (flags === 0 || flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) || flags === MCL_ONFAULT)
+    throw sysError(errno.EINVAL);
   const limit = lockLimit(task);
   if (flags & MCL_CURRENT && mm.stats.total > limit) throw sysError(errno.ENOMEM);
   mm.lockFuture = (flags & MCL_FUTURE) !== 0;

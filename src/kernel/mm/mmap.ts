@@ -8,8 +8,24 @@ import { GUEST_LIMIT, PAGE_SIZE, PROT_EXEC, PROT_READ, PROT_WRITE } from './gues
 import { pageDown, pageUp } from './layout.ts';
 import { IMAGE_ALIGN } from './load-address-book.ts';
 import {
-  LEGACY_MAP_MASK, MAP_32BIT, MAP_ANONYMOUS, MAP_DROPPABLE, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, MAP_HUGE_MASK,
-  MAP_HUGE_SHIFT, MAP_HUGETLB, MAP_LOCKED, MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE, MAP_SYNC, MAP_TYPE, MMAP_MIN_ADDR, TASK_SIZE,
+  LEGACY_MAP_MASK,
+  MAP_32BIT,
+  MAP_ANONYMOUS,
+  MAP_DROPPABLE,
+  MAP_FIXED,
+  MAP_FIXED_NOREPLACE,
+  MAP_GROWSDOWN,
+  MAP_HUGE_MASK,
+  MAP_HUGE_SHIFT,
+  MAP_HUGETLB,
+  MAP_LOCKED,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  MAP_SHARED_VALIDATE,
+  MAP_SYNC,
+  MAP_TYPE,
+  MMAP_MIN_ADDR,
+  TASK_SIZE,
 } from './mman.ts';
 import { after } from './promise.ts';
 import { type FileStamp, KEPT_MAP_FLAGS, sameStamp, Vma, VM_NO_WRITE } from './vma.ts';
@@ -102,7 +118,14 @@ function planFile(request: MmapRequest, file: OpenFile, type: number, keptFlags:
   vmFlags |= shared ? MAP_SHARED : MAP_PRIVATE;
   if (!hasContents(file)) {
     // /dev/zero: private or shared memory of its own, whatever the offset.
-    return { ...request, file: null, offset: 0, stamp: null, key: shared ? { anonymous: true } : null, vmFlags: vmFlags | MAP_ANONYMOUS };
+    return {
+      ...request,
+      file: null,
+      offset: 0,
+      stamp: null,
+      key: shared ? { anonymous: true } : null,
+      vmFlags: vmFlags | MAP_ANONYMOUS,
+    };
   }
   if (shared && !file.writable) vmFlags |= VM_NO_WRITE;
   const { size, mtime } = file.stat();
@@ -125,7 +148,8 @@ function chooseAddress(mm: AddressSpace, task: Task, plan: Plan): MaybePromise<n
     const low = hint > 0 && hint + length <= 0x8000_0000 && !mm.list.overlaps(hint, hint + length);
     return low ? hint : mm.findLow(length);
   }
-  const mayBeImage = plan.file !== null && plan.stamp !== null && hint === 0 && plan.offset === 0 && !(plan.vmFlags & MAP_SHARED);
+  const mayBeImage =
+    plan.file !== null && plan.stamp !== null && hint === 0 && plan.offset === 0 && !(plan.vmFlags & MAP_SHARED);
   if (!mayBeImage) return mm.findFree(hint, length);
   return after(isElf(task, plan.file!), (elf) => {
     const start = elf ? imageAddress(mm, plan.file!, length) : -1;
@@ -137,7 +161,10 @@ const ELF_MAGIC = 0x464c457f;
 
 function isElf(task: Task, file: OpenFile): MaybePromise<boolean> {
   const head = new Uint8Array(4);
-  return after(readFully(task, file, head, 0), (n) => n === 4 && new DataView(head.buffer).getUint32(0, true) === ELF_MAGIC);
+  return after(
+    readFully(task, file, head, 0),
+    (n) => n === 4 && new DataView(head.buffer).getUint32(0, true) === ELF_MAGIC,
+  );
 }
 
 /** A place in the image window for a file, the same in every process if it is free; -1 when the window is full. */
@@ -214,7 +241,12 @@ function isPresent(mm: AddressSpace, stamp: FileStamp, offset: number, start: nu
   let at = start;
   let same = true;
   mm.list.each(start, end, (vma, from, to) => {
-    same &&= from === at && vma.pristine && !vma.shared && sameStamp(vma.stamp, stamp) && vma.offset - vma.start === offset - start;
+    same &&=
+      from === at &&
+      vma.pristine &&
+      !vma.shared &&
+      sameStamp(vma.stamp, stamp) &&
+      vma.offset - vma.start === offset - start;
     at = to;
   });
   return same && at === end;
@@ -225,7 +257,13 @@ function isPresent(mm: AddressSpace, stamp: FileStamp, offset: number, start: nu
  * either may be written. `[start, end)` is about to be replaced and does not count.
  */
 export function refuseAlias(
-  mm: AddressSpace, key: object, offset: number, length: number, writable: boolean, start: number, end: number,
+  mm: AddressSpace,
+  key: object,
+  offset: number,
+  length: number,
+  writable: boolean,
+  start: number,
+  end: number,
 ): void {
   for (const other of mm.list.items) {
     if (other.object !== key || (!writable && !(other.prot & PROT_WRITE))) continue;

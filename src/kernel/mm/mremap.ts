@@ -13,7 +13,13 @@ import { discard } from './madvise.ts';
 import { readPages } from './writeback.ts';
 
 export function mremap(
-  mm: AddressSpace, task: Task, address: number, oldSize: number, newSize: number, flags: number, newAddress: number,
+  mm: AddressSpace,
+  task: Task,
+  address: number,
+  oldSize: number,
+  newSize: number,
+  flags: number,
+  newAddress: number,
 ): MaybePromise<number> {
   const bad = flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP);
   if (bad || (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) && !(flags & MREMAP_MAYMOVE))) throw sysError(errno.EINVAL);
@@ -74,9 +80,26 @@ function extend(mm: AddressSpace, task: Task, vma: Vma, more: number): MaybeProm
 }
 
 /** Maps `length` new bytes at `start` that continue `like`: zeros, or the file from `offset`. */
-function addTail(mm: AddressSpace, task: Task, like: Vma, start: number, offset: number, length: number): MaybePromise<void> {
+function addTail(
+  mm: AddressSpace,
+  task: Task,
+  like: Vma,
+  start: number,
+  offset: number,
+  length: number,
+): MaybePromise<void> {
   const { prot, flags, file, name, stamp, object } = like;
-  const tail = new Vma({ start, end: start + length, prot, flags, file, offset: file || object ? offset : 0, name, stamp, object });
+  const tail = new Vma({
+    start,
+    end: start + length,
+    prot,
+    flags,
+    file,
+    offset: file || object ? offset : 0,
+    name,
+    stamp,
+    object,
+  });
   if (!tail.stamp) {
     mm.clear(tail.start, tail.end);
     mm.insert(tail);
@@ -90,7 +113,14 @@ function addTail(mm: AddressSpace, task: Task, like: Vma, start: number, offset:
 }
 
 function moveTo(
-  mm: AddressSpace, task: Task, vma: Vma, address: number, oldLength: number, newLength: number, flags: number, newAddress: number,
+  mm: AddressSpace,
+  task: Task,
+  vma: Vma,
+  address: number,
+  oldLength: number,
+  newLength: number,
+  flags: number,
+  newAddress: number,
 ): MaybePromise<number> {
   const keep = (flags & MREMAP_DONTUNMAP) !== 0;
   const length = Math.min(oldLength, newLength);
@@ -101,7 +131,10 @@ function moveTo(
   const clear = flags & MREMAP_FIXED ? mm.munmap(task, newAddress, newAddress + newLength) : undefined;
   return after(clear, () => {
     // A range that shrinks loses its end first.
-    const shrink = oldLength > newLength ? mm.munmap(task, address + newLength, Math.min(address + oldLength, GUEST_LIMIT)) : undefined;
+    const shrink =
+      oldLength > newLength
+        ? mm.munmap(task, address + newLength, Math.min(address + oldLength, GUEST_LIMIT))
+        : undefined;
     return after(shrink, () => {
       const target = flags & MREMAP_FIXED ? newAddress : mm.findFree(newAddress, newLength);
       const source = mm.list.find(address);
@@ -113,7 +146,14 @@ function moveTo(
 
 /** Moves `[address, address + length)` of one VMA to the free place `target` and adds what is missing to `newLength`. */
 function move(
-  mm: AddressSpace, task: Task, vma: Vma, address: number, length: number, newLength: number, target: number, keep: boolean,
+  mm: AddressSpace,
+  task: Task,
+  vma: Vma,
+  address: number,
+  length: number,
+  newLength: number,
+  target: number,
+  keep: boolean,
 ): MaybePromise<number> {
   const offset = vma.offset + (address - vma.start);
   const like = vma.slice(vma.start, vma.end);
@@ -128,7 +168,13 @@ function move(
 }
 
 function copyTo(
-  mm: AddressSpace, task: Task, vma: Vma, address: number, length: number, target: number, keep: boolean,
+  mm: AddressSpace,
+  task: Task,
+  vma: Vma,
+  address: number,
+  length: number,
+  target: number,
+  keep: boolean,
 ): MaybePromise<void> {
   const moved = vma.slice(address, address + length, target);
   if (moved.shadow) moved.shadow = moved.shadow.slice();

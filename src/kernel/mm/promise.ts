@@ -10,7 +10,11 @@ export function after<T, U>(value: MaybePromise<T>, next: (value: T) => MaybePro
 }
 
 /** Runs `step` for each item in order, waiting where a step waits. */
-export function forEachInOrder<T>(items: readonly T[], step: (item: T) => MaybePromise<void>, from = 0): MaybePromise<void> {
+export function forEachInOrder<T>(
+  items: readonly T[],
+  step: (item: T) => MaybePromise<void>,
+  from = 0,
+): MaybePromise<void> {
   for (let i = from; i < items.length; i++) {
     const wait = step(items[i]!);
     if (wait instanceof Promise) return wait.then(() => forEachInOrder(items, step, i + 1));

@@ -13,7 +13,8 @@ export const VM_HUGEPAGE = 0x200_0000;
 export const VM_NOHUGEPAGE = 0x800_0000;
 
 /** The MAP_* bits kept in `Vma.flags`. */
-export const KEPT_MAP_FLAGS = MAP_SHARED | 0x02 | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_STACK;
+export const KEPT_MAP_FLAGS =
+  MAP_SHARED | 0x02 | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_STACK;
 
 /** What a file looked like when it was mapped: equal stamps and keys mean equal bytes. */
 export interface FileStamp {
@@ -129,8 +130,14 @@ function shadowsJoin(a: Vma, b: Vma): boolean {
 
 function canMerge(a: Vma, b: Vma): boolean {
   return (
-    a.end === b.start && a.prot === b.prot && a.flags === b.flags && a.file === b.file && a.name === b.name &&
-    sameStamp(a.stamp, b.stamp) && a.object === b.object && ((a.file === null && a.object === null) || a.offset + a.length === b.offset) &&
+    a.end === b.start &&
+    a.prot === b.prot &&
+    a.flags === b.flags &&
+    a.file === b.file &&
+    a.name === b.name &&
+    sameStamp(a.stamp, b.stamp) &&
+    a.object === b.object &&
+    ((a.file === null && a.object === null) || a.offset + a.length === b.offset) &&
     shadowsJoin(a, b)
   );
 }

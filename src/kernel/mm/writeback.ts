@@ -14,7 +14,13 @@ import { forEachInOrder, after } from './promise.ts';
 import type { Vma } from './vma.ts';
 
 /** Reads until `dst` is full or the file ends. Returns the number of bytes read. */
-export function readFully(task: Task, file: OpenFile, dst: Uint8Array, position: number, done = 0): MaybePromise<number> {
+export function readFully(
+  task: Task,
+  file: OpenFile,
+  dst: Uint8Array,
+  position: number,
+  done = 0,
+): MaybePromise<number> {
   while (done < dst.length) {
     const n = file.read(task, done === 0 ? dst : dst.subarray(done), position + done);
     if (n instanceof Promise) {
@@ -84,7 +90,9 @@ function writeFully(task: Task, file: OpenFile, data: Uint8Array, position: numb
   } finally {
     file.flags |= append;
   }
-  return after(wait, (n) => (n > 0 && n < data.length ? writeFully(task, file, data.subarray(n), position + n) : undefined));
+  return after(wait, (n) =>
+    n > 0 && n < data.length ? writeFully(task, file, data.subarray(n), position + n) : undefined,
+  );
 }
 
 function flushVma(mm: AddressSpace, task: Task, vma: Vma, from: number, to: number): MaybePromise<void> {
@@ -102,7 +110,12 @@ function flushVma(mm: AddressSpace, task: Task, vma: Vma, from: number, to: numb
  * the user, as Linux tells its log; with `strict` (msync) it is an error.
  */
 export function flushRange(
-  mm: AddressSpace, task: Task | null, start: number, end: number, strict = false, object: object | null = null,
+  mm: AddressSpace,
+  task: Task | null,
+  start: number,
+  end: number,
+  strict = false,
+  object: object | null = null,
 ): MaybePromise<void> {
   if (!task) return;
   const parts: { vma: Vma; from: number; to: number }[] = [];
@@ -127,4 +140,3 @@ export function flushRange(
 export function hasContents(file: OpenFile): boolean {
   return (file.stat().mode & S_IFMT) === S_IFREG;
 }
-

@@ -5,8 +5,22 @@
 import { errno, SysError } from '../abi/errno.ts';
 import type { SigInfo } from '../abi/siginfo.ts';
 import {
-  defaultAction, SA_NODEFER, SA_RESETHAND, SA_RESTART, SI_USER, SIGBUS, SIGFPE, SIGILL, SIGKILL, signalName, SIGSEGV,
-  SIGSTOP, SIGSYS, SIGTRAP, SS_AUTODISARM, SS_DISABLE,
+  defaultAction,
+  SA_NODEFER,
+  SA_RESETHAND,
+  SA_RESTART,
+  SI_USER,
+  SIGBUS,
+  SIGFPE,
+  SIGILL,
+  SIGKILL,
+  signalName,
+  SIGSEGV,
+  SIGSTOP,
+  SIGSYS,
+  SIGTRAP,
+  SS_AUTODISARM,
+  SS_DISABLE,
 } from '../abi/signals.ts';
 import type { ExitStatus } from '../task/exit-status.ts';
 import type { GuestTask } from '../task/guest-task.ts';
@@ -46,7 +60,10 @@ export function deliverSignals(task: GuestTask): UserModeAction {
 
 function leave(task: GuestTask): UserModeAction {
   const { process } = task;
-  const status: ExitStatus = process.groupExit ?? { kind: 'exited', code: process.leaderExitCode ?? task.exitCode ?? 0 };
+  const status: ExitStatus = process.groupExit ?? {
+    kind: 'exited',
+    code: process.leaderExitCode ?? task.exitCode ?? 0,
+  };
   const last = task.leave();
   if (!last) return { kind: 'exit', status: process.exitStatus };
   process.finish(status);
@@ -89,7 +106,9 @@ function doDefault(task: GuestTask, signo: number): void {
 function callHandler(task: GuestTask, info: SigInfo, action: SigAction): void {
   const { signals } = task;
   if (task.restart !== 0) {
-    const again = task.restart === errno.ERESTARTNOINTR || (task.restart === errno.ERESTARTSYS && (action.flags & SA_RESTART) !== 0);
+    const again =
+      task.restart === errno.ERESTARTNOINTR ||
+      (task.restart === errno.ERESTARTSYS && (action.flags & SA_RESTART) !== 0);
     if (again) restartSyscall(task, errno.ERESTARTNOINTR);
     else {
       task.restart = 0;
@@ -104,7 +123,8 @@ function callHandler(task: GuestTask, info: SigInfo, action: SigAction): void {
   } catch (e) {
     if (!(e instanceof SysError)) throw e;
     // force_sigsegv: a frame that cannot be written is a fault, and one of SIGSEGV's own is fatal.
-    if (info.signo === SIGSEGV) task.sighand.set(SIGSEGV, { handler: SIG_DFL, flags: 0, restorer: 0, mask: new SigSet() });
+    if (info.signo === SIGSEGV)
+      task.sighand.set(SIGSEGV, { handler: SIG_DFL, flags: 0, restorer: 0, mask: new SigSet() });
     forceSignal(task, { signo: SIGSEGV, code: 0x80 });
     return;
   }

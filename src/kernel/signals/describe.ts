@@ -4,13 +4,37 @@ import { NSIG, SIGCHLD, signalName } from '../abi/signals.ts';
 import type { SigSet } from './sigset.ts';
 
 const commonCodes: Record<number, string> = {
-  0: 'SI_USER', 128: 'SI_KERNEL', [-1]: 'SI_QUEUE', [-2]: 'SI_TIMER', [-6]: 'SI_TKILL',
+  0: 'SI_USER',
+  128: 'SI_KERNEL',
+  [-1]: 'SI_QUEUE',
+  [-2]: 'SI_TIMER',
+  [-6]: 'SI_TKILL',
 };
 const faultCodes: Record<string, readonly string[]> = {
   SIGSEGV: ['', 'SEGV_MAPERR', 'SEGV_ACCERR'],
   SIGBUS: ['', 'BUS_ADRALN', 'BUS_ADRERR', 'BUS_OBJERR'],
-  SIGFPE: ['', 'FPE_INTDIV', 'FPE_INTOVF', 'FPE_FLTDIV', 'FPE_FLTOVF', 'FPE_FLTUND', 'FPE_FLTRES', 'FPE_FLTINV', 'FPE_FLTSUB'],
-  SIGILL: ['', 'ILL_ILLOPC', 'ILL_ILLOPN', 'ILL_ILLADR', 'ILL_ILLTRP', 'ILL_PRVOPC', 'ILL_PRVREG', 'ILL_COPROC', 'ILL_BADSTK'],
+  SIGFPE: [
+    '',
+    'FPE_INTDIV',
+    'FPE_INTOVF',
+    'FPE_FLTDIV',
+    'FPE_FLTOVF',
+    'FPE_FLTUND',
+    'FPE_FLTRES',
+    'FPE_FLTINV',
+    'FPE_FLTSUB',
+  ],
+  SIGILL: [
+    '',
+    'ILL_ILLOPC',
+    'ILL_ILLOPN',
+    'ILL_ILLADR',
+    'ILL_ILLTRP',
+    'ILL_PRVOPC',
+    'ILL_PRVREG',
+    'ILL_COPROC',
+    'ILL_BADSTK',
+  ],
   SIGTRAP: ['', 'TRAP_BRKPT', 'TRAP_TRACE', 'TRAP_BRANCH', 'TRAP_HWBKPT', 'TRAP_UNK'],
   SIGCHLD: ['', 'CLD_EXITED', 'CLD_KILLED', 'CLD_DUMPED', 'CLD_TRAPPED', 'CLD_STOPPED', 'CLD_CONTINUED'],
 };

@@ -77,7 +77,10 @@ export function restoreFrameAarch64(task: GuestTask): void {
   if (view.getUint32(SC_RESERVED, true) !== FPSIMD_MAGIC || view.getUint32(SC_RESERVED + 4, true) !== FPSIMD_SIZE) {
     throw sysError(errno.EFAULT);
   }
-  signals.blocked = new SigSet(view.getUint32(UC_SIGMASK, true), view.getUint32(UC_SIGMASK + 4, true)).withoutKillStop();
+  signals.blocked = new SigSet(
+    view.getUint32(UC_SIGMASK, true),
+    view.getUint32(UC_SIGMASK + 4, true),
+  ).withoutKillStop();
   for (let i = 0; i < 31; i++) cpu.setGpr(i, view.getBigUint64(SC_REGS + i * 8, true));
   cpu.sp = readU64(view, SC_SP);
   cpu.pc = readU64(view, SC_PC);

@@ -61,7 +61,8 @@ export function setupFrameX86_64(task: GuestTask, info: SigInfo, action: SigActi
   const frame = roundDown(fpstate - FRAME_SIZE, 16) - 8;
   // A frame that would leave the alternate stack is refused rather than written beyond it.
   const { altStack } = signals;
-  if ((nested || entering) && !(frame > altStack.sp && frame - altStack.sp <= altStack.size)) throw sysError(errno.EFAULT);
+  if ((nested || entering) && !(frame > altStack.sp && frame - altStack.sp <= altStack.size))
+    throw sysError(errno.EFAULT);
   if (frame < 0) throw sysError(errno.EFAULT);
 
   const area = mem.writable(frame, fpstate + cpu.fpStateSize - frame);
@@ -93,7 +94,8 @@ export function setupFrameX86_64(task: GuestTask, info: SigInfo, action: SigActi
 
 function writeSigcontext(task: GuestTask, view: DataView, fpstate: number, mask: SigSet): void {
   const { cpu } = task;
-  for (const [i, reg] of GREG_ORDER.entries()) view.setBigUint64(UC_MCONTEXT + i * 8, BigInt.asUintN(64, cpu.getGpr(reg)), true);
+  for (const [i, reg] of GREG_ORDER.entries())
+    view.setBigUint64(UC_MCONTEXT + i * 8, BigInt.asUintN(64, cpu.getGpr(reg)), true);
   setI64(view, UC_MCONTEXT + 15 * 8, cpu.sp);
   setI64(view, UC_MCONTEXT + SC_RIP, cpu.pc);
   view.setBigUint64(UC_MCONTEXT + SC_EFLAGS, BigInt.asUintN(64, cpu.getFlags()), true);
@@ -113,7 +115,10 @@ export function restoreFrameX86_64(task: GuestTask): void {
   const frame = cpu.sp - 8;
   const area = mem.copyIn(frame, SIGINFO);
   const view = new DataView(area.buffer, area.byteOffset, area.byteLength);
-  signals.blocked = new SigSet(view.getUint32(UC_SIGMASK, true), view.getUint32(UC_SIGMASK + 4, true)).withoutKillStop();
+  signals.blocked = new SigSet(
+    view.getUint32(UC_SIGMASK, true),
+    view.getUint32(UC_SIGMASK + 4, true),
+  ).withoutKillStop();
 
   // The FP state first: when it cannot be read, nothing else has changed.
   const fpstate = readU64(view, UC_MCONTEXT + SC_FPSTATE);
@@ -137,7 +142,8 @@ function restoreAltStack(task: GuestTask, view: DataView): void {
   if (task.signals.onAltStack(task.cpu.sp)) return;
   const size = readU64(view, UC_STACK + 16);
   if (mode === SS_DISABLE) task.signals.altStack = { sp: 0, flags: SS_DISABLE, size: 0 };
-  else if (size >= 2048) task.signals.altStack = { sp: readU64(view, UC_STACK), flags: (flags & SS_AUTODISARM) >>> 0, size };
+  else if (size >= 2048)
+    task.signals.altStack = { sp: readU64(view, UC_STACK), flags: (flags & SS_AUTODISARM) >>> 0, size };
 }
 
 /** FXSAVE image after FNINIT: FCW 0x37f, MXCSR 0x1f80, all else zero (tags abridged: 0 is empty). */

@@ -12,11 +12,32 @@ const ULONG = 3;
 export type Width = typeof INT | typeof UINT | typeof LONG | typeof ULONG;
 
 export const widths: Readonly<Record<ArgKind, Width>> = {
-  int: INT, fd: INT, dirfd: INT, pid: INT, signal: INT,
-  uint: UINT, mode: UINT, octal: UINT, hex: UINT, flags: UINT,
-  long: LONG, off: LONG,
-  ulong: ULONG, size: ULONG, ptr: ULONG, path: ULONG, string: ULONG, inbuf: ULONG, outbuf: ULONG, instruct: ULONG,
-  outstruct: ULONG, inoutstruct: ULONG, strv: ULONG, timespec: ULONG, sigset: ULONG, iovec: ULONG,
+  int: INT,
+  fd: INT,
+  dirfd: INT,
+  pid: INT,
+  signal: INT,
+  uint: UINT,
+  mode: UINT,
+  octal: UINT,
+  hex: UINT,
+  flags: UINT,
+  long: LONG,
+  off: LONG,
+  ulong: ULONG,
+  size: ULONG,
+  ptr: ULONG,
+  path: ULONG,
+  string: ULONG,
+  inbuf: ULONG,
+  outbuf: ULONG,
+  instruct: ULONG,
+  outstruct: ULONG,
+  inoutstruct: ULONG,
+  strv: ULONG,
+  timespec: ULONG,
+  sigset: ULONG,
+  iovec: ULONG,
 };
 
 export function decode(cpu: CpuContext, i: number, width: Width): number {

@@ -30,8 +30,15 @@ const typeOf = (file: OpenFile): number => file.stat().mode & S_IFMT;
  * a file with one is set back.
  */
 async function pumpSlowly(
-  task: Task, from: OpenFile, to: OpenFile, position: number | null, outPosition: number | null, count: number, started: number,
-  pending: Promise<number>, chunk: Uint8Array,
+  task: Task,
+  from: OpenFile,
+  to: OpenFile,
+  position: number | null,
+  outPosition: number | null,
+  count: number,
+  started: number,
+  pending: Promise<number>,
+  chunk: Uint8Array,
 ): Promise<number> {
   let done = started;
   let wait: MaybePromise<number> = pending;
@@ -54,14 +61,27 @@ async function pumpSlowly(
 }
 
 /** The next bytes of a file with positions, read at `position + done` (or its offset + done). */
-function readChunk(task: Task, from: OpenFile, position: number | null, done: number, count: number): MaybePromise<Uint8Array> {
+function readChunk(
+  task: Task,
+  from: OpenFile,
+  position: number | null,
+  done: number,
+  count: number,
+): MaybePromise<Uint8Array> {
   const buffer = new Uint8Array(Math.min(CHUNK, count - done));
   const got = readFile(task, from, buffer, (position ?? from.offset) + done);
   return got instanceof Promise ? got.then((n) => buffer.subarray(0, n)) : buffer.subarray(0, got);
 }
 
 /** Copies from a file with positions. The caller moves the source's offset by the result. */
-function pump(task: Task, from: OpenFile, to: OpenFile, position: number | null, outPosition: number | null, count: number): MaybePromise<number> {
+function pump(
+  task: Task,
+  from: OpenFile,
+  to: OpenFile,
+  position: number | null,
+  outPosition: number | null,
+  count: number,
+): MaybePromise<number> {
   let done = 0;
   while (done < count) {
     const chunk = readChunk(task, from, position, done, count);
@@ -105,7 +125,13 @@ function sendfile(task: Task, outFd: number, inFd: number, offsetAddress: number
 }
 
 function copyFileRange(
-  task: Task, inFd: number, inAddress: number, outFd: number, outAddress: number, count: number, flags: number,
+  task: Task,
+  inFd: number,
+  inAddress: number,
+  outFd: number,
+  outAddress: number,
+  count: number,
+  flags: number,
 ): MaybePromise<number> {
   const from = task.files.get(inFd);
   const to = task.files.get(outFd);
@@ -145,7 +171,13 @@ async function waitForPipe(task: Task, end: PipeEnd, bits: number, nonblocking: 
 }
 
 async function splice(
-  task: Task, inFd: number, inAddress: number, outFd: number, outAddress: number, count: number, flags: number,
+  task: Task,
+  inFd: number,
+  inAddress: number,
+  outFd: number,
+  outAddress: number,
+  count: number,
+  flags: number,
 ): Promise<number> {
   if (flags & ~ALL_SPLICE) throw sysError(errno.EINVAL);
   if (count === 0) return 0;
@@ -223,7 +255,10 @@ const flagNames = { flags: SPLICE };
 export const copyRows: SyscallRow[] = [
   row('sendfile', 40, 71, 'out_fd:fd in_fd:fd offset:ptr count:size', sendfile),
   row('copy_file_range', 326, 285, 'fd_in:fd off_in:ptr fd_out:fd off_out:ptr len:size flags:hex', copyFileRange),
-  row('splice', 275, 76, 'fd_in:fd off_in:ptr fd_out:fd off_out:ptr len:size flags:flags', splice, { note: 'by copying', flagNames }),
+  row('splice', 275, 76, 'fd_in:fd off_in:ptr fd_out:fd off_out:ptr len:size flags:flags', splice, {
+    note: 'by copying',
+    flagNames,
+  }),
   row('vmsplice', 278, 75, 'fd:fd iov:iovec nr_segs:ulong flags:flags', vmsplice, { note: 'by copying', flagNames }),
   row('tee', 276, 77, 'fd_in:fd fd_out:fd len:size flags:flags', tee, { note: 'by copying', flagNames }),
 ];

@@ -94,7 +94,8 @@ function getdentsAs(task: Task, fd: number, buf: number, count: number, old: boo
   return at;
 }
 
-const getdents64 = (task: Task, fd: number, buf: number, count: number): number => getdentsAs(task, fd, buf, count, false);
+const getdents64 = (task: Task, fd: number, buf: number, count: number): number =>
+  getdentsAs(task, fd, buf, count, false);
 const getdents = (task: Task, fd: number, buf: number, count: number): number => getdentsAs(task, fd, buf, count, true);
 
 export const dirRows: SyscallRow[] = [

@@ -83,7 +83,10 @@ function invoke(task: GuestTask, cpu: CpuContext, nr: number): number | Promise<
   try {
     const result = call(task, cpu);
     if (typeof result !== 'number' && result instanceof Promise) {
-      return result.then((v) => checked(task, nr, v), (e) => failure(task, nr, e));
+      return result.then(
+        (v) => checked(task, nr, v),
+        (e) => failure(task, nr, e),
+      );
     }
     return checked(task, nr, result);
   } catch (e) {

@@ -14,8 +14,21 @@ const EPOLL_CTL_MOD = 3;
 const MAX_EVENTS = 0x7fff_ffff;
 
 const eventNames = {
-  EPOLLIN: 1, EPOLLPRI: 2, EPOLLOUT: 4, EPOLLERR: 8, EPOLLHUP: 0x10, EPOLLRDNORM: 0x40, EPOLLRDBAND: 0x80, EPOLLWRNORM: 0x100,
-  EPOLLWRBAND: 0x200, EPOLLMSG: 0x400, EPOLLRDHUP: 0x2000, EPOLLEXCLUSIVE, EPOLLWAKEUP, EPOLLONESHOT, EPOLLET: EPOLLET >>> 0,
+  EPOLLIN: 1,
+  EPOLLPRI: 2,
+  EPOLLOUT: 4,
+  EPOLLERR: 8,
+  EPOLLHUP: 0x10,
+  EPOLLRDNORM: 0x40,
+  EPOLLRDBAND: 0x80,
+  EPOLLWRNORM: 0x100,
+  EPOLLWRBAND: 0x200,
+  EPOLLMSG: 0x400,
+  EPOLLRDHUP: 0x2000,
+  EPOLLEXCLUSIVE,
+  EPOLLWAKEUP,
+  EPOLLONESHOT,
+  EPOLLET: EPOLLET >>> 0,
 };
 export const epollEventNames: Readonly<Record<string, number>> = eventNames;
 
@@ -103,7 +116,13 @@ function wait(task: Task, epfd: number, out: number, max: number, timeoutMs: num
   return waitReady(task, epoll, out, max, timeoutMs);
 }
 
-async function waitReady(task: Task, epoll: EpollFile, out: number, max: number, timeoutMs: number | null): Promise<number> {
+async function waitReady(
+  task: Task,
+  epoll: EpollFile,
+  out: number,
+  max: number,
+  timeoutMs: number | null,
+): Promise<number> {
   const deadline = timeoutMs === null ? null : task.kernel.monotonicMs() + timeoutMs;
   epoll.ref();
   try {
@@ -124,7 +143,13 @@ async function waitReady(task: Task, epoll: EpollFile, out: number, max: number,
 
 /** A wait under a temporary signal mask. */
 function pwait(
-  task: Task, epfd: number, out: number, max: number, timeoutMs: number | null, mask: number, size: number,
+  task: Task,
+  epfd: number,
+  out: number,
+  max: number,
+  timeoutMs: number | null,
+  mask: number,
+  size: number,
 ): number | Promise<number> {
   setTemporaryMask(task, mask, size);
   let result: number | Promise<number>;
@@ -161,12 +186,26 @@ export const epollRows: SyscallRow[] = [
   }),
   row('epoll_create1', 291, 20, 'flags:flags', epollCreate1, { flagNames: { flags: { EPOLL_CLOEXEC: O_CLOEXEC } } }),
   row('epoll_ctl', 233, 21, 'epfd:fd op:int fd:fd event:instruct', epollCtl, { flagNames: ops }),
-  row('epoll_wait', 232, null, 'epfd:fd events:outstruct maxevents:int timeout:int', (task, epfd: number, out: number, max: number, timeout: number) =>
-    wait(task, epfd, out, max, fromInt(timeout)),
+  row(
+    'epoll_wait',
+    232,
+    null,
+    'epfd:fd events:outstruct maxevents:int timeout:int',
+    (task, epfd: number, out: number, max: number, timeout: number) => wait(task, epfd, out, max, fromInt(timeout)),
   ),
-  row('epoll_pwait', 281, 22, 'epfd:fd events:outstruct maxevents:int timeout:int sigmask:sigset sigsetsize:size',
+  row(
+    'epoll_pwait',
+    281,
+    22,
+    'epfd:fd events:outstruct maxevents:int timeout:int sigmask:sigset sigsetsize:size',
     (task, epfd: number, out: number, max: number, timeout: number, mask: number, size: number) =>
       pwait(task, epfd, out, max, fromInt(timeout), mask, size),
   ),
-  row('epoll_pwait2', 441, 441, 'epfd:fd events:outstruct maxevents:int timeout:timespec sigmask:sigset sigsetsize:size', epollPwait2),
+  row(
+    'epoll_pwait2',
+    441,
+    441,
+    'epfd:fd events:outstruct maxevents:int timeout:timespec sigmask:sigset sigsetsize:size',
+    epollPwait2,
+  ),
 ];

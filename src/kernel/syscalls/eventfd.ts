@@ -73,14 +73,18 @@ function timerfdGettime(task: Task, fd: number, current: number): number {
 const eventfdFlags = { flags: { EFD_SEMAPHORE, EFD_CLOEXEC: O_CLOEXEC, EFD_NONBLOCK: O_NONBLOCK } };
 const timerfdFlags = { flags: { TFD_CLOEXEC: O_CLOEXEC, TFD_NONBLOCK: O_NONBLOCK } };
 const settimeFlags = { flags: { TFD_TIMER_ABSTIME, TFD_TIMER_CANCEL_ON_SET } };
-const noCancel = { support: 'partial', note: 'TFD_TIMER_CANCEL_ON_SET is accepted, but no change of the clock is ever noticed' } as const;
+const noCancel = {
+  support: 'partial',
+  note: 'TFD_TIMER_CANCEL_ON_SET is accepted, but no change of the clock is ever noticed',
+} as const;
 
 export const eventfdRows: SyscallRow[] = [
   row('eventfd', 284, null, 'count:uint', (task, count: number) => eventfd2(task, count, 0)),
   row('eventfd2', 290, 19, 'count:uint flags:flags', eventfd2, { flagNames: eventfdFlags }),
   row('timerfd_create', 283, 85, 'clockid:int flags:flags', timerfdCreate, { flagNames: timerfdFlags }),
   row('timerfd_settime', 286, 86, 'fd:fd flags:flags new_value:instruct old_value:outstruct', timerfdSettime, {
-    flagNames: settimeFlags, ...noCancel,
+    flagNames: settimeFlags,
+    ...noCancel,
   }),
   row('timerfd_gettime', 287, 87, 'fd:fd curr_value:outstruct', timerfdGettime),
 ];

@@ -31,7 +31,14 @@ function readString(task: Task, address: number): string {
   }
 }
 
-async function exec(task: Task, dirfd: number, path: number, argv: number, envp: number, flags: number): Promise<number> {
+async function exec(
+  task: Task,
+  dirfd: number,
+  path: number,
+  argv: number,
+  envp: number,
+  flags: number,
+): Promise<number> {
   const file = task.mem.readCString(path);
   // As on Linux the file is opened first, and the strings are read afterwards.
   const strings = { argv: () => readStrings(task, argv), envp: () => readStrings(task, envp) };
@@ -49,6 +56,8 @@ const note = 'set-user-ID and file capabilities are ignored';
 export const execRows: SyscallRow[] = [
   row('execve', 59, 221, 'pathname:path argv:strv envp:ptr', execve, { support: 'partial', note }),
   row('execveat', 322, 281, 'dirfd:dirfd pathname:path argv:strv envp:ptr flags:flags', exec, {
-    support: 'partial', note, flagNames: { flags: atNames },
+    support: 'partial',
+    note,
+    flagNames: { flags: atNames },
   }),
 ];

@@ -4,7 +4,15 @@ import type { FdTable } from '../fs/fd-table.ts';
 import { S_IFMT, S_IFREG } from '../fs/inode.ts';
 import { findConflict, flockFile, lockRange, type RecordLock, unlockRange } from '../fs/locks.ts';
 import { addSeals, getSeals } from '../fs/memfd.ts';
-import { type MaybePromise, O_ASYNC, O_CLOEXEC, O_NOATIME, O_NONBLOCK, O_PATH, type OpenFile } from '../fs/open-file.ts';
+import {
+  type MaybePromise,
+  O_ASYNC,
+  O_CLOEXEC,
+  O_NOATIME,
+  O_NONBLOCK,
+  O_PATH,
+  type OpenFile,
+} from '../fs/open-file.ts';
 import { SETFL_MASK } from '../fs/open.ts';
 import { isOwner } from '../fs/permission.ts';
 import { getPipeSize, setPipeSize } from '../fs/pipe.ts';
@@ -37,10 +45,35 @@ function dup3(task: Task, oldFd: number, newFd: number, flags: number): number {
 }
 
 const F = {
-  F_DUPFD: 0, F_GETFD: 1, F_SETFD: 2, F_GETFL: 3, F_SETFL: 4, F_GETLK: 5, F_SETLK: 6, F_SETLKW: 7, F_SETOWN: 8, F_GETOWN: 9,
-  F_SETSIG: 10, F_GETSIG: 11, F_SETOWN_EX: 15, F_GETOWN_EX: 16, F_OFD_GETLK: 36, F_OFD_SETLK: 37, F_OFD_SETLKW: 38,
-  F_SETLEASE: 1024, F_GETLEASE: 1025, F_NOTIFY: 1026, F_DUPFD_CLOEXEC: 1030, F_SETPIPE_SZ: 1031, F_GETPIPE_SZ: 1032,
-  F_ADD_SEALS: 1033, F_GET_SEALS: 1034, F_GET_RW_HINT: 1035, F_SET_RW_HINT: 1036, F_GET_FILE_RW_HINT: 1037, F_SET_FILE_RW_HINT: 1038,
+  F_DUPFD: 0,
+  F_GETFD: 1,
+  F_SETFD: 2,
+  F_GETFL: 3,
+  F_SETFL: 4,
+  F_GETLK: 5,
+  F_SETLK: 6,
+  F_SETLKW: 7,
+  F_SETOWN: 8,
+  F_GETOWN: 9,
+  F_SETSIG: 10,
+  F_GETSIG: 11,
+  F_SETOWN_EX: 15,
+  F_GETOWN_EX: 16,
+  F_OFD_GETLK: 36,
+  F_OFD_SETLK: 37,
+  F_OFD_SETLKW: 38,
+  F_SETLEASE: 1024,
+  F_GETLEASE: 1025,
+  F_NOTIFY: 1026,
+  F_DUPFD_CLOEXEC: 1030,
+  F_SETPIPE_SZ: 1031,
+  F_GETPIPE_SZ: 1032,
+  F_ADD_SEALS: 1033,
+  F_GET_SEALS: 1034,
+  F_GET_RW_HINT: 1035,
+  F_SET_RW_HINT: 1036,
+  F_GET_FILE_RW_HINT: 1037,
+  F_SET_FILE_RW_HINT: 1038,
 } as const;
 
 const FD_CLOEXEC = 1;
@@ -162,7 +195,8 @@ function fcntlFile(task: Task, file: OpenFile, command: number, arg: number): Ma
 }
 
 function setFlags(task: Task, file: OpenFile, flags: number): number {
-  if (flags & O_NOATIME && !(file.flags & O_NOATIME) && !isOwner(task.cred, file.stat().uid)) throw sysError(errno.EPERM);
+  if (flags & O_NOATIME && !(file.flags & O_NOATIME) && !isOwner(task.cred, file.stat().uid))
+    throw sysError(errno.EPERM);
   file.flags = (file.flags & ~SETFL_MASK) | (flags & SETFL_MASK);
   return 0;
 }
@@ -215,7 +249,12 @@ function getLock(task: Task, file: OpenFile, address: number, ofd: boolean): num
   const wanted = readFlock(task, file, address);
   checkOfd(wanted, ofd);
   if (wanted.type !== F_RDLCK && wanted.type !== F_WRLCK) throw sysError(errno.EINVAL);
-  const lock: RecordLock = { ...lockOwner(task, file, ofd), type: wanted.type === F_WRLCK ? 'write' : 'read', start: wanted.start, end: wanted.end };
+  const lock: RecordLock = {
+    ...lockOwner(task, file, ofd),
+    type: wanted.type === F_WRLCK ? 'write' : 'read',
+    start: wanted.start,
+    end: wanted.end,
+  };
   const conflict = findConflict(file, lock);
   task.mem.writable(address, 32);
   if (!conflict) {
@@ -319,10 +358,16 @@ export const fcntlRows: SyscallRow[] = [
   row('dup2', 33, null, 'oldfd:fd newfd:fd', dup2),
   row('dup3', 292, 24, 'oldfd:fd newfd:fd flags:flags', dup3, { flagNames: { flags: { O_CLOEXEC } } }),
   row('fcntl', 72, 25, 'fd:fd cmd:flags arg:ulong', fcntl, {
-    support: 'partial', note: 'no leases or directory notification; locks do not reach other programs of the host', flagNames: { cmd: F },
+    support: 'partial',
+    note: 'no leases or directory notification; locks do not reach other programs of the host',
+    flagNames: { cmd: F },
   }),
   row('flock', 73, 32, 'fd:fd operation:flags', flock, {
-    note: 'among guest processes', flagNames: { operation: { LOCK_SH, LOCK_EX, LOCK_NB, LOCK_UN } },
+    note: 'among guest processes',
+    flagNames: { operation: { LOCK_SH, LOCK_EX, LOCK_NB, LOCK_UN } },
   }),
-  row('ioctl', 16, 29, 'fd:fd request:hex argp:hex', ioctl, { support: 'partial', note: 'of the requests, those of files, pipes and terminals' }),
+  row('ioctl', 16, 29, 'fd:fd request:hex argp:hex', ioctl, {
+    support: 'partial',
+    note: 'of the requests, those of files, pipes and terminals',
+  }),
 ];

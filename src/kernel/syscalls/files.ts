@@ -1,9 +1,34 @@
 /** Opening, closing, reading and writing: open(2), read(2), readv(2), lseek(2), close_range(2), memfd_create(2). */
 import { errno, sysError } from '../abi/errno.ts';
-import { createMemfd, MEMFD_NAME_MAX, MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC, MFD_HUGETLB, MFD_NOEXEC_SEAL } from '../fs/memfd.ts';
-import { RESOLVE_BENEATH, RESOLVE_CACHED, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV } from '../fs/namei.ts';
 import {
-  type MaybePromise, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_TMPFILE, O_TRUNC, O_WRONLY, type OpenFile,
+  createMemfd,
+  MEMFD_NAME_MAX,
+  MFD_ALLOW_SEALING,
+  MFD_CLOEXEC,
+  MFD_EXEC,
+  MFD_HUGETLB,
+  MFD_NOEXEC_SEAL,
+} from '../fs/memfd.ts';
+import {
+  RESOLVE_BENEATH,
+  RESOLVE_CACHED,
+  RESOLVE_IN_ROOT,
+  RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
+  RESOLVE_NO_XDEV,
+} from '../fs/namei.ts';
+import {
+  type MaybePromise,
+  O_APPEND,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_PATH,
+  O_TMPFILE,
+  O_TRUNC,
+  O_WRONLY,
+  type OpenFile,
 } from '../fs/open-file.ts';
 import { after } from '../mm/promise.ts';
 import type { Task } from '../task/task.ts';
@@ -23,7 +48,14 @@ export function installFile(task: Task, file: OpenFile, cloexec: boolean): numbe
   }
 }
 
-function openFile(task: Task, dirfd: number, path: string, flags: number, mode: number, resolve = 0): MaybePromise<number> {
+function openFile(
+  task: Task,
+  dirfd: number,
+  path: string,
+  flags: number,
+  mode: number,
+  resolve = 0,
+): MaybePromise<number> {
   const cloexec = (flags & O_CLOEXEC) !== 0;
   const opened = task.kernel.vfs.open(task, dirfd, path, flags, mode & 0o7777, resolve);
   return after(opened, (file) => installFile(task, file, cloexec));
@@ -37,12 +69,14 @@ function openat(task: Task, dirfd: number, path: number, guestFlags: number, mod
   return openFile(task, dirfd, task.mem.readCString(path), flags, mode);
 }
 
-const open = (task: Task, path: number, flags: number, mode: number): MaybePromise<number> => openat(task, AT_FDCWD, path, flags, mode);
+const open = (task: Task, path: number, flags: number, mode: number): MaybePromise<number> =>
+  openat(task, AT_FDCWD, path, flags, mode);
 const creat = (task: Task, path: number, mode: number): MaybePromise<number> =>
   openFile(task, AT_FDCWD, task.mem.readCString(path), O_CREAT | O_WRONLY | O_TRUNC, mode);
 
 const OPEN_HOW_SIZE = 24;
-const ALL_RESOLVE = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH | RESOLVE_IN_ROOT | RESOLVE_CACHED;
+const ALL_RESOLVE =
+  RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH | RESOLVE_IN_ROOT | RESOLVE_CACHED;
 
 /** Trailing bytes of an extensible structure must be zero (copy_struct_from_user). */
 function checkTail(task: Task, address: number, known: number, size: number): void {
@@ -55,7 +89,8 @@ function openat2(task: Task, dirfd: number, path: number, how: number, size: num
   checkTail(task, how, OPEN_HOW_SIZE, size);
   const [rawFlags, mode, resolve] = [0, 8, 16].map((at) => task.mem.readU64(how + at)) as [number, number, number];
   const flags = openFlagsFromGuest(task.cpu.isa, rawFlags % 2 ** 32);
-  if (rawFlags >= 2 ** 32 || flags & ~VALID_OPEN_FLAGS || resolve >= 2 ** 32 || resolve & ~ALL_RESOLVE) throw sysError(errno.EINVAL);
+  if (rawFlags >= 2 ** 32 || flags & ~VALID_OPEN_FLAGS || resolve >= 2 ** 32 || resolve & ~ALL_RESOLVE)
+    throw sysError(errno.EINVAL);
   if (resolve & RESOLVE_BENEATH && resolve & RESOLVE_IN_ROOT) throw sysError(errno.EINVAL);
   const creates = (flags & O_CREAT) !== 0 || (flags & O_TMPFILE) === O_TMPFILE;
   if (creates ? mode > 0o7777 : mode !== 0) throw sysError(errno.EINVAL);
@@ -126,13 +161,29 @@ const RWF = { RWF_HIPRI: 0x01, RWF_DSYNC: 0x02, RWF_SYNC: 0x04, RWF_NOWAIT: 0x08
 const ALL_RWF = 0x1f;
 
 /** Position -1 is the file offset. */
-function preadv2(task: Task, fd: number, iov: number, count: number, position: number, _high: number, flags: number): MaybePromise<number> {
+function preadv2(
+  task: Task,
+  fd: number,
+  iov: number,
+  count: number,
+  position: number,
+  _high: number,
+  flags: number,
+): MaybePromise<number> {
   const file = position === -1 ? task.files.get(fd) : positioned(task, fd, position);
   const segments = readIovec(task, iov, count);
   if (flags & ~ALL_RWF || flags & RWF.RWF_APPEND) throw sysError(errno.EOPNOTSUPP);
   return readVector(task, file, segments, position === -1 ? null : position);
 }
-function pwritev2(task: Task, fd: number, iov: number, count: number, position: number, _high: number, flags: number): MaybePromise<number> {
+function pwritev2(
+  task: Task,
+  fd: number,
+  iov: number,
+  count: number,
+  position: number,
+  _high: number,
+  flags: number,
+): MaybePromise<number> {
   const file = position === -1 ? task.files.get(fd) : positioned(task, fd, position);
   const segments = readIovec(task, iov, count);
   if (flags & ~ALL_RWF) throw sysError(errno.EOPNOTSUPP);
@@ -156,7 +207,8 @@ const lseek = (task: Task, fd: number, offset: number, whence: number): number =
 };
 
 function memfdCreate(task: Task, nameAddress: number, flags: number): number {
-  if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB | MFD_NOEXEC_SEAL | MFD_EXEC)) throw sysError(errno.EINVAL);
+  if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB | MFD_NOEXEC_SEAL | MFD_EXEC))
+    throw sysError(errno.EINVAL);
   if (flags & MFD_EXEC && flags & MFD_NOEXEC_SEAL) throw sysError(errno.EINVAL);
   // No huge pages are configured.
   if (flags & MFD_HUGETLB) throw sysError(errno.ENOENT);
@@ -180,7 +232,9 @@ export const fileRows: SyscallRow[] = [
   row('write', 1, 64, 'fd:fd buf:inbuf=2 count:size', write),
   row('open', 2, null, 'pathname:path flags:flags mode:mode', open, { flagNames }),
   row('openat', 257, 56, 'dirfd:dirfd pathname:path flags:flags mode:mode', openat, { flagNames }),
-  row('openat2', 437, 437, 'dirfd:dirfd pathname:path how:instruct size:size', openat2, { note: 'RESOLVE_CACHED always fails with EAGAIN' }),
+  row('openat2', 437, 437, 'dirfd:dirfd pathname:path how:instruct size:size', openat2, {
+    note: 'RESOLVE_CACHED always fails with EAGAIN',
+  }),
   row('creat', 85, null, 'pathname:path mode:mode', creat),
   row('close', 3, 57, 'fd:fd', close),
   row('close_range', 436, 436, 'first:uint last:uint flags:flags', closeRange, {
@@ -192,10 +246,15 @@ export const fileRows: SyscallRow[] = [
   row('writev', 20, 66, 'fd:fd iov:iovec iovcnt:ulong', writev),
   row('preadv', 295, 69, 'fd:fd iov:iovec iovcnt:ulong offset:off', preadv),
   row('pwritev', 296, 70, 'fd:fd iov:iovec iovcnt:ulong offset:off', pwritev),
-  row('preadv2', 327, 286, 'fd:fd iov:iovec iovcnt:ulong offset:off offset_high:ulong flags:flags', preadv2, { flagNames: { flags: RWF } }),
-  row('pwritev2', 328, 287, 'fd:fd iov:iovec iovcnt:ulong offset:off offset_high:ulong flags:flags', pwritev2, { flagNames: { flags: RWF } }),
+  row('preadv2', 327, 286, 'fd:fd iov:iovec iovcnt:ulong offset:off offset_high:ulong flags:flags', preadv2, {
+    flagNames: { flags: RWF },
+  }),
+  row('pwritev2', 328, 287, 'fd:fd iov:iovec iovcnt:ulong offset:off offset_high:ulong flags:flags', pwritev2, {
+    flagNames: { flags: RWF },
+  }),
   row('lseek', 8, 62, 'fd:fd offset:off whence:uint', lseek),
   row('memfd_create', 319, 279, 'name:string flags:flags', memfdCreate, {
-    note: 'no huge pages', flagNames: { flags: { MFD_CLOEXEC, MFD_ALLOW_SEALING, MFD_HUGETLB, MFD_NOEXEC_SEAL, MFD_EXEC } },
+    note: 'no huge pages',
+    flagNames: { flags: { MFD_CLOEXEC, MFD_ALLOW_SEALING, MFD_HUGETLB, MFD_NOEXEC_SEAL, MFD_EXEC } },
   }),
 ];

@@ -9,9 +9,20 @@ import { guestRow as row } from './guest-row.ts';
 import type { SyscallRow } from './row.ts';
 
 const ops = {
-  FUTEX_WAIT: 0, FUTEX_WAKE: 1, FUTEX_FD: 2, FUTEX_REQUEUE: 3, FUTEX_CMP_REQUEUE: 4, FUTEX_WAKE_OP: 5, FUTEX_LOCK_PI: 6,
-  FUTEX_UNLOCK_PI: 7, FUTEX_TRYLOCK_PI: 8, FUTEX_WAIT_BITSET: 9, FUTEX_WAKE_BITSET: 10, FUTEX_WAIT_REQUEUE_PI: 11,
-  FUTEX_CMP_REQUEUE_PI: 12, FUTEX_LOCK_PI2: 13,
+  FUTEX_WAIT: 0,
+  FUTEX_WAKE: 1,
+  FUTEX_FD: 2,
+  FUTEX_REQUEUE: 3,
+  FUTEX_CMP_REQUEUE: 4,
+  FUTEX_WAKE_OP: 5,
+  FUTEX_LOCK_PI: 6,
+  FUTEX_UNLOCK_PI: 7,
+  FUTEX_TRYLOCK_PI: 8,
+  FUTEX_WAIT_BITSET: 9,
+  FUTEX_WAKE_BITSET: 10,
+  FUTEX_WAIT_REQUEUE_PI: 11,
+  FUTEX_CMP_REQUEUE_PI: 12,
+  FUTEX_LOCK_PI2: 13,
 } as const;
 const PRIVATE = 128;
 const CLOCK_REALTIME_FLAG = 256;
@@ -21,7 +32,10 @@ const INT_MAX = 0x7fff_ffff;
 
 const opNames: Record<string, number> = {};
 for (const [name, op] of Object.entries(ops)) {
-  for (const [suffix, extra] of [['', 0], ['_PRIVATE', PRIVATE]] as const) {
+  for (const [suffix, extra] of [
+    ['', 0],
+    ['_PRIVATE', PRIVATE],
+  ] as const) {
     opNames[name + suffix] = op | extra;
     opNames[`${name}${suffix}|FUTEX_CLOCK_REALTIME`] = op | extra | CLOCK_REALTIME_FLAG;
   }
@@ -38,7 +52,13 @@ function checkAddress(task: GuestTask, address: number, op: number): void {
 }
 
 function futex(
-  task: GuestTask, uaddr: number, op: number, val: number, timeout: number, uaddr2: number, val3: number,
+  task: GuestTask,
+  uaddr: number,
+  op: number,
+  val: number,
+  timeout: number,
+  uaddr2: number,
+  val3: number,
 ): number | Promise<number> {
   const cmd = op & ~(PRIVATE | CLOCK_REALTIME_FLAG);
   const waits = cmd === ops.FUTEX_WAIT || cmd === ops.FUTEX_WAIT_BITSET;
@@ -72,7 +92,13 @@ function futex(
 
 /** `deadline` is on `clock`, in milliseconds; null waits for ever. */
 function wait(
-  task: GuestTask, uaddr: number, op: number, val: number, bitset: number, deadline: number | null, clock: number,
+  task: GuestTask,
+  uaddr: number,
+  op: number,
+  val: number,
+  bitset: number,
+  deadline: number | null,
+  clock: number,
 ): number | Promise<number> {
   if (bitset === 0) throw sysError(errno.EINVAL);
   checkAddress(task, uaddr, op);
@@ -81,7 +107,13 @@ function wait(
 }
 
 async function waitQueued(
-  task: GuestTask, uaddr: number, op: number, val: number, bitset: number, deadline: number | null, clock: number,
+  task: GuestTask,
+  uaddr: number,
+  op: number,
+  val: number,
+  bitset: number,
+  deadline: number | null,
+  clock: number,
 ): Promise<number> {
   const { futexes } = task.kernel;
   const waiter = futexes.add(task.mm, uaddr, bitset);
@@ -103,7 +135,13 @@ function wake(task: GuestTask, uaddr: number, op: number, count: number, bitset:
 }
 
 function requeue(
-  task: GuestTask, from: number, to: number, op: number, wakeCount: number, moveCount: number, expected: number | null,
+  task: GuestTask,
+  from: number,
+  to: number,
+  op: number,
+  wakeCount: number,
+  moveCount: number,
+  expected: number | null,
 ): number {
   if (wakeCount < 0 || moveCount < 0) throw sysError(errno.EINVAL);
   checkAddress(task, from, op);
@@ -116,7 +154,13 @@ function requeue(
 
 /** FUTEX_WAKE_OP: changes the second word, wakes at the first, and at the second when its old value compares true. */
 function wakeOp(
-  task: GuestTask, first: number, second: number, op: number, count: number, count2: number, encoded: number,
+  task: GuestTask,
+  first: number,
+  second: number,
+  op: number,
+  count: number,
+  count2: number,
+  encoded: number,
 ): number {
   checkAddress(task, first, op);
   checkAddress(task, second, op);
@@ -190,7 +234,9 @@ function getRobustList(task: GuestTask, pid: number, head: number, length: numbe
 
 export const futexRows: SyscallRow[] = [
   row('futex', 202, 98, 'uaddr:ptr op:flags val:uint timeout:ptr uaddr2:ptr val3:uint', futex, {
-    flagNames: { op: opNames }, support: 'partial', note: 'no priority inheritance',
+    flagNames: { op: opNames },
+    support: 'partial',
+    note: 'no priority inheritance',
   }),
   row('set_robust_list', 273, 99, 'head:ptr len:size', setRobustList),
   row('get_robust_list', 274, 100, 'pid:pid head_ptr:ptr len_ptr:ptr', getRobustList),

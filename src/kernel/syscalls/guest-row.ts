@@ -6,6 +6,10 @@ import { row, type SyscallRow } from './row.ts';
 type GuestHandler = (task: GuestTask, ...args: any[]) => number | Promise<number>;
 
 export const guestRow = row as (
-  name: string, x86_64: number | null, aarch64: number | null, args: string, handler: GuestHandler | null,
+  name: string,
+  x86_64: number | null,
+  aarch64: number | null,
+  args: string,
+  handler: GuestHandler | null,
   extra?: Parameters<typeof row>[5],
 ) => SyscallRow;

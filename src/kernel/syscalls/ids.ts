@@ -214,7 +214,8 @@ function capset(task: GuestTask, header: number, data: number): number {
   const [effective, permitted, inheritable] = [set(0), set(1), set(2)];
   const { cred } = task;
   const within = (a: bigint, b: bigint): boolean => (a & ~b) === 0n;
-  if (!cred.capable(CAP_SETPCAP) && !within(inheritable, cred.capInheritable | cred.capPermitted)) throw sysError(errno.EPERM);
+  if (!cred.capable(CAP_SETPCAP) && !within(inheritable, cred.capInheritable | cred.capPermitted))
+    throw sysError(errno.EPERM);
   if (!within(inheritable, cred.capInheritable | cred.capBounding)) throw sysError(errno.EPERM);
   if (!within(permitted, cred.capPermitted) || !within(effective, permitted)) throw sysError(errno.EPERM);
   return commit(task, (next) => {

@@ -60,7 +60,13 @@ function wrote(task: Task, address: number, result: MaybePromise<number>): Maybe
 }
 
 /** read(2), pread(2): as far as the buffer is accessible. */
-export function readUser(task: Task, file: OpenFile, buf: number, count: number, position: number | null): MaybePromise<number> {
+export function readUser(
+  task: Task,
+  file: OpenFile,
+  buf: number,
+  count: number,
+  position: number | null,
+): MaybePromise<number> {
   if (!file.readable) throw sysError(errno.EBADF);
   checkRange(buf, count);
   const { mem } = task;
@@ -71,7 +77,13 @@ export function readUser(task: Task, file: OpenFile, buf: number, count: number,
 }
 
 /** write(2), pwrite(2). */
-export function writeUser(task: Task, file: OpenFile, buf: number, count: number, position: number | null): MaybePromise<number> {
+export function writeUser(
+  task: Task,
+  file: OpenFile,
+  buf: number,
+  count: number,
+  position: number | null,
+): MaybePromise<number> {
   if (!file.writable) throw sysError(errno.EBADF);
   checkRange(buf, count);
   const { mem } = task;
@@ -122,7 +134,12 @@ function accessible(task: Task, segments: readonly Segment[], prot: number): Seg
 }
 
 /** readv(2), preadv(2). */
-export function readVector(task: Task, file: OpenFile, iov: readonly Segment[], position: number | null): MaybePromise<number> {
+export function readVector(
+  task: Task,
+  file: OpenFile,
+  iov: readonly Segment[],
+  position: number | null,
+): MaybePromise<number> {
   if (!file.readable) throw sysError(errno.EBADF);
   const segments = accessible(task, iov, PROT_WRITE);
   const first = segments[0] ?? { address: 0, length: 0 };
@@ -148,7 +165,12 @@ function scatter(task: Task, segments: readonly Segment[], data: Uint8Array): vo
 }
 
 function readEach(
-  task: Task, file: OpenFile, segments: readonly Segment[], position: number | null, from: number, before: number,
+  task: Task,
+  file: OpenFile,
+  segments: readonly Segment[],
+  position: number | null,
+  from: number,
+  before: number,
 ): MaybePromise<number> {
   let done = before;
   for (let i = from; i < segments.length; i++) {
@@ -175,7 +197,12 @@ function gather(task: Task, segments: readonly Segment[], total: number): Uint8A
 }
 
 /** writev(2), pwritev(2). */
-export function writeVector(task: Task, file: OpenFile, iov: readonly Segment[], position: number | null): MaybePromise<number> {
+export function writeVector(
+  task: Task,
+  file: OpenFile,
+  iov: readonly Segment[],
+  position: number | null,
+): MaybePromise<number> {
   if (!file.writable) throw sysError(errno.EBADF);
   const segments = accessible(task, iov, PROT_READ);
   const first = segments[0] ?? { address: 0, length: 0 };
@@ -186,7 +213,12 @@ export function writeVector(task: Task, file: OpenFile, iov: readonly Segment[],
 }
 
 function writeEach(
-  task: Task, file: OpenFile, segments: readonly Segment[], position: number | null, from: number, before: number,
+  task: Task,
+  file: OpenFile,
+  segments: readonly Segment[],
+  position: number | null,
+  from: number,
+  before: number,
 ): MaybePromise<number> {
   let done = before;
   for (let i = from; i < segments.length; i++) {
@@ -200,7 +232,9 @@ function writeEach(
       throw e;
     }
     if (n instanceof Promise) {
-      return n.then((got) => (got < length ? done + got : writeEach(task, file, segments, position, i + 1, done + got)));
+      return n.then((got) =>
+        got < length ? done + got : writeEach(task, file, segments, position, i + 1, done + got),
+      );
     }
     done += n;
     if (n < length) break;

@@ -14,12 +14,32 @@ import { row, type SyscallRow } from './row.ts';
 const { MAP_ANONYMOUS, TASK_SIZE } = mman;
 
 const protNames = {
-  PROT_READ: 1, PROT_WRITE: 2, PROT_EXEC: 4, PROT_SEM: 8, PROT_GROWSDOWN: mman.PROT_GROWSDOWN, PROT_GROWSUP: mman.PROT_GROWSUP,
+  PROT_READ: 1,
+  PROT_WRITE: 2,
+  PROT_EXEC: 4,
+  PROT_SEM: 8,
+  PROT_GROWSDOWN: mman.PROT_GROWSDOWN,
+  PROT_GROWSUP: mman.PROT_GROWSUP,
 };
 const mapNames = {
-  MAP_SHARED_VALIDATE: 3, MAP_SHARED: 1, MAP_PRIVATE: 2, MAP_FIXED: 0x10, MAP_ANONYMOUS, MAP_32BIT: 0x40, MAP_GROWSDOWN: 0x100,
-  MAP_DENYWRITE: 0x800, MAP_EXECUTABLE: 0x1000, MAP_LOCKED: 0x2000, MAP_NORESERVE: 0x4000, MAP_POPULATE: 0x8000, MAP_NONBLOCK: 0x10000,
-  MAP_STACK: 0x20000, MAP_HUGETLB: 0x40000, MAP_SYNC: 0x80000, MAP_FIXED_NOREPLACE: 0x100000, MAP_UNINITIALIZED: 0x4000000,
+  MAP_SHARED_VALIDATE: 3,
+  MAP_SHARED: 1,
+  MAP_PRIVATE: 2,
+  MAP_FIXED: 0x10,
+  MAP_ANONYMOUS,
+  MAP_32BIT: 0x40,
+  MAP_GROWSDOWN: 0x100,
+  MAP_DENYWRITE: 0x800,
+  MAP_EXECUTABLE: 0x1000,
+  MAP_LOCKED: 0x2000,
+  MAP_NORESERVE: 0x4000,
+  MAP_POPULATE: 0x8000,
+  MAP_NONBLOCK: 0x10000,
+  MAP_STACK: 0x20000,
+  MAP_HUGETLB: 0x40000,
+  MAP_SYNC: 0x80000,
+  MAP_FIXED_NOREPLACE: 0x100000,
+  MAP_UNINITIALIZED: 0x4000000,
 };
 const mremapNames = { MREMAP_MAYMOVE: 1, MREMAP_FIXED: 2, MREMAP_DONTUNMAP: 4 };
 const msyncNames = { MS_ASYNC: 1, MS_INVALIDATE: 2, MS_SYNC: 4 };
@@ -107,9 +127,13 @@ function munlockallCall(task: Task): number {
 
 // membarrier(2). One host thread runs all guest threads, so every barrier holds already; what remains is registration.
 const MEMBARRIER_COMMANDS = {
-  MEMBARRIER_CMD_GLOBAL: 1, MEMBARRIER_CMD_GLOBAL_EXPEDITED: 2, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED: 4,
-  MEMBARRIER_CMD_PRIVATE_EXPEDITED: 8, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED: 16,
-  MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE: 32, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE: 64,
+  MEMBARRIER_CMD_GLOBAL: 1,
+  MEMBARRIER_CMD_GLOBAL_EXPEDITED: 2,
+  MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED: 4,
+  MEMBARRIER_CMD_PRIVATE_EXPEDITED: 8,
+  MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED: 16,
+  MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE: 32,
+  MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE: 64,
 };
 const ALL_COMMANDS = 0x7f;
 
@@ -156,7 +180,14 @@ function readIovec(mem: UserMemory, address: number, count: number): Piece[] {
   return pieces;
 }
 
-function processVm(task: Task, pid: number, local: [number, number], remote: [number, number], flags: number, write: boolean): number {
+function processVm(
+  task: Task,
+  pid: number,
+  local: [number, number],
+  remote: [number, number],
+  flags: number,
+  write: boolean,
+): number {
   if (flags !== 0) throw sysError(errno.EINVAL);
   const mine = readIovec(task.mem, ...local);
   const theirs = readIovec(task.mem, ...remote);
@@ -197,10 +228,26 @@ function advance(pieces: Piece[], n: number): void {
   if (first.length === 0) pieces.shift();
 }
 
-function processVmReadv(task: Task, pid: number, lvec: number, lcount: number, rvec: number, rcount: number, flags: number): number {
+function processVmReadv(
+  task: Task,
+  pid: number,
+  lvec: number,
+  lcount: number,
+  rvec: number,
+  rcount: number,
+  flags: number,
+): number {
   return processVm(task, pid, [lvec, lcount], [rvec, rcount], flags, false);
 }
-function processVmWritev(task: Task, pid: number, lvec: number, lcount: number, rvec: number, rcount: number, flags: number): number {
+function processVmWritev(
+  task: Task,
+  pid: number,
+  lvec: number,
+  lcount: number,
+  rvec: number,
+  rcount: number,
+  flags: number,
+): number {
   return processVm(task, pid, [lvec, lcount], [rvec, rcount], flags, true);
 }
 
@@ -208,31 +255,57 @@ const noKeys = 'no protection keys, as on a CPU without PKU';
 
 export const mmRows: SyscallRow[] = [
   row('mmap', 9, 222, 'addr:ptr length:size prot:flags flags:flags fd:fd offset:ulong', mmap, {
-    hexResult: true, support: 'partial', flagNames: { prot: protNames, flags: mapNames },
+    hexResult: true,
+    support: 'partial',
+    flagNames: { prot: protNames, flags: mapNames },
     note: 'a second writable mapping of one part of a file in one process is ENOMEM; no huge pages; file contents are copied in at once',
   }),
   row('mprotect', 10, 226, 'addr:ptr len:size prot:flags', mprotect, { flagNames: { prot: protNames } }),
   row('munmap', 11, 215, 'addr:ptr length:size', munmap),
   row('brk', 12, 214, 'addr:ptr', brk, { hexResult: true }),
   row('mremap', 25, 216, 'old_address:ptr old_size:size new_size:size flags:flags new_address:ptr', mremap, {
-    hexResult: true, support: 'partial', flagNames: { flags: mremapNames }, note: 'a shared writable mapping cannot be duplicated (ENOMEM)',
+    hexResult: true,
+    support: 'partial',
+    flagNames: { flags: mremapNames },
+    note: 'a shared writable mapping cannot be duplicated (ENOMEM)',
   }),
   row('msync', 26, 227, 'addr:ptr length:size flags:flags', msyncCall, { flagNames: { flags: msyncNames } }),
   row('mincore', 27, 232, 'addr:ptr length:size vec:ptr', mincore, { note: 'every mapped page is resident' }),
-  row('madvise', 28, 233, 'addr:ptr length:size advice:int', madviseCall, { note: 'advice about paging has no effect' }),
+  row('madvise', 28, 233, 'addr:ptr length:size advice:int', madviseCall, {
+    note: 'advice about paging has no effect',
+  }),
   row('mlock', 149, 228, 'addr:ptr len:size', mlockCall),
   row('munlock', 150, 229, 'addr:ptr len:size', munlockCall),
   row('mlockall', 151, 230, 'flags:flags', mlockallCall, { flagNames: { flags: mclNames } }),
   row('munlockall', 152, 231, '', munlockallCall),
   row('mlock2', 325, 284, 'addr:ptr len:size flags:flags', mlock2, { flagNames: { flags: { MLOCK_ONFAULT: 1 } } }),
-  row('remap_file_pages', 216, 234, 'addr:ptr size:size prot:flags pgoff:ulong flags:flags', null, { note: 'deprecated' }),
-  row('membarrier', 324, 283, 'cmd:flags flags:uint cpu_id:int', membarrier, {
-    flagNames: { cmd: MEMBARRIER_COMMANDS }, support: 'partial', note: 'without the RSEQ commands',
+  row('remap_file_pages', 216, 234, 'addr:ptr size:size prot:flags pgoff:ulong flags:flags', null, {
+    note: 'deprecated',
   }),
-  row('process_vm_readv', 310, 270, 'pid:pid local_iov:ptr liovcnt:ulong remote_iov:ptr riovcnt:ulong flags:ulong', processVmReadv),
-  row('process_vm_writev', 311, 271, 'pid:pid local_iov:ptr liovcnt:ulong remote_iov:ptr riovcnt:ulong flags:ulong', processVmWritev),
+  row('membarrier', 324, 283, 'cmd:flags flags:uint cpu_id:int', membarrier, {
+    flagNames: { cmd: MEMBARRIER_COMMANDS },
+    support: 'partial',
+    note: 'without the RSEQ commands',
+  }),
+  row(
+    'process_vm_readv',
+    310,
+    270,
+    'pid:pid local_iov:ptr liovcnt:ulong remote_iov:ptr riovcnt:ulong flags:ulong',
+    processVmReadv,
+  ),
+  row(
+    'process_vm_writev',
+    311,
+    271,
+    'pid:pid local_iov:ptr liovcnt:ulong remote_iov:ptr riovcnt:ulong flags:ulong',
+    processVmWritev,
+  ),
   row('process_madvise', 440, 440, 'pidfd:fd vec:ptr vlen:size advice:int flags:uint', null, { note: 'no pidfds' }),
-  row('pkey_mprotect', 329, 288, 'addr:ptr len:size prot:flags pkey:int', null, { note: noKeys, flagNames: { prot: protNames } }),
+  row('pkey_mprotect', 329, 288, 'addr:ptr len:size prot:flags pkey:int', null, {
+    note: noKeys,
+    flagNames: { prot: protNames },
+  }),
   row('pkey_alloc', 330, 289, 'flags:uint access_rights:uint', null, { note: noKeys }),
   row('pkey_free', 331, 290, 'pkey:int', null, { note: noKeys }),
 ];

@@ -18,9 +18,13 @@ export const mountRows: SyscallRow[] = [
   row('umount2', 166, 39, 'target:path flags:hex', refuse, refused),
   row('pivot_root', 155, 41, 'new_root:path put_old:path', refuse, refused),
   row('name_to_handle_at', 303, 264, 'dirfd:dirfd pathname:path handle:ptr mount_id:ptr flags:hex', noHandles, {
-    support: 'partial', note: 'always EOPNOTSUPP: file systems here have no handles',
+    support: 'partial',
+    note: 'always EOPNOTSUPP: file systems here have no handles',
   }),
-  row('open_by_handle_at', 304, 265, 'mount_fd:fd handle:ptr flags:hex', refuse, { support: 'partial', note: 'always EPERM' }),
+  row('open_by_handle_at', 304, 265, 'mount_fd:fd handle:ptr flags:hex', refuse, {
+    support: 'partial',
+    note: 'always EPERM',
+  }),
   row('inotify_init', 253, null, '', null, unwatched),
   row('inotify_init1', 294, 26, 'flags:hex', null, unwatched),
   row('inotify_add_watch', 254, 27, 'fd:fd pathname:path mask:hex', null, unwatched),

@@ -2,14 +2,30 @@
 import { errno, sysError } from '../abi/errno.ts';
 import { fileTime } from '../fs/clock.ts';
 import type { Path } from '../fs/fs-context.ts';
-import { type AccessAttr, type Inode, type SetAttr, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, type Timespec } from '../fs/inode.ts';
+import {
+  type AccessAttr,
+  type Inode,
+  type SetAttr,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  type Timespec,
+} from '../fs/inode.ts';
 import { checkOwner } from '../fs/names.ts';
 import { isRunning } from '../fs/open.ts';
 import type { OpenFile } from '../fs/open-file.ts';
 import { accessOf, checkAccess, isOwner, mayAccess, S_ISGID, S_ISUID, W_OK } from '../fs/permission.ts';
 import {
-  FALLOC_FL_COLLAPSE_RANGE, FALLOC_FL_INSERT_RANGE, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_UNSHARE_RANGE,
-  FALLOC_FL_ZERO_RANGE, MAX_FILE_SIZE, writableLength,
+  FALLOC_FL_COLLAPSE_RANGE,
+  FALLOC_FL_INSERT_RANGE,
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_UNSHARE_RANGE,
+  FALLOC_FL_ZERO_RANGE,
+  MAX_FILE_SIZE,
+  writableLength,
 } from '../fs/regular-file.ts';
 import { anySharedFiles, sharedFileResized } from '../mm/file-coherence.ts';
 import { CAP_CHOWN, CAP_FSETID } from '../task/credentials.ts';
@@ -52,9 +68,11 @@ function changeMode(task: Task, target: Target, mode: number): number {
   return 0;
 }
 
-const chmod = (task: Task, path: number, mode: number): number => changeMode(task, placeTarget(task, AT_FDCWD, path, 0), mode);
+const chmod = (task: Task, path: number, mode: number): number =>
+  changeMode(task, placeTarget(task, AT_FDCWD, path, 0), mode);
 const fchmod = (task: Task, fd: number, mode: number): number => changeMode(task, fileTarget(task.files.get(fd)), mode);
-const fchmodat = (task: Task, dirfd: number, path: number, mode: number): number => changeMode(task, placeTarget(task, dirfd, path, 0), mode);
+const fchmodat = (task: Task, dirfd: number, path: number, mode: number): number =>
+  changeMode(task, placeTarget(task, dirfd, path, 0), mode);
 function fchmodat2(task: Task, dirfd: number, path: number, mode: number, flags: number): number {
   if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) throw sysError(errno.EINVAL);
   return changeMode(task, placeTarget(task, dirfd, path, flags), mode);
@@ -84,7 +102,8 @@ const chown = (task: Task, path: number, uid: number, gid: number): number =>
   changeOwner(task, placeTarget(task, AT_FDCWD, path, 0), uid, gid);
 const lchown = (task: Task, path: number, uid: number, gid: number): number =>
   changeOwner(task, placeTarget(task, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW), uid, gid);
-const fchown = (task: Task, fd: number, uid: number, gid: number): number => changeOwner(task, fileTarget(task.files.get(fd)), uid, gid);
+const fchown = (task: Task, fd: number, uid: number, gid: number): number =>
+  changeOwner(task, fileTarget(task.files.get(fd)), uid, gid);
 function fchownat(task: Task, dirfd: number, path: number, uid: number, gid: number, flags: number): number {
   if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) throw sysError(errno.EINVAL);
   return changeOwner(task, placeTarget(task, dirfd, path, flags), uid, gid);
@@ -206,7 +225,11 @@ function ftruncate(task: Task, fd: number, length: number): number {
 }
 
 const fallocNames = {
-  FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_COLLAPSE_RANGE, FALLOC_FL_ZERO_RANGE, FALLOC_FL_INSERT_RANGE,
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_COLLAPSE_RANGE,
+  FALLOC_FL_ZERO_RANGE,
+  FALLOC_FL_INSERT_RANGE,
   FALLOC_FL_UNSHARE_RANGE,
 };
 const FALLOC_SUPPORTED = 0x7b;
@@ -283,17 +306,26 @@ export const permRows: SyscallRow[] = [
   row('utime', 132, null, 'filename:path times:ptr', utime, microseconds),
   row('utimes', 235, null, 'filename:path times:ptr', utimes, microseconds),
   row('futimesat', 261, null, 'dirfd:dirfd pathname:path times:ptr', futimesat, microseconds),
-  row('utimensat', 280, 88, 'dirfd:dirfd pathname:path times:ptr flags:flags', utimensat, { ...microseconds, ...atFlags }),
+  row('utimensat', 280, 88, 'dirfd:dirfd pathname:path times:ptr flags:flags', utimensat, {
+    ...microseconds,
+    ...atFlags,
+  }),
   row('truncate', 76, 45, 'path:path length:off', truncate),
   row('ftruncate', 77, 46, 'fd:fd length:off', ftruncate),
   row('fallocate', 285, 47, 'fd:fd mode:flags offset:off len:off', fallocate, {
-    support: 'partial', note: 'no COLLAPSE_RANGE or INSERT_RANGE; on host files space is not reserved', flagNames: { mode: fallocNames },
+    support: 'partial',
+    note: 'no COLLAPSE_RANGE or INSERT_RANGE; on host files space is not reserved',
+    flagNames: { mode: fallocNames },
   }),
-  row('fadvise64', 221, 223, 'fd:fd offset:off len:off advice:uint', fadvise64, { note: 'advice is checked and ignored' }),
+  row('fadvise64', 221, 223, 'fd:fd offset:off len:off advice:uint', fadvise64, {
+    note: 'advice is checked and ignored',
+  }),
   row('readahead', 187, 213, 'fd:fd offset:off count:size', readahead, { note: 'nothing is read ahead' }),
   row('sync', 162, 81, '', sync),
   row('syncfs', 306, 267, 'fd:fd', syncfs),
   row('fsync', 74, 82, 'fd:fd', fsync),
   row('fdatasync', 75, 83, 'fd:fd', fsync),
-  row('sync_file_range', 277, 84, 'fd:fd offset:off nbytes:off flags:flags', syncFileRange, { flagNames: { flags: syncNames } }),
+  row('sync_file_range', 277, 84, 'fd:fd offset:off nbytes:off flags:flags', syncFileRange, {
+    flagNames: { flags: syncNames },
+  }),
 ];

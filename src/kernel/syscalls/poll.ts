@@ -1,8 +1,26 @@
 /** poll(2), ppoll(2), select(2) and pselect(2). */
 import { errno, sysError } from '../abi/errno.ts';
-import { msToTimespec, NSEC, readTimespec, type TimeSpec, timespecMs, writeTimespec, writeTimeval } from '../abi/time-structs.ts';
+import {
+  msToTimespec,
+  NSEC,
+  readTimespec,
+  type TimeSpec,
+  timespecMs,
+  writeTimespec,
+  writeTimeval,
+} from '../abi/time-structs.ts';
 import { fdTableSize } from '../fs/fd-table-size.ts';
-import { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRNORM } from '../fs/open-file.ts';
+import {
+  POLLERR,
+  POLLHUP,
+  POLLIN,
+  POLLNVAL,
+  POLLOUT,
+  POLLPRI,
+  POLLRDHUP,
+  POLLRDNORM,
+  POLLWRNORM,
+} from '../fs/open-file.ts';
 import { type PollItem, type PollResult, pollFiles, pollItem } from '../fs/poll.ts';
 import { restoreTemporaryMask, setTemporaryMask } from '../signals/mask.ts';
 import type { GuestTask } from '../task/guest-task.ts';
@@ -20,7 +38,17 @@ const OUT_SET = POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR;
 const EX_SET = POLLPRI;
 
 export const pollEventNames: Readonly<Record<string, number>> = {
-  POLLIN, POLLPRI, POLLOUT, POLLERR, POLLHUP, POLLNVAL, POLLRDNORM, POLLRDBAND, POLLWRNORM, POLLWRBAND, POLLRDHUP,
+  POLLIN,
+  POLLPRI,
+  POLLOUT,
+  POLLERR,
+  POLLHUP,
+  POLLNVAL,
+  POLLRDNORM,
+  POLLRDBAND,
+  POLLWRNORM,
+  POLLWRBAND,
+  POLLRDHUP,
 };
 
 /** Deadline of a call on the monotonic clock in ms, null for none; `given` 0 means "only look". */
@@ -82,7 +110,11 @@ function finishPoll(task: Task, fds: number, items: readonly PollItem[], r: Poll
 }
 
 function doPoll(
-  task: GuestTask, fds: number, nfds: number, timeout: Timeout, interrupted: number,
+  task: GuestTask,
+  fds: number,
+  nfds: number,
+  timeout: Timeout,
+  interrupted: number,
 ): number | Promise<number> {
   const items = readPollfds(task, fds, nfds);
   const r = pollFiles(task, items, timeout.ms);
@@ -105,7 +137,12 @@ function pollUntil(task: GuestTask, fds: number, nfds: number, timeout: Timeout)
 }
 
 /** Runs a call under a temporary signal mask, which stays in place when a signal is what ends it. */
-function underMask(task: Task, mask: number, size: number, call: () => number | Promise<number>): number | Promise<number> {
+function underMask(
+  task: Task,
+  mask: number,
+  size: number,
+  call: () => number | Promise<number>,
+): number | Promise<number> {
   setTemporaryMask(task, mask, size);
   const finish = (n: number): number => {
     restoreTemporaryMask(task, n === -errno.ERESTARTNOHAND || n === -errno.EINTR);
@@ -129,7 +166,14 @@ function withTimeLeft(result: number | Promise<number>, store: () => void): numb
   return typeof result === 'number' ? finish(result) : result.then(finish);
 }
 
-function ppoll(task: GuestTask, fds: number, nfds: number, tsp: number, mask: number, size: number): number | Promise<number> {
+function ppoll(
+  task: GuestTask,
+  fds: number,
+  nfds: number,
+  tsp: number,
+  mask: number,
+  size: number,
+): number | Promise<number> {
   const t = tsp === 0 ? null : checkTime(readTimespec(task.mem, tsp));
   const timeout = makeTimeout(task, t && timespecMs(t));
   const store = (): void => {
@@ -171,7 +215,8 @@ function selectItems(task: Task, sets: FdSets): SelectItem[] {
       fd |= 7;
       continue;
     }
-    const events = (isSet(inSet, fd) ? IN_SET : 0) | (isSet(outSet, fd) ? OUT_SET : 0) | (isSet(exSet, fd) ? EX_SET : 0);
+    const events =
+      (isSet(inSet, fd) ? IN_SET : 0) | (isSet(outSet, fd) ? OUT_SET : 0) | (isSet(exSet, fd) ? EX_SET : 0);
     if (events === 0) continue;
     const file = task.files.tryGet(fd);
     if (!file) throw sysError(errno.EBADF);
@@ -216,7 +261,12 @@ function writeSets(task: Task, sets: FdSets, items: readonly SelectItem[]): numb
   return count;
 }
 
-function doSelect(task: GuestTask, nfds: number, addresses: readonly number[], timeout: Timeout): number | Promise<number> {
+function doSelect(
+  task: GuestTask,
+  nfds: number,
+  addresses: readonly number[],
+  timeout: Timeout,
+): number | Promise<number> {
   const sets = readSets(task, nfds, addresses);
   const items = selectItems(task, sets);
   const r = pollFiles(task, items, timeout.ms);
@@ -229,7 +279,12 @@ function doSelect(task: GuestTask, nfds: number, addresses: readonly number[], t
 }
 
 function select(
-  task: GuestTask, nfds: number, readfds: number, writefds: number, exceptfds: number, tvp: number,
+  task: GuestTask,
+  nfds: number,
+  readfds: number,
+  writefds: number,
+  exceptfds: number,
+  tvp: number,
 ): number | Promise<number> {
   let ms: number | null = null;
   if (tvp !== 0) {
@@ -248,7 +303,13 @@ function select(
 }
 
 function pselect6(
-  task: GuestTask, nfds: number, readfds: number, writefds: number, exceptfds: number, tsp: number, sig: number,
+  task: GuestTask,
+  nfds: number,
+  readfds: number,
+  writefds: number,
+  exceptfds: number,
+  tsp: number,
+  sig: number,
 ): number | Promise<number> {
   let mask = 0;
   let size = 0;

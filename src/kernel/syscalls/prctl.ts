@@ -9,14 +9,44 @@ import { guestRow as row } from './guest-row.ts';
 import type { SyscallRow } from './row.ts';
 
 const options = {
-  PR_SET_PDEATHSIG: 1, PR_GET_PDEATHSIG: 2, PR_GET_DUMPABLE: 3, PR_SET_DUMPABLE: 4, PR_GET_KEEPCAPS: 7,
-  PR_SET_KEEPCAPS: 8, PR_GET_TIMING: 13, PR_SET_TIMING: 14, PR_SET_NAME: 15, PR_GET_NAME: 16, PR_GET_ENDIAN: 19,
-  PR_GET_SECCOMP: 21, PR_SET_SECCOMP: 22, PR_CAPBSET_READ: 23, PR_CAPBSET_DROP: 24, PR_GET_TSC: 25, PR_SET_TSC: 26,
-  PR_GET_SECUREBITS: 27, PR_SET_SECUREBITS: 28, PR_SET_TIMERSLACK: 29, PR_GET_TIMERSLACK: 30,
-  PR_TASK_PERF_EVENTS_DISABLE: 31, PR_TASK_PERF_EVENTS_ENABLE: 32, PR_MCE_KILL: 33, PR_MCE_KILL_GET: 34, PR_SET_MM: 35,
-  PR_SET_CHILD_SUBREAPER: 36, PR_GET_CHILD_SUBREAPER: 37, PR_SET_NO_NEW_PRIVS: 38, PR_GET_NO_NEW_PRIVS: 39,
-  PR_GET_TID_ADDRESS: 40, PR_SET_THP_DISABLE: 41, PR_GET_THP_DISABLE: 42, PR_CAP_AMBIENT: 47,
-  PR_GET_SPECULATION_CTRL: 52, PR_SET_SPECULATION_CTRL: 53, PR_SET_PTRACER: 0x5961_6d61, PR_SET_VMA: 0x5356_4d41,
+  PR_SET_PDEATHSIG: 1,
+  PR_GET_PDEATHSIG: 2,
+  PR_GET_DUMPABLE: 3,
+  PR_SET_DUMPABLE: 4,
+  PR_GET_KEEPCAPS: 7,
+  PR_SET_KEEPCAPS: 8,
+  PR_GET_TIMING: 13,
+  PR_SET_TIMING: 14,
+  PR_SET_NAME: 15,
+  PR_GET_NAME: 16,
+  PR_GET_ENDIAN: 19,
+  PR_GET_SECCOMP: 21,
+  PR_SET_SECCOMP: 22,
+  PR_CAPBSET_READ: 23,
+  PR_CAPBSET_DROP: 24,
+  PR_GET_TSC: 25,
+  PR_SET_TSC: 26,
+  PR_GET_SECUREBITS: 27,
+  PR_SET_SECUREBITS: 28,
+  PR_SET_TIMERSLACK: 29,
+  PR_GET_TIMERSLACK: 30,
+  PR_TASK_PERF_EVENTS_DISABLE: 31,
+  PR_TASK_PERF_EVENTS_ENABLE: 32,
+  PR_MCE_KILL: 33,
+  PR_MCE_KILL_GET: 34,
+  PR_SET_MM: 35,
+  PR_SET_CHILD_SUBREAPER: 36,
+  PR_GET_CHILD_SUBREAPER: 37,
+  PR_SET_NO_NEW_PRIVS: 38,
+  PR_GET_NO_NEW_PRIVS: 39,
+  PR_GET_TID_ADDRESS: 40,
+  PR_SET_THP_DISABLE: 41,
+  PR_GET_THP_DISABLE: 42,
+  PR_CAP_AMBIENT: 47,
+  PR_GET_SPECULATION_CTRL: 52,
+  PR_SET_SPECULATION_CTRL: 53,
+  PR_SET_PTRACER: 0x5961_6d61,
+  PR_SET_VMA: 0x5356_4d41,
 };
 
 const COMM_LENGTH = 16;
@@ -195,8 +225,15 @@ function readComm(task: GuestTask, address: number): string {
   return nul < 0 ? text : text.slice(0, nul);
 }
 
-const archOptions = { ARCH_SET_GS: 0x1001, ARCH_SET_FS: 0x1002, ARCH_GET_FS: 0x1003, ARCH_GET_GS: 0x1004,
-  ARCH_GET_CPUID: 0x1011, ARCH_SET_CPUID: 0x1012, ARCH_CET_STATUS: 0x3001 };
+const archOptions = {
+  ARCH_SET_GS: 0x1001,
+  ARCH_SET_FS: 0x1002,
+  ARCH_GET_FS: 0x1003,
+  ARCH_GET_GS: 0x1004,
+  ARCH_GET_CPUID: 0x1011,
+  ARCH_SET_CPUID: 0x1012,
+  ARCH_CET_STATUS: 0x3001,
+};
 /** Bases must lie in the user half (TASK_SIZE_MAX). */
 const TASK_SIZE = 2 ** 47 - 4096;
 
@@ -227,7 +264,9 @@ function archPrctl(task: GuestTask, code: number, address: number): number {
 
 export const prctlRows: SyscallRow[] = [
   row('prctl', 157, 167, 'option:flags arg2:ulong arg3:ulong arg4:ulong arg5:ulong', prctl, {
-    flagNames: { option: options }, support: 'partial', note: 'what is not about a single process is EINVAL; no seccomp, no PR_SET_MM',
+    flagNames: { option: options },
+    support: 'partial',
+    note: 'what is not about a single process is EINVAL; no seccomp, no PR_SET_MM',
   }),
   row('arch_prctl', 158, null, 'code:flags addr:ptr', archPrctl, { flagNames: { code: archOptions } }),
 ];

@@ -19,7 +19,16 @@ const WALL = 0x4000_0000;
 const WCLONE = 0x8000_0000;
 const LINUX_WAIT_FLAGS = WNOTHREAD | WALL | WCLONE;
 
-const waitNames = { WNOHANG, WSTOPPED: WUNTRACED, WEXITED, WCONTINUED, WNOWAIT, __WNOTHREAD: WNOTHREAD, __WALL: WALL, __WCLONE: WCLONE };
+const waitNames = {
+  WNOHANG,
+  WSTOPPED: WUNTRACED,
+  WEXITED,
+  WCONTINUED,
+  WNOWAIT,
+  __WNOTHREAD: WNOTHREAD,
+  __WALL: WALL,
+  __WCLONE: WCLONE,
+};
 const idTypes = { P_ALL: 0, P_PID: 1, P_PGID: 2, P_PIDFD: 3 };
 
 function exit(task: GuestTask, code: number): number {
@@ -102,7 +111,13 @@ function matcher(process: Process, pid: number): (child: Process) => boolean {
   return (c) => c.pgid === group;
 }
 
-function wait4(task: GuestTask, pid: number, status: number, options: number, rusage: number): number | Promise<number> {
+function wait4(
+  task: GuestTask,
+  pid: number,
+  status: number,
+  options: number,
+  rusage: number,
+): number | Promise<number> {
   if (options & ~(WNOHANG | WUNTRACED | WCONTINUED | LINUX_WAIT_FLAGS)) throw sysError(errno.EINVAL);
   if (pid === -0x8000_0000) throw sysError(errno.ESRCH);
   if (task.process.children.size === 0) throw sysError(errno.ECHILD);
@@ -126,7 +141,12 @@ function writeWaitInfo(task: GuestTask, info: number, found: WaitFound | null): 
 }
 
 async function waitid(
-  task: GuestTask, idType: number, id: number, info: number, options: number, rusage: number,
+  task: GuestTask,
+  idType: number,
+  id: number,
+  info: number,
+  options: number,
+  rusage: number,
 ): Promise<number> {
   let found: WaitFound | null = null;
   try {
@@ -204,10 +224,14 @@ export const processRows: SyscallRow[] = [
   row('exit', 60, 93, 'status:int', exit),
   row('exit_group', 231, 94, 'status:int', exitGroup),
   row('wait4', 61, 260, 'pid:pid wstatus:ptr options:flags rusage:outstruct', wait4, {
-    flagNames: { options: waitNames }, support: 'partial', note: 'rusage of children is zero',
+    flagNames: { options: waitNames },
+    support: 'partial',
+    note: 'rusage of children is zero',
   }),
   row('waitid', 247, 95, 'idtype:flags id:pid infop:outstruct options:flags rusage:outstruct', waitid, {
-    flagNames: { idtype: idTypes, options: waitNames }, support: 'partial', note: 'no pidfds; rusage of children is zero',
+    flagNames: { idtype: idTypes, options: waitNames },
+    support: 'partial',
+    note: 'no pidfds; rusage of children is zero',
   }),
   row('getpid', 39, 172, '', (task) => task.process.pid),
   row('gettid', 186, 178, '', (task) => task.tid),

@@ -11,10 +11,32 @@ import type { Task } from '../task/task.ts';
  * - the others are int (fd, dirfd, pid, signal), uint (flags: named bits, mode: octal) or ulong (pointers, sizes).
  */
 export type ArgKind =
-  | 'int' | 'uint' | 'long' | 'ulong' | 'size' | 'off'
-  | 'fd' | 'dirfd' | 'pid' | 'signal' | 'mode' | 'octal' | 'hex'
-  | 'ptr' | 'path' | 'string' | 'inbuf' | 'outbuf' | 'instruct' | 'outstruct' | 'inoutstruct' | 'strv'
-  | 'timespec' | 'sigset' | 'iovec' | 'flags';
+  | 'int'
+  | 'uint'
+  | 'long'
+  | 'ulong'
+  | 'size'
+  | 'off'
+  | 'fd'
+  | 'dirfd'
+  | 'pid'
+  | 'signal'
+  | 'mode'
+  | 'octal'
+  | 'hex'
+  | 'ptr'
+  | 'path'
+  | 'string'
+  | 'inbuf'
+  | 'outbuf'
+  | 'instruct'
+  | 'outstruct'
+  | 'inoutstruct'
+  | 'strv'
+  | 'timespec'
+  | 'sigset'
+  | 'iovec'
+  | 'flags';
 
 export interface Arg {
   readonly name: string;
@@ -55,12 +77,24 @@ export interface SyscallRow {
  * take the index of their length after an `=`: `'fd:fd buf:outbuf=2 count:size'`. Flags with names are given in `flagNames`.
  */
 export function row(
-  name: string, x86_64: number | null, aarch64: number | null, args: string, handler: Handler | null,
-  extra: { support?: Support; note?: string; hexResult?: boolean; flagNames?: Record<string, Record<string, number>> } = {},
+  name: string,
+  x86_64: number | null,
+  aarch64: number | null,
+  args: string,
+  handler: Handler | null,
+  extra: {
+    support?: Support;
+    note?: string;
+    hexResult?: boolean;
+    flagNames?: Record<string, Record<string, number>>;
+  } = {},
 ): SyscallRow {
   let parsed: readonly Arg[] | null = null;
   return {
-    name, x86_64, aarch64, handler,
+    name,
+    x86_64,
+    aarch64,
+    handler,
     // Few rows of the table are looked at in one run.
     get args() {
       parsed ??= parseArgs(args, extra.flagNames);
@@ -73,9 +107,12 @@ export function row(
 }
 
 const parseArgs = (args: string, flagNames: Record<string, Record<string, number>> | undefined): Arg[] =>
-  args.split(' ').filter(Boolean).map((word): Arg => {
-    const [argName, spec = 'ulong'] = word.split(':') as [string, string?];
-    const [kind, length] = spec.split('=') as [ArgKind, string?];
-    const names = flagNames?.[argName];
-    return { name: argName, kind, ...(length !== undefined && { length: Number(length) }), ...(names && { names }) };
-  });
+  args
+    .split(' ')
+    .filter(Boolean)
+    .map((word): Arg => {
+      const [argName, spec = 'ulong'] = word.split(':') as [string, string?];
+      const [kind, length] = spec.split('=') as [ArgKind, string?];
+      const names = flagNames?.[argName];
+      return { name: argName, kind, ...(length !== undefined && { length: Number(length) }), ...(names && { names }) };
+    });

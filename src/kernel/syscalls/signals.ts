@@ -3,8 +3,26 @@ import { errno, SysError, sysError } from '../abi/errno.ts';
 import { encodeSigInfo, SIGINFO_SIZE, type SigInfo } from '../abi/siginfo.ts';
 import { readSigaction, readStack, writeSigaction, writeStack } from '../abi/signal-structs.ts';
 import {
-  NSIG, SA_EXPOSE_TAGBITS, SA_NOCLDSTOP, SA_NOCLDWAIT, SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_RESTORER,
-  SA_SIGINFO, SI_KERNEL, SI_TKILL, SI_USER, SIGCONT, SIGKILL, SIGSEGV, SIGSTOP, SS_AUTODISARM, SS_DISABLE, SS_ONSTACK,
+  NSIG,
+  SA_EXPOSE_TAGBITS,
+  SA_NOCLDSTOP,
+  SA_NOCLDWAIT,
+  SA_NODEFER,
+  SA_ONSTACK,
+  SA_RESETHAND,
+  SA_RESTART,
+  SA_RESTORER,
+  SA_SIGINFO,
+  SI_KERNEL,
+  SI_TKILL,
+  SI_USER,
+  SIGCONT,
+  SIGKILL,
+  SIGSEGV,
+  SIGSTOP,
+  SS_AUTODISARM,
+  SS_DISABLE,
+  SS_ONSTACK,
 } from '../abi/signals.ts';
 import { readValidTimespec, timespecMs } from '../abi/time-structs.ts';
 import { dequeueSignal, forceSignal } from '../signals/deliver.ts';
@@ -23,7 +41,15 @@ import type { SyscallRow } from './row.ts';
 
 /** UAPI_SA_FLAGS: others are cleared, so that programs can probe for them (sigaction(2), "Dynamically probing"). */
 const KNOWN_FLAGS =
-  SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_EXPOSE_TAGBITS | SA_RESTORER | SA_ONSTACK | SA_RESTART | SA_NODEFER | SA_RESETHAND;
+  SA_NOCLDSTOP |
+  SA_NOCLDWAIT |
+  SA_SIGINFO |
+  SA_EXPOSE_TAGBITS |
+  SA_RESTORER |
+  SA_ONSTACK |
+  SA_RESTART |
+  SA_NODEFER |
+  SA_RESETHAND;
 
 const how = { SIG_BLOCK: 0, SIG_UNBLOCK: 1, SIG_SETMASK: 2 };
 
@@ -91,7 +117,11 @@ async function pause(task: GuestTask): Promise<number> {
 }
 
 function rtSigtimedwait(
-  task: GuestTask, set: number, info: number, timeout: number, size: number,
+  task: GuestTask,
+  set: number,
+  info: number,
+  timeout: number,
+  size: number,
 ): number | Promise<number> {
   checkSetSize(size);
   const wanted = readSigset(task.mem, set).withoutKillStop();
@@ -109,7 +139,10 @@ function rtSigtimedwait(
 }
 
 async function waitForSignal(
-  task: GuestTask, wanted: ReturnType<typeof readSigset>, limit: number | null, take: () => number,
+  task: GuestTask,
+  wanted: ReturnType<typeof readSigset>,
+  limit: number | null,
+  take: () => number,
 ): Promise<number> {
   task.signals.awaited = wanted;
   let result: string;
@@ -173,7 +206,9 @@ function mayKill(task: GuestTask, target: Process, signo: number): boolean {
 }
 
 const senderInfo = (task: GuestTask, code: number): Omit<SigInfo, 'signo'> => ({
-  code, pid: task.process.pid, uid: task.cred.uid,
+  code,
+  pid: task.process.pid,
+  uid: task.cred.uid,
 });
 
 /** Zero only probes. */

@@ -5,7 +5,14 @@ import { accessOf, mayAccess, W_OK } from '../fs/permission.ts';
 import type { Credentials } from '../task/credentials.ts';
 import type { Task } from '../task/task.ts';
 import {
-  AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_STATX_DONT_SYNC, AT_STATX_FORCE_SYNC, AT_SYMLINK_NOFOLLOW, atNames,
+  AT_EACCESS,
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_NO_AUTOMOUNT,
+  AT_STATX_DONT_SYNC,
+  AT_STATX_FORCE_SYNC,
+  AT_SYMLINK_NOFOLLOW,
+  atNames,
 } from './at-flags.ts';
 import { row, type SyscallRow } from './row.ts';
 
@@ -53,10 +60,13 @@ function putStat(task: Task, address: number, st: Stat): number {
 function statAt(task: Task, dirfd: number, path: string, flags: number): Stat {
   if (path === '' && flags & AT_EMPTY_PATH && dirfd !== AT_FDCWD) return task.files.getAny(dirfd).stat();
   const followLast = (flags & AT_SYMLINK_NOFOLLOW) === 0;
-  return task.kernel.vfs.resolve(task, dirfd, path, { followLast, emptyPath: (flags & AT_EMPTY_PATH) !== 0 }).dentry.inode.stat();
+  return task.kernel.vfs
+    .resolve(task, dirfd, path, { followLast, emptyPath: (flags & AT_EMPTY_PATH) !== 0 })
+    .dentry.inode.stat();
 }
 
-const stat = (task: Task, path: number, buf: number): number => putStat(task, buf, statAt(task, AT_FDCWD, task.mem.readCString(path), 0));
+const stat = (task: Task, path: number, buf: number): number =>
+  putStat(task, buf, statAt(task, AT_FDCWD, task.mem.readCString(path), 0));
 const lstat = (task: Task, path: number, buf: number): number =>
   putStat(task, buf, statAt(task, AT_FDCWD, task.mem.readCString(path), AT_SYMLINK_NOFOLLOW));
 const fstat = (task: Task, fd: number, buf: number): number => putStat(task, buf, task.files.getAny(fd).stat());
@@ -117,11 +127,17 @@ function statx(task: Task, dirfd: number, path: number, flags: number, mask: num
   if (name === '' && flags & AT_EMPTY_PATH && dirfd !== AT_FDCWD) {
     const file = task.files.getAny(dirfd);
     const at = file.location;
-    task.mem.copyOut(buf, encodeStatx(file.stat(), at ? at.mount.id : null, at !== null && at.dentry === at.mount.root));
+    task.mem.copyOut(
+      buf,
+      encodeStatx(file.stat(), at ? at.mount.id : null, at !== null && at.dentry === at.mount.root),
+    );
     return 0;
   }
   const followLast = (flags & AT_SYMLINK_NOFOLLOW) === 0;
-  const { mount, dentry } = task.kernel.vfs.resolve(task, dirfd, name, { followLast, emptyPath: (flags & AT_EMPTY_PATH) !== 0 });
+  const { mount, dentry } = task.kernel.vfs.resolve(task, dirfd, name, {
+    followLast,
+    emptyPath: (flags & AT_EMPTY_PATH) !== 0,
+  });
   task.mem.copyOut(buf, encodeStatx(dentry.inode.stat(), mount.id, dentry === mount.root));
   return 0;
 }
@@ -179,7 +195,8 @@ function faccessat2(task: Task, dirfd: number, path: number, mode: number, flags
   // The walk itself is made with these credentials, too.
   const place = withCredentials(task, cred, () =>
     task.kernel.vfs.resolve(task, dirfd, name, {
-      followLast: (flags & AT_SYMLINK_NOFOLLOW) === 0, emptyPath: (flags & AT_EMPTY_PATH) !== 0,
+      followLast: (flags & AT_SYMLINK_NOFOLLOW) === 0,
+      emptyPath: (flags & AT_EMPTY_PATH) !== 0,
     }),
   );
   if (mode === 0) return 0;
@@ -199,7 +216,8 @@ function withCredentials<T>(task: Task, cred: Credentials, act: () => T): T {
   }
 }
 
-const faccessat = (task: Task, dirfd: number, path: number, mode: number): number => faccessat2(task, dirfd, path, mode, 0);
+const faccessat = (task: Task, dirfd: number, path: number, mode: number): number =>
+  faccessat2(task, dirfd, path, mode, 0);
 const access = (task: Task, path: number, mode: number): number => faccessat2(task, AT_FDCWD, path, mode, 0);
 
 const modes = { R_OK: 4, W_OK: 2, X_OK: 1 };
@@ -209,7 +227,9 @@ export const statRows: SyscallRow[] = [
   row('stat', 4, null, 'pathname:path statbuf:outstruct', stat),
   row('fstat', 5, 80, 'fd:fd statbuf:outstruct', fstat),
   row('lstat', 6, null, 'pathname:path statbuf:outstruct', lstat),
-  row('newfstatat', 262, 79, 'dirfd:dirfd pathname:path statbuf:outstruct flags:flags', newfstatat, { flagNames: { flags: atNames } }),
+  row('newfstatat', 262, 79, 'dirfd:dirfd pathname:path statbuf:outstruct flags:flags', newfstatat, {
+    flagNames: { flags: atNames },
+  }),
   row('statx', 332, 291, 'dirfd:dirfd pathname:path flags:flags mask:hex statxbuf:outstruct', statx, {
     flagNames: { flags: { ...atNames, AT_STATX_FORCE_SYNC, AT_STATX_DONT_SYNC } },
   }),

@@ -33,7 +33,8 @@ export function traceCall(task: GuestTask, nr: number, print: (line: string) => 
   const { cpu, mem } = task;
   if (!row || (row.args.length === 0 && !row.handler)) {
     const raw = [0, 1, 2, 3, 4, 5].map((i) => hex(decodeArg(cpu, i, 'ulong')));
-    return (result) => print(line(task, `${row?.name ?? `syscall_${nr}`}(${raw.join(', ')})`, showResult(result, false)));
+    return (result) =>
+      print(line(task, `${row?.name ?? `syscall_${nr}`}(${raw.join(', ')})`, showResult(result, false)));
   }
   const values = row.args.map((a, i) => decodeArg(cpu, i, a.kind));
   const before = row.args.map((a, i) => (OUTPUT.has(a.kind) ? '' : formatArg(mem, a, values, i)));

@@ -68,9 +68,20 @@ const CLONE_VM = 0x100;
 const CLONE_THREAD = 0x1_0000;
 const NAMESPACES = 0x7e02_0000 | 0x80;
 const cloneNames = {
-  CLONE_FILES, CLONE_FS, CLONE_NEWCGROUP: 0x0200_0000, CLONE_NEWIPC: 0x0800_0000, CLONE_NEWNET: 0x4000_0000,
-  CLONE_NEWNS: 0x0002_0000, CLONE_NEWPID: 0x2000_0000, CLONE_NEWTIME: 0x80, CLONE_NEWUSER: 0x1000_0000,
-  CLONE_NEWUTS: 0x0400_0000, CLONE_SYSVSEM, CLONE_THREAD, CLONE_SIGHAND, CLONE_VM,
+  CLONE_FILES,
+  CLONE_FS,
+  CLONE_NEWCGROUP: 0x0200_0000,
+  CLONE_NEWIPC: 0x0800_0000,
+  CLONE_NEWNET: 0x4000_0000,
+  CLONE_NEWNS: 0x0002_0000,
+  CLONE_NEWPID: 0x2000_0000,
+  CLONE_NEWTIME: 0x80,
+  CLONE_NEWUSER: 0x1000_0000,
+  CLONE_NEWUTS: 0x0400_0000,
+  CLONE_SYSVSEM,
+  CLONE_THREAD,
+  CLONE_SIGHAND,
+  CLONE_VM,
 };
 
 function unshare(task: GuestTask, flags: number): number {
@@ -97,9 +108,14 @@ export const systemRows: SyscallRow[] = [
   row('sysinfo', 99, 179, 'info:outstruct', sysinfo, { support: 'partial', note: 'load averages are zero' }),
   row('sethostname', 170, 161, 'name:inbuf=1 len:int', sethostname),
   row('setdomainname', 171, 162, 'name:inbuf=1 len:int', setdomainname),
-  row('personality', 135, 92, 'persona:hex', personality, { hexResult: true, note: 'kept and reported; changes nothing' }),
+  row('personality', 135, 92, 'persona:hex', personality, {
+    hexResult: true,
+    note: 'kept and reported; changes nothing',
+  }),
   row('unshare', 272, 97, 'flags:flags', unshare, {
-    flagNames: { flags: cloneNames }, support: 'partial', note: 'namespaces are EPERM',
+    flagNames: { flags: cloneNames },
+    support: 'partial',
+    note: 'namespaces are EPERM',
   }),
   row('syslog', 103, 116, 'type:int buf:ptr len:int', denied, deniedNote),
   row('vhangup', 153, 58, '', denied, deniedNote),

@@ -36,11 +36,33 @@ import { xattrRows } from './xattr.ts';
 
 /** Every row that has a handler. */
 export const syscallRows: readonly SyscallRow[] = [
-  ...fileRows, ...statRows, ...dirRows, ...linkRows, ...permRows, ...fcntlRows, ...copyRows, ...xattrRows, ...mountRows,
-  ...mmRows, ...execRows,
-  ...pipeRows, ...pollRows, ...epollRows, ...eventfdRows, ...ttyRows,
-  ...processRows, ...signalRows, ...timeRows, ...timerRows, ...idRows, ...schedRows, ...futexRows, ...systemRows, ...randomRows,
-  ...rlimitRows, ...prctlRows,
+  ...fileRows,
+  ...statRows,
+  ...dirRows,
+  ...linkRows,
+  ...permRows,
+  ...fcntlRows,
+  ...copyRows,
+  ...xattrRows,
+  ...mountRows,
+  ...mmRows,
+  ...execRows,
+  ...pipeRows,
+  ...pollRows,
+  ...epollRows,
+  ...eventfdRows,
+  ...ttyRows,
+  ...processRows,
+  ...signalRows,
+  ...timeRows,
+  ...timerRows,
+  ...idRows,
+  ...schedRows,
+  ...futexRows,
+  ...systemRows,
+  ...randomRows,
+  ...rlimitRows,
+  ...prctlRows,
 ];
 
 function index(isa: Isa): (SyscallRow | undefined)[] {

@@ -1,11 +1,26 @@
 /** Clocks, sleeps and interval timers (time(7)). */
 import { errno, sysError } from '../abi/errno.ts';
 import {
-  encodeRusage, readItimerval, readTimespec, readValidTimespec, timespecMs, writeItimerval, writeTimespec,
-  writeTimeval, NSEC,
+  encodeRusage,
+  readItimerval,
+  readTimespec,
+  readValidTimespec,
+  timespecMs,
+  writeItimerval,
+  writeTimespec,
+  writeTimeval,
+  NSEC,
 } from '../abi/time-structs.ts';
 import {
-  CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_REALTIME, CLOCK_TAI, clockMs, clockResolution, cpuMs, readClock,
+  CLOCK_BOOTTIME,
+  CLOCK_MONOTONIC,
+  CLOCK_PROCESS_CPUTIME_ID,
+  CLOCK_REALTIME,
+  CLOCK_TAI,
+  clockMs,
+  clockResolution,
+  cpuMs,
+  readClock,
 } from '../time/clocks.ts';
 import { ITIMER_PROF, ITIMER_REAL } from '../time/itimers.ts';
 import { sleepRelative, sleepUntil } from '../time/sleep.ts';
@@ -18,8 +33,16 @@ const USER_HZ = 100;
 const TIMER_ABSTIME = 1;
 
 export const clockNames = {
-  CLOCK_REALTIME: 0, CLOCK_MONOTONIC: 1, CLOCK_PROCESS_CPUTIME_ID: 2, CLOCK_THREAD_CPUTIME_ID: 3, CLOCK_MONOTONIC_RAW: 4,
-  CLOCK_REALTIME_COARSE: 5, CLOCK_MONOTONIC_COARSE: 6, CLOCK_BOOTTIME: 7, CLOCK_REALTIME_ALARM: 8, CLOCK_BOOTTIME_ALARM: 9,
+  CLOCK_REALTIME: 0,
+  CLOCK_MONOTONIC: 1,
+  CLOCK_PROCESS_CPUTIME_ID: 2,
+  CLOCK_THREAD_CPUTIME_ID: 3,
+  CLOCK_MONOTONIC_RAW: 4,
+  CLOCK_REALTIME_COARSE: 5,
+  CLOCK_MONOTONIC_COARSE: 6,
+  CLOCK_BOOTTIME: 7,
+  CLOCK_REALTIME_ALARM: 8,
+  CLOCK_BOOTTIME_ALARM: 9,
   CLOCK_TAI: 11,
 };
 const itimerNames = { ITIMER_REAL: 0, ITIMER_VIRTUAL: 1, ITIMER_PROF: 2 };
@@ -54,10 +77,20 @@ function nanosleep(task: GuestTask, req: number, rem: number): number | Promise<
 
 /** Clocks of devices (bits 0-2 are 3), coarse, raw and alarm clocks are not. */
 const sleepable = (clock: number): boolean =>
-  (clock < 0 && (clock & 7) !== 3) || clock === CLOCK_REALTIME || clock === CLOCK_MONOTONIC || clock === CLOCK_BOOTTIME ||
-  clock === CLOCK_TAI || clock === CLOCK_PROCESS_CPUTIME_ID;
+  (clock < 0 && (clock & 7) !== 3) ||
+  clock === CLOCK_REALTIME ||
+  clock === CLOCK_MONOTONIC ||
+  clock === CLOCK_BOOTTIME ||
+  clock === CLOCK_TAI ||
+  clock === CLOCK_PROCESS_CPUTIME_ID;
 
-function clockNanosleep(task: GuestTask, id: number, flags: number, req: number, rem: number): number | Promise<number> {
+function clockNanosleep(
+  task: GuestTask,
+  id: number,
+  flags: number,
+  req: number,
+  rem: number,
+): number | Promise<number> {
   const clock = id | 0;
   if (!sleepable(clock)) throw sysError(clock > CLOCK_TAI || clock === 10 ? errno.EINVAL : errno.EOPNOTSUPP);
   const t = timespecMs(readValidTimespec(task.mem, req));
@@ -186,24 +219,31 @@ function restartSyscall(task: GuestTask): number | Promise<number> {
 export const timeRows: SyscallRow[] = [
   row('clock_gettime', 228, 113, 'clockid:flags tp:outstruct', clockGettime, { flagNames: { clockid: clockNames } }),
   row('clock_settime', 227, 112, 'clockid:flags tp:timespec', clockSettime, {
-    flagNames: { clockid: clockNames }, support: 'partial', note: 'always EPERM: the clock is the host\'s',
+    flagNames: { clockid: clockNames },
+    support: 'partial',
+    note: "always EPERM: the clock is the host's",
   }),
   row('clock_getres', 229, 114, 'clockid:flags res:outstruct', clockGetres, { flagNames: { clockid: clockNames } }),
   row('clock_nanosleep', 230, 115, 'clockid:flags flags:flags request:timespec remain:ptr', clockNanosleep, {
     flagNames: { clockid: clockNames, flags: { TIMER_ABSTIME } },
   }),
   row('clock_adjtime', 305, 266, 'clockid:flags buf:inoutstruct', clockAdjtime, {
-    flagNames: { clockid: clockNames }, support: 'partial', note: 'query only',
+    flagNames: { clockid: clockNames },
+    support: 'partial',
+    note: 'query only',
   }),
   row('nanosleep', 35, 101, 'request:timespec remain:ptr', nanosleep),
   row('gettimeofday', 96, 169, 'tv:outstruct tz:outstruct', gettimeofday),
   row('settimeofday', 164, 170, 'tv:instruct tz:instruct', settimeofday, {
-    support: 'partial', note: 'always EPERM: the clock is the host\'s',
+    support: 'partial',
+    note: "always EPERM: the clock is the host's",
   }),
   row('time', 201, null, 'tloc:ptr', time),
   row('times', 100, 153, 'buf:outstruct', times, { note: 'all CPU time counts as user time' }),
   row('getrusage', 98, 165, 'who:int usage:outstruct', getrusage, {
-    flagNames: { who: rusageNames }, support: 'partial', note: 'CPU time (all of it user time) and resident size only',
+    flagNames: { who: rusageNames },
+    support: 'partial',
+    note: 'CPU time (all of it user time) and resident size only',
   }),
   row('getitimer', 36, 102, 'which:int curr:outstruct', getitimer, { flagNames: { which: itimerNames } }),
   row('setitimer', 38, 103, 'which:int new:instruct old:outstruct', setitimer, { flagNames: { which: itimerNames } }),

@@ -4,7 +4,14 @@ import { NSIG, SIGALRM } from '../abi/signals.ts';
 import { type ItimerValue, msToTimespec, readValidTimespec, timespecMs, writeTimespec } from '../abi/time-structs.ts';
 import type { GuestTask } from '../task/guest-task.ts';
 import {
-  CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_REALTIME, CLOCK_TAI, CLOCK_THREAD_CPUTIME_ID, clockMs, readClock,
+  CLOCK_BOOTTIME,
+  CLOCK_MONOTONIC,
+  CLOCK_PROCESS_CPUTIME_ID,
+  CLOCK_REALTIME,
+  CLOCK_TAI,
+  CLOCK_THREAD_CPUTIME_ID,
+  clockMs,
+  readClock,
 } from '../time/clocks.ts';
 import type { PosixTimer } from '../time/posix-timers.ts';
 import { guestRow as row } from './guest-row.ts';
@@ -24,7 +31,11 @@ const isCpuClock = (clock: number): boolean =>
 
 function checkClock(task: GuestTask, clock: number): void {
   const usable =
-    isCpuClock(clock) || clock === CLOCK_REALTIME || clock === CLOCK_MONOTONIC || clock === CLOCK_BOOTTIME || clock === CLOCK_TAI;
+    isCpuClock(clock) ||
+    clock === CLOCK_REALTIME ||
+    clock === CLOCK_MONOTONIC ||
+    clock === CLOCK_BOOTTIME ||
+    clock === CLOCK_TAI;
   if (!usable) throw sysError(clock > CLOCK_TAI || clock === 10 ? errno.EINVAL : errno.EOPNOTSUPP);
   readClock(task, clock);
 }
@@ -106,7 +117,9 @@ function timerDelete(task: GuestTask, id: number): number {
 }
 
 export const timerRows: SyscallRow[] = [
-  row('timer_create', 222, 107, 'clockid:flags sevp:instruct timerid:outstruct', timerCreate, { flagNames: { clockid: clockNames } }),
+  row('timer_create', 222, 107, 'clockid:flags sevp:instruct timerid:outstruct', timerCreate, {
+    flagNames: { clockid: clockNames },
+  }),
   row('timer_settime', 223, 110, 'timerid:int flags:flags new:instruct old:outstruct', timerSettime, {
     flagNames: { flags: { TIMER_ABSTIME } },
   }),

@@ -22,10 +22,12 @@ interface Target {
 }
 type Find = (task: Task, where: number) => Target;
 
-const byPath = (followLast: boolean): Find => (task, address) => {
-  const path = task.kernel.vfs.resolve(task, AT_FDCWD, task.mem.readCString(address), { followLast });
-  return { inode: path.dentry.inode, attr: accessOf(path.dentry.inode), path };
-};
+const byPath =
+  (followLast: boolean): Find =>
+  (task, address) => {
+    const path = task.kernel.vfs.resolve(task, AT_FDCWD, task.mem.readCString(address), { followLast });
+    return { inode: path.dentry.inode, attr: accessOf(path.dentry.inode), path };
+  };
 const byFd: Find = (task, fd) => {
   const file = task.files.get(fd);
   if (!file.inode) throw sysError(errno.EOPNOTSUPP);
@@ -50,7 +52,8 @@ function checkName(task: Task, { inode, attr }: Target, name: string, write: boo
     case 'user': {
       const type = attr.mode & S_IFMT;
       if (type !== S_IFREG && type !== S_IFDIR) throw sysError(write ? errno.EPERM : errno.ENODATA);
-      if (write && type === S_IFDIR && attr.mode & S_ISVTX && !isOwner(task.cred, attr.uid)) throw sysError(errno.EPERM);
+      if (write && type === S_IFDIR && attr.mode & S_ISVTX && !isOwner(task.cred, attr.uid))
+        throw sysError(errno.EPERM);
       if (!mayAccess(task.cred, attr, write ? W_OK : R_OK)) throw sysError(errno.EACCES);
       break;
     }
@@ -72,50 +75,63 @@ function checkWritable(task: Task, target: Target): void {
   if (target.path) task.kernel.vfs.checkWritable(target.path);
 }
 
-const setter = (find: Find) => (task: Task, where: number, nameAt: number, valueAt: number, size: number, flags: number): number => {
-  if (flags & ~(XATTR_CREATE | XATTR_REPLACE)) throw sysError(errno.EINVAL);
-  const name = readName(task, nameAt);
-  if (size > XATTR_SIZE_MAX) throw sysError(errno.E2BIG);
-  const value = task.mem.copyIn(valueAt, size);
-  const target = find(task, where);
-  checkWritable(task, target);
-  const store = checkName(task, target, name, true);
-  const exists = store.get(name) !== null;
-  if (flags & XATTR_CREATE && exists) throw sysError(errno.EEXIST);
-  if (flags & XATTR_REPLACE && !exists) throw sysError(errno.ENODATA);
-  store.set(name, value);
-  return 0;
-};
+const setter =
+  (find: Find) =>
+  (task: Task, where: number, nameAt: number, valueAt: number, size: number, flags: number): number => {
+    if (flags & ~(XATTR_CREATE | XATTR_REPLACE)) throw sysError(errno.EINVAL);
+    const name = readName(task, nameAt);
+    if (size > XATTR_SIZE_MAX) throw sysError(errno.E2BIG);
+    const value = task.mem.copyIn(valueAt, size);
+    const target = find(task, where);
+    checkWritable(task, target);
+    const store = checkName(task, target, name, true);
+    const exists = store.get(name) !== null;
+    if (flags & XATTR_CREATE && exists) throw sysError(errno.EEXIST);
+    if (flags & XATTR_REPLACE && !exists) throw sysError(errno.ENODATA);
+    store.set(name, value);
+    return 0;
+  };
 
-const getter = (find: Find) => (task: Task, where: number, nameAt: number, valueAt: number, size: number): number => {
-  const name = readName(task, nameAt);
-  const value = checkName(task, find(task, where), name, false).get(name);
-  if (!value) throw sysError(errno.ENODATA);
-  if (size === 0) return value.length;
-  if (size < value.length) throw sysError(errno.ERANGE);
-  task.mem.copyOut(valueAt, value);
-  return value.length;
-};
+const getter =
+  (find: Find) =>
+  (task: Task, where: number, nameAt: number, valueAt: number, size: number): number => {
+    const name = readName(task, nameAt);
+    const value = checkName(task, find(task, where), name, false).get(name);
+    if (!value) throw sysError(errno.ENODATA);
+    if (size === 0) return value.length;
+    if (size < value.length) throw sysError(errno.ERANGE);
+    task.mem.copyOut(valueAt, value);
+    return value.length;
+  };
 
-const lister = (find: Find) => (task: Task, where: number, listAt: number, size: number): number => {
-  const names = find(task, where).inode.xattrs?.().names() ?? [];
-  const privileged = task.cred.capable(CAP_SYS_ADMIN);
-  const list = latin1Bytes(names.filter((n) => privileged || !n.startsWith('trusted.')).map((n) => `${n}\0`).join(''));
-  if (size === 0) return list.length;
-  if (list.length > Math.min(size, XATTR_LIST_MAX)) throw sysError(errno.ERANGE);
-  task.mem.copyOut(listAt, list);
-  return list.length;
-};
+const lister =
+  (find: Find) =>
+  (task: Task, where: number, listAt: number, size: number): number => {
+    const names = find(task, where).inode.xattrs?.().names() ?? [];
+    const privileged = task.cred.capable(CAP_SYS_ADMIN);
+    const list = latin1Bytes(
+      names
+        .filter((n) => privileged || !n.startsWith('trusted.'))
+        .map((n) => `${n}\0`)
+        .join(''),
+    );
+    if (size === 0) return list.length;
+    if (list.length > Math.min(size, XATTR_LIST_MAX)) throw sysError(errno.ERANGE);
+    task.mem.copyOut(listAt, list);
+    return list.length;
+  };
 
-const remover = (find: Find) => (task: Task, where: number, nameAt: number): number => {
-  const name = readName(task, nameAt);
-  const target = find(task, where);
-  checkWritable(task, target);
-  const store = checkName(task, target, name, true);
-  if (store.get(name) === null) throw sysError(errno.ENODATA);
-  store.set(name, null);
-  return 0;
-};
+const remover =
+  (find: Find) =>
+  (task: Task, where: number, nameAt: number): number => {
+    const name = readName(task, nameAt);
+    const target = find(task, where);
+    checkWritable(task, target);
+    const store = checkName(task, target, name, true);
+    if (store.get(name) === null) throw sysError(errno.ENODATA);
+    store.set(name, null);
+    return 0;
+  };
 
 const follow = byPath(true);
 const nofollow = byPath(false);

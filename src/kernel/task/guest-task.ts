@@ -97,7 +97,9 @@ export class GuestTask implements Task {
     if (((own.set.lo | shared.lo) & ~blocked.lo) !== 0 || ((own.set.hi | shared.hi) & ~blocked.hi) !== 0) return true;
     if (this.process.groupExit !== null || this.process.stopSignal !== 0 || this.exitCode !== null) return true;
     const { awaited } = own;
-    return awaited !== null && ((((own.set.lo | shared.lo) & awaited.lo) | ((own.set.hi | shared.hi) & awaited.hi)) !== 0);
+    return (
+      awaited !== null && (((own.set.lo | shared.lo) & awaited.lo) | ((own.set.hi | shared.hi) & awaited.hi)) !== 0
+    );
   }
 
   /** A signal has become pending that this thread does not block, or waits for. */

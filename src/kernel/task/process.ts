@@ -2,7 +2,15 @@
 import type { Path } from '../fs/fs-context.ts';
 import type { Kernel } from '../kernel.ts';
 import {
-  CLD_CONTINUED, CLD_DUMPED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, SA_NOCLDSTOP, SA_NOCLDWAIT, SIGCHLD, SIGCONT,
+  CLD_CONTINUED,
+  CLD_DUMPED,
+  CLD_EXITED,
+  CLD_KILLED,
+  CLD_STOPPED,
+  SA_NOCLDSTOP,
+  SA_NOCLDWAIT,
+  SIGCHLD,
+  SIGCONT,
 } from '../abi/signals.ts';
 import { sendSignal } from '../signals/send.ts';
 import { SIG_IGN, SignalQueue } from '../signals/state.ts';

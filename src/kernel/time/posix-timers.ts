@@ -43,7 +43,8 @@ export class PosixTimer {
   /** Rest and period in milliseconds; rest 0 when disarmed. */
   get(): ItimerValue {
     const left = this.#deadline - this.#init.now();
-    if (!this.#armed || (left <= 0 && this.#interval === 0 && this.#init.signo === 0)) return { interval: this.#interval, value: 0 };
+    if (!this.#armed || (left <= 0 && this.#interval === 0 && this.#init.signo === 0))
+      return { interval: this.#interval, value: 0 };
     // A SIGEV_NONE timer has no event to move it on: its period is counted when it is looked at.
     const value = left > 0 || this.#interval === 0 ? left : this.#interval - (-left % this.#interval);
     return { interval: this.#interval, value: Math.max(value, 1e-6) };

@@ -71,7 +71,8 @@ export class BlockBuilder {
     return TEMPS + this.#temp++ * 8;
   }
   vectorTemp(): Operand {
-    if (this.#vectorTemp === VECTOR_TEMP_COUNT) throw new Error('a guest instruction needs too many vector temporaries');
+    if (this.#vectorTemp === VECTOR_TEMP_COUNT)
+      throw new Error('a guest instruction needs too many vector temporaries');
     return VECTOR_TEMPS + this.#vectorTemp++ * 16;
   }
   /** Emits `name d, inputs...`; `imm` is the displacement, or the value where the last input is CONST. */

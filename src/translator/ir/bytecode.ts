@@ -35,7 +35,16 @@ export interface BranchForm {
 }
 
 /** Offsets within exits. jump: ip at 4. branch: a at 2, b at 4, taken at 8, fallthrough at 12, imm at 16. Others: slot or number at 2, link address at 4, pc at 8. */
-export const exitLayout = { slot: 2, b: 4, jumpIp: 4, linkAddress: 4, pc: 8, taken: 8, fallthrough: 12, imm: 16 } as const;
+export const exitLayout = {
+  slot: 2,
+  b: 4,
+  jumpIp: 4,
+  linkAddress: 4,
+  pc: 8,
+  taken: 8,
+  fallthrough: 12,
+  imm: 16,
+} as const;
 /** Every block is at least this long, so that its head can be overwritten by `stale`. */
 export const MIN_BLOCK = 16;
 

@@ -84,13 +84,40 @@ export function pure(table: OpTable, name: string, signature: string, doc: strin
 }
 
 /** A guest load; `sem` gets the checked 32-bit pointer. */
-export function load(table: OpTable, name: string, bytes: number, result: OperandType, doc: string, sem: Sem, align = 0): void {
+export function load(
+  table: OpTable,
+  name: string,
+  bytes: number,
+  result: OperandType,
+  doc: string,
+  sem: Sem,
+  align = 0,
+): void {
   table.add({ ...base, name, kind: 'load', inputs: ['i64'], result, doc, sem, bytes, align, constable: false });
 }
 
 /** A guest store; `sem` gets the checked pointer and the value. */
-export function store(table: OpTable, name: string, bytes: number, value: OperandType, doc: string, sem: Sem, align = 0): void {
-  table.add({ ...base, name, kind: 'store', inputs: ['i64', value], result: null, doc, sem, bytes, align, constable: false });
+export function store(
+  table: OpTable,
+  name: string,
+  bytes: number,
+  value: OperandType,
+  doc: string,
+  sem: Sem,
+  align = 0,
+): void {
+  table.add({
+    ...base,
+    name,
+    kind: 'store',
+    inputs: ['i64', value],
+    result: null,
+    doc,
+    sem,
+    bytes,
+    align,
+    constable: false,
+  });
 }
 
 /** An atomic read-modify-write; `sem` gets the checked pointer and the inputs after the address. */
@@ -100,9 +127,27 @@ export function rmw(table: OpTable, name: string, bytes: number, signature: stri
 }
 
 /** An op that reads or writes fixed slots. */
-export function state(table: OpTable, name: string, signature: string, slots: { reads?: number[]; writes?: number[] }, doc: string, sem: Sem): void {
+export function state(
+  table: OpTable,
+  name: string,
+  signature: string,
+  slots: { reads?: number[]; writes?: number[] },
+  doc: string,
+  sem: Sem,
+): void {
   const { inputs, result, constable } = parseSignature(signature);
-  table.add({ ...base, name, kind: 'state', inputs, result, doc, sem, reads: slots.reads ?? [], writes: slots.writes ?? [], constable });
+  table.add({
+    ...base,
+    name,
+    kind: 'state',
+    inputs,
+    result,
+    doc,
+    sem,
+    reads: slots.reads ?? [],
+    writes: slots.writes ?? [],
+    constable,
+  });
 }
 
 /**
@@ -111,5 +156,14 @@ export function state(table: OpTable, name: string, signature: string, slots: { 
  */
 export function helperOp(table: OpTable, name: string, inputs: string, helper: string, doc: string): void {
   const { inputs: types, constable } = parseSignature(inputs);
-  table.add({ ...base, name, kind: 'helper', inputs: types, result: null, doc, constable, sem: (m, ...args) => m.helper(helper, [m.cpu(), ...args], 'i32') });
+  table.add({
+    ...base,
+    name,
+    kind: 'helper',
+    inputs: types,
+    result: null,
+    doc,
+    constable,
+    sem: (m, ...args) => m.helper(helper, [m.cpu(), ...args], 'i32'),
+  });
 }

@@ -13,7 +13,8 @@ export function slotName(slot: number, names: SlotNames): string {
   return names(slot) ?? `[${slot.toString(16)}]`;
 }
 const offset = (prefix: string, n: number, byte: number): string => `${prefix}${n}${byte ? `+${byte}` : ''}`;
-const number = (v: number | bigint): string => (v < 10 && v > -10 ? String(v) : v < 0 ? `-0x${(-v).toString(16)}` : `0x${v.toString(16)}`);
+const number = (v: number | bigint): string =>
+  v < 10 && v > -10 ? String(v) : v < 0 ? `-0x${(-v).toString(16)}` : `0x${v.toString(16)}`;
 
 export function printInst(inst: Inst, names: SlotNames): string {
   const { op } = inst;

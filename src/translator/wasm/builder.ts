@@ -3,7 +3,11 @@ import binaryen from 'binaryen';
 import type { Expr, ExprBuilder, OperandType, WasmType } from '../ir/expr.ts';
 
 const types: Record<WasmType, binaryen.Type> = {
-  i32: binaryen.i32, i64: binaryen.i64, f32: binaryen.f32, f64: binaryen.f64, v128: binaryen.v128,
+  i32: binaryen.i32,
+  i64: binaryen.i64,
+  f32: binaryen.f32,
+  f64: binaryen.f64,
+  v128: binaryen.v128,
 };
 export const typeOf = (t: WasmType): binaryen.Type => types[t];
 
@@ -47,10 +51,24 @@ export interface ImportedHelper {
 }
 
 /** Makes the builder. Helpers called are collected in `helpers` and declared by the caller. */
-export function createBuilder(m: binaryen.Module, locals: Locals, slots: SlotAccess, helpers: Map<string, ImportedHelper>): ExprBuilder {
+export function createBuilder(
+  m: binaryen.Module,
+  locals: Locals,
+  slots: SlotAccess,
+  helpers: Map<string, ImportedHelper>,
+): ExprBuilder {
   return {
-    i32: m.i32, i64: m.i64, f32: m.f32, f64: m.f64, v128: m.v128,
-    i8x16: m.i8x16, i16x8: m.i16x8, i32x4: m.i32x4, i64x2: m.i64x2, f32x4: m.f32x4, f64x2: m.f64x2,
+    i32: m.i32,
+    i64: m.i64,
+    f32: m.f32,
+    f64: m.f64,
+    v128: m.v128,
+    i8x16: m.i8x16,
+    i16x8: m.i16x8,
+    i32x4: m.i32x4,
+    i64x2: m.i64x2,
+    f32x4: m.f32x4,
+    f64x2: m.f64x2,
     constI32: (v) => m.i32.const(v | 0),
     constI64: (v) => m.i64.const(BigInt.asIntN(64, BigInt(v))),
     shuffle: (a, b, lanes) => m.i8x16.shuffle(a, b, [...lanes]),
@@ -67,7 +85,8 @@ export function createBuilder(m: binaryen.Module, locals: Locals, slots: SlotAcc
       const type = result === 'none' ? binaryen.none : types[result];
       const known = helpers.get(name);
       if (!known) helpers.set(name, { name, params, result: type });
-      else if (known.result !== type || known.params.join() !== params.join()) throw new Error(`helper ${name} is called with two signatures`);
+      else if (known.result !== type || known.params.join() !== params.join())
+        throw new Error(`helper ${name} is called with two signatures`);
       return m.call(name, args, type);
     },
     cpu: () => slots.cpu(),
@@ -128,4 +147,3 @@ export function slotStore(m: binaryen.Module, type: OperandType, offset: number,
       throw new Error(`${type} is a read-only operand type`);
   }
 }
-

@@ -6,8 +6,18 @@ import binaryen from 'binaryen';
 import { Bytecode, exitLayout, type Form, isMemory } from '../ir/bytecode.ts';
 import type { Expr, OperandType } from '../ir/expr.ts';
 import {
-  exitReason, JUMP_CACHE, JUMP_CACHE_ENTRIES, PAGE_READ, PAGE_TABLE, PAGE_WRITE, SLOT_EXIT_ARG, SLOT_EXIT_IP, SLOT_FAULT_ACCESS,
-  SLOT_FAULT_ADDRESS, SLOT_PC, trap,
+  exitReason,
+  JUMP_CACHE,
+  JUMP_CACHE_ENTRIES,
+  PAGE_READ,
+  PAGE_TABLE,
+  PAGE_WRITE,
+  SLOT_EXIT_ARG,
+  SLOT_EXIT_IP,
+  SLOT_FAULT_ACCESS,
+  SLOT_FAULT_ADDRESS,
+  SLOT_PC,
+  trap,
 } from '../ir/layout.ts';
 import type { OpTable } from '../ir/op.ts';
 import { compareExpr, compareOperand } from '../ir/ops/integer.ts';
@@ -82,7 +92,8 @@ class InterpreterGenerator {
     };
     if (isMemory(op)) {
       body.push(m.local.set(this.address, m.i64.add(inputs[0]!, m.i64.load(f.immAt, 1, this.ip()))));
-      if (op.align) body.push(m.br_if('misaligned', m.i32.and(m.i32.wrap(this.guestAddress()), m.i32.const(op.align - 1))));
+      if (op.align)
+        body.push(m.br_if('misaligned', m.i32.and(m.i32.wrap(this.guestAddress()), m.i32.const(op.align - 1))));
       if (op.kind === 'load') body.push(this.check(op.bytes, PAGE_READ, 'fault_read'));
       else body.push(this.check(op.bytes, op.kind === 'rmw' ? PAGE_READ | PAGE_WRITE : PAGE_WRITE, 'fault_write'));
       finish(op.sem(b, m.i32.wrap(this.guestAddress()), ...inputs.slice(1)));
@@ -164,8 +175,12 @@ class InterpreterGenerator {
     const { m, code } = this;
     // Named features only, as the host must have them (never Features.All).
     m.setFeatures(
-      binaryen.Features.Atomics | binaryen.Features.BulkMemory | binaryen.Features.SIMD128 | binaryen.Features.SignExt |
-      binaryen.Features.NontrappingFPToInt | binaryen.Features.MutableGlobals,
+      binaryen.Features.Atomics |
+        binaryen.Features.BulkMemory |
+        binaryen.Features.SIMD128 |
+        binaryen.Features.SignExt |
+        binaryen.Features.NontrappingFPToInt |
+        binaryen.Features.MutableGlobals,
     );
     m.setMemory(65536, 65536, null, [], true);
     m.addMemoryImport('0', 'env', 'memory', true);
@@ -186,10 +201,7 @@ class InterpreterGenerator {
         m.block('misaligned_end', [
           m.block('fault_read', [
             m.block('fault_write', [
-              m.block('misaligned', [
-                m.block('resume', [nest, m.unreachable()]),
-                ...this.spend(),
-              ]),
+              m.block('misaligned', [m.block('resume', [nest, m.unreachable()]), ...this.spend()]),
               this.saveIp(),
               m.i32.store(SLOT_EXIT_ARG, 4, this.cpu(), m.i32.const(trap.protection)),
               this.leave(exitReason.trap),
@@ -201,8 +213,15 @@ class InterpreterGenerator {
       ),
       m.unreachable(),
     ]);
-    m.addFunction('run', binaryen.createType([binaryen.i32, binaryen.i32, binaryen.i32]), binaryen.i32, this.locals.vars, body);
-    for (const h of this.helpers.values()) m.addFunctionImport(h.name, 'helpers', h.name, binaryen.createType(h.params), h.result);
+    m.addFunction(
+      'run',
+      binaryen.createType([binaryen.i32, binaryen.i32, binaryen.i32]),
+      binaryen.i32,
+      this.locals.vars,
+      body,
+    );
+    for (const h of this.helpers.values())
+      m.addFunctionImport(h.name, 'helpers', h.name, binaryen.createType(h.params), h.result);
     m.addFunctionExport('run', 'run');
     m.addGlobal('table_hash', binaryen.i32, false, m.i32.const(code.hash));
     m.addGlobalExport('table_hash', 'table_hash');
@@ -223,4 +242,3 @@ export function generateInterpreter(table: OpTable): Uint8Array {
     g.m.dispose();
   }
 }
-

@@ -11,15 +11,34 @@ interface Feature {
   register: 'ecx' | 'edx';
   bit: number;
 }
-const f = (name: string | null, leaf: number, register: 'ecx' | 'edx', bit: number): Feature => ({ name, leaf, register, bit });
+const f = (name: string | null, leaf: number, register: 'ecx' | 'edx', bit: number): Feature => ({
+  name,
+  leaf,
+  register,
+  bit,
+});
 
 /** In the order of /proc/cpuinfo. */
 const features: readonly Feature[] = [
-  f('fpu', 1, 'edx', 0), f('tsc', 1, 'edx', 4), f('cx8', 1, 'edx', 8), f('cmov', 1, 'edx', 15), f('clflush', 1, 'edx', 19),
-  f('mmx', 1, 'edx', 23), f('fxsr', 1, 'edx', 24), f('sse', 1, 'edx', 25), f('sse2', 1, 'edx', 26),
-  f('syscall', 0x8000_0001, 'edx', 11), f('nx', 0x8000_0001, 'edx', 20), f('lm', 0x8000_0001, 'edx', 29),
+  f('fpu', 1, 'edx', 0),
+  f('tsc', 1, 'edx', 4),
+  f('cx8', 1, 'edx', 8),
+  f('cmov', 1, 'edx', 15),
+  f('clflush', 1, 'edx', 19),
+  f('mmx', 1, 'edx', 23),
+  f('fxsr', 1, 'edx', 24),
+  f('sse', 1, 'edx', 25),
+  f('sse2', 1, 'edx', 26),
+  f('syscall', 0x8000_0001, 'edx', 11),
+  f('nx', 0x8000_0001, 'edx', 20),
+  f('lm', 0x8000_0001, 'edx', 29),
   f('constant_tsc', 0x8000_0007, 'edx', 8),
-  f('pni', 1, 'ecx', 0), f('ssse3', 1, 'ecx', 9), f('cx16', 1, 'ecx', 13), f('sse4_1', 1, 'ecx', 19), f('sse4_2', 1, 'ecx', 20), f('popcnt', 1, 'ecx', 23),
+  f('pni', 1, 'ecx', 0),
+  f('ssse3', 1, 'ecx', 9),
+  f('cx16', 1, 'ecx', 13),
+  f('sse4_1', 1, 'ecx', 19),
+  f('sse4_2', 1, 'ecx', 20),
+  f('popcnt', 1, 'ecx', 23),
   f('lahf_lm', 0x8000_0001, 'ecx', 0),
 ];
 const bitsOf = (leaf: number, register: 'ecx' | 'edx'): number =>
@@ -61,25 +80,46 @@ const word = (text: string, at: number): number => {
   for (let k = 0; k < 4; k++) w |= (text.charCodeAt(at + k) || 0) << (k * 8);
   return w >>> 0;
 };
-const leaf = (n: number, subleaf: number | null, a = 0, b = 0, c = 0, d = 0): Leaf => ({ leaf: n, subleaf, registers: [a >>> 0, b >>> 0, c >>> 0, d >>> 0] });
+const leaf = (n: number, subleaf: number | null, a = 0, b = 0, c = 0, d = 0): Leaf => ({
+  leaf: n,
+  subleaf,
+  registers: [a >>> 0, b >>> 0, c >>> 0, d >>> 0],
+});
 const ofCache = (c: Cache, n: number): Leaf => {
   const type = { Data: 1, Instruction: 2, Unified: 3 }[c.type];
   const sets = c.bytes / c.ways / cacheLineBytes;
   return leaf(4, n, type | (c.level << 5) | (1 << 8), ((c.ways - 1) << 22) | (cacheLineBytes - 1), sets - 1, 0);
 };
-const ofBrand = (k: number): Leaf => leaf(0x8000_0002 + k, null, word(brand, k * 16), word(brand, k * 16 + 4), word(brand, k * 16 + 8), word(brand, k * 16 + 12));
+const ofBrand = (k: number): Leaf =>
+  leaf(
+    0x8000_0002 + k,
+    null,
+    word(brand, k * 16),
+    word(brand, k * 16 + 4),
+    word(brand, k * 16 + 8),
+    word(brand, k * 16 + 12),
+  );
 const l2 = caches.find((c) => c.level === 2)!;
 
 /** Every leaf that is not all zeros. */
 export const leaves: readonly Leaf[] = [
   leaf(0, null, 7, word(vendor, 0), word(vendor, 8), word(vendor, 4)),
-  leaf(1, null, stepping | ((model & 15) << 4) | (family << 8) | ((model >> 4) << 16), ((cacheLineBytes / 8) << 8) | (1 << 16), bitsOf(1, 'ecx'), bitsOf(1, 'edx')),
+  leaf(
+    1,
+    null,
+    stepping | ((model & 15) << 4) | (family << 8) | ((model >> 4) << 16),
+    ((cacheLineBytes / 8) << 8) | (1 << 16),
+    bitsOf(1, 'ecx'),
+    bitsOf(1, 'edx'),
+  ),
   // Descriptor FF: no cache descriptors here, see leaf 4.
   leaf(2, null, 0x00ff_ff01),
   ...caches.map(ofCache),
   leaf(0x8000_0000, null, 0x8000_0008),
   leaf(0x8000_0001, null, 0, 0, bitsOf(0x8000_0001, 'ecx'), bitsOf(0x8000_0001, 'edx')),
-  ofBrand(0), ofBrand(1), ofBrand(2),
+  ofBrand(0),
+  ofBrand(1),
+  ofBrand(2),
   // L2: size in KiB, associativity code 8 (16 ways), line size.
   leaf(0x8000_0006, null, 0, 0, ((l2.bytes >> 10) << 16) | (8 << 12) | cacheLineBytes),
   leaf(0x8000_0007, null, 0, 0, 0, bitsOf(0x8000_0007, 'edx')),

@@ -226,7 +226,8 @@ export function decode(code: Uint8Array, pc: number, limit: number): DecodeResul
     if (p + bytes > end) return short();
     let v: number | bigint;
     if (bytes === 1) v = o.size === 'b' && o.kind === 'I' ? code[p]! : (code[p]! << 24) >> 24;
-    else if (bytes === 2) v = o.size === 'w' ? code[p]! | (code[p + 1]! << 8) : ((code[p]! | (code[p + 1]! << 8)) << 16) >> 16;
+    else if (bytes === 2)
+      v = o.size === 'w' ? code[p]! | (code[p + 1]! << 8) : ((code[p]! | (code[p + 1]! << 8)) << 16) >> 16;
     else {
       const lo = code[p]! | (code[p + 1]! << 8) | (code[p + 2]! << 16) | (code[p + 3]! << 24);
       if (bytes === 4) v = o.kind === 'O' ? lo >>> 0 : lo;
@@ -247,6 +248,23 @@ export function decode(code: Uint8Array, pc: number, limit: number): DecodeResul
   }
   if (lock && !(row.lock && mem)) return 'invalid';
   return {
-    row, pc, next: p, lock, rep, opsize, addrsize, segment, rexPresent: rex !== 0, rexW, reg, rm, mod, modrm, mem, imm, imm2, size,
+    row,
+    pc,
+    next: p,
+    lock,
+    rep,
+    opsize,
+    addrsize,
+    segment,
+    rexPresent: rex !== 0,
+    rexW,
+    reg,
+    rm,
+    mod,
+    modrm,
+    mem,
+    imm,
+    imm2,
+    size,
   };
 }

@@ -45,7 +45,11 @@ function decodeAll(package_: typeof import('iced-x86'), code: Uint8Array, pc: nu
       const instruction = decoder.decode();
       const bad = instruction.code === Code.INVALID;
       const length = bad ? 1 : instruction.length;
-      list.push({ pc: pc + at, bytes: bytes.subarray(at, at + length), text: bad ? '(bad)' : formatter.format(instruction) });
+      list.push({
+        pc: pc + at,
+        bytes: bytes.subarray(at, at + length),
+        text: bad ? '(bad)' : formatter.format(instruction),
+      });
       instruction.free();
       at += length;
     }
@@ -58,7 +62,15 @@ function decodeAll(package_: typeof import('iced-x86'), code: Uint8Array, pc: nu
 
 /** As lines of `address: bytes  text`. */
 export const formatDisassembly = (list: readonly DisassembledInstruction[]): string =>
-  list.map((i) => `${i.pc.toString(16)}: ${[...i.bytes].map((b) => b.toString(16).padStart(2, '0')).join(' ').padEnd(30)} ${i.text}`).join('\n');
+  list
+    .map(
+      (i) =>
+        `${i.pc.toString(16)}: ${[...i.bytes]
+          .map((b) => b.toString(16).padStart(2, '0'))
+          .join(' ')
+          .padEnd(30)} ${i.text}`,
+    )
+    .join('\n');
 
 /** The same as text. */
 export async function disassembly(code: Uint8Array, pc: number): Promise<string> {

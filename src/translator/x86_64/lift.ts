@@ -1,9 +1,34 @@
 /** From decoded instructions to IR: operand access for the rows, lazy flags, and the block loop. */
-import { type Block, BlockBuilder, type CompareName, type Condition, type IntWidth, type Operand } from '../ir/block.ts';
+import {
+  type Block,
+  BlockBuilder,
+  type CompareName,
+  type Condition,
+  type IntWidth,
+  type Operand,
+} from '../ir/block.ts';
 import { CONST, SLOT_ZERO, trap, type TrapNumber } from '../ir/layout.ts';
 import type { OpTable } from '../ir/op.ts';
 import { type Decoded, decode, operandBytes } from './decode.ts';
-import { CC_A, CC_B, CC_RES, type CcKind, CF, FS_BASE, GS_BASE, gpr, mmx, OF, PF, RAX, RCX, RDX, SF, xmm, ZF } from './state.ts';
+import {
+  CC_A,
+  CC_B,
+  CC_RES,
+  type CcKind,
+  CF,
+  FS_BASE,
+  GS_BASE,
+  gpr,
+  mmx,
+  OF,
+  PF,
+  RAX,
+  RCX,
+  RDX,
+  SF,
+  xmm,
+  ZF,
+} from './state.ts';
 
 /** A source: a slot, or CONST with its value. */
 export interface Value {
@@ -14,7 +39,8 @@ export interface Value {
 /** A lazy kind, or `cf`: a flags word in CC_RES whose CF is also in CC_A. */
 type KnownFlags = CcKind | 'cf';
 
-export const widthOfBytes = (bytes: number): IntWidth => (bytes === 1 ? 'i8' : bytes === 2 ? 'i16' : bytes === 4 ? 'i32' : 'i64');
+export const widthOfBytes = (bytes: number): IntWidth =>
+  bytes === 1 ? 'i8' : bytes === 2 ? 'i16' : bytes === 4 ? 'i32' : 'i64';
 const loadName: Record<IntWidth, string> = { i8: 'load.u8', i16: 'load.u16', i32: 'load.i32', i64: 'load.i64' };
 const loadPartial: Record<IntWidth, string> = { i8: 'load.i8', i16: 'load.i16', i32: 'load.i32', i64: 'load.i64' };
 
@@ -227,7 +253,16 @@ function addDisp(disp: number | bigint, offset: number): number | bigint {
 const EFLAGS_MASK: readonly (number | undefined)[] = [OF, CF, ZF, CF | ZF, SF, PF];
 
 const negated: Record<CompareName, CompareName> = {
-  eq: 'ne', ne: 'eq', lt_s: 'ge_s', ge_s: 'lt_s', lt_u: 'ge_u', ge_u: 'lt_u', le_s: 'gt_s', gt_s: 'le_s', le_u: 'gt_u', gt_u: 'le_u',
+  eq: 'ne',
+  ne: 'eq',
+  lt_s: 'ge_s',
+  ge_s: 'lt_s',
+  lt_u: 'ge_u',
+  ge_u: 'lt_u',
+  le_s: 'gt_s',
+  gt_s: 'le_s',
+  le_u: 'gt_u',
+  gt_u: 'le_u',
 };
 
 /**
@@ -263,7 +298,14 @@ const MAX_INSTRUCTIONS = 64;
  * Lifts the basic block at `pc`. `code` is indexed by guest address; `limit` is the end of the executable bytes that
  * begin at `pc`. Null when not even the first instruction can be fetched.
  */
-export function liftBlock(table: OpTable, code: Uint8Array, pc: number, limit: number, exactFp: boolean, maxInstructions = MAX_INSTRUCTIONS): Block | null {
+export function liftBlock(
+  table: OpTable,
+  code: Uint8Array,
+  pc: number,
+  limit: number,
+  exactFp: boolean,
+  maxInstructions = MAX_INSTRUCTIONS,
+): Block | null {
   const c = new LiftContext(table, exactFp);
   let p = pc;
   let last = pc;
@@ -293,4 +335,3 @@ export function liftBlock(table: OpTable, code: Uint8Array, pc: number, limit: n
   }
   return { pc, end: p, insts: c.b.insts, exit: c.b.exit!, exitPc: last, guestInstructions: count };
 }
-

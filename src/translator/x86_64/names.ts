@@ -1,8 +1,34 @@
 /** Names of the x86-64 slots, for IR text. */
 import { CC_A, CC_B, CC_OP, CC_RES, DF, FS_BASE, GS_BASE, MXCSR } from './state.ts';
 
-const general = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15'];
-const others = new Map([[CC_OP, 'cc.op'], [CC_A, 'cc.a'], [CC_B, 'cc.b'], [CC_RES, 'cc.res'], [FS_BASE, 'fs'], [GS_BASE, 'gs'], [DF, 'df'], [MXCSR, 'mxcsr']]);
+const general = [
+  'rax',
+  'rcx',
+  'rdx',
+  'rbx',
+  'rsp',
+  'rbp',
+  'rsi',
+  'rdi',
+  'r8',
+  'r9',
+  'r10',
+  'r11',
+  'r12',
+  'r13',
+  'r14',
+  'r15',
+];
+const others = new Map([
+  [CC_OP, 'cc.op'],
+  [CC_A, 'cc.a'],
+  [CC_B, 'cc.b'],
+  [CC_RES, 'cc.res'],
+  [FS_BASE, 'fs'],
+  [GS_BASE, 'gs'],
+  [DF, 'df'],
+  [MXCSR, 'mxcsr'],
+]);
 
 export function slotNames(slot: number): string | null {
   const part = (name: string, byte: number): string => (byte ? `${name}+${byte}` : name);

@@ -24,76 +24,127 @@ const n = (m: ExprBuilder, w: IntWidth) => (w === 'i64' ? m.i64 : m.i32);
 const kindIs = (m: ExprBuilder, word: number): Expr => m.set(CC_OP, 'i64', m.constI64(BigInt(word)));
 
 /** The lazy flags as arguments of the helpers that compute flags. */
-export const currentFlags = (m: ExprBuilder): Expr[] => [m.i32.wrap(m.get(CC_OP, 'i64')), m.get(CC_A, 'i64'), m.get(CC_B, 'i64'), m.get(CC_RES, 'i64')];
+export const currentFlags = (m: ExprBuilder): Expr[] => [
+  m.i32.wrap(m.get(CC_OP, 'i64')),
+  m.get(CC_A, 'i64'),
+  m.get(CC_B, 'i64'),
+  m.get(CC_RES, 'i64'),
+];
 
 export function defineFlagOps(t: OpTable): void {
   for (const w of widths) {
     const type = w === 'i64' ? 'i64' : 'i32';
     for (const kind of ['add', 'sub'] as const) {
-      state(t, `flags.${kind}.${w}`, `${w} ${w} ->`, { writes }, `flags of a ${kind === 'add' ? '+' : '-'} b`, (m, a, b) =>
-        m.bind(type, a, (x) =>
-          m.bind(type, b, (y) =>
-            m.seq([
-              kindIs(m, ccWord(kind, w)),
-              m.set(CC_A, 'i64', wide(m, w, x())),
-              m.set(CC_B, 'i64', wide(m, w, y())),
-              m.set(CC_RES, 'i64', wide(m, w, narrow(m, w, n(m, w)[kind](x(), y())))),
-            ]),
+      state(
+        t,
+        `flags.${kind}.${w}`,
+        `${w} ${w} ->`,
+        { writes },
+        `flags of a ${kind === 'add' ? '+' : '-'} b`,
+        (m, a, b) =>
+          m.bind(type, a, (x) =>
+            m.bind(type, b, (y) =>
+              m.seq([
+                kindIs(m, ccWord(kind, w)),
+                m.set(CC_A, 'i64', wide(m, w, x())),
+                m.set(CC_B, 'i64', wide(m, w, y())),
+                m.set(CC_RES, 'i64', wide(m, w, narrow(m, w, n(m, w)[kind](x(), y())))),
+              ]),
+            ),
           ),
-        ),
       );
     }
     for (const kind of ['adc', 'sbb'] as const) {
-      state(t, `flags.${kind}.${w}`, `${w} ${w} ${w} ->`, { writes }, 'flags of an add or subtract with carry: a, b, result', (m, a, b, r) =>
-        m.seq([
-          kindIs(m, ccWord(kind, w)),
-          m.set(CC_A, 'i64', wide(m, w, a)),
-          m.set(CC_B, 'i64', wide(m, w, b)),
-          m.set(CC_RES, 'i64', wide(m, w, r)),
-        ]),
+      state(
+        t,
+        `flags.${kind}.${w}`,
+        `${w} ${w} ${w} ->`,
+        { writes },
+        'flags of an add or subtract with carry: a, b, result',
+        (m, a, b, r) =>
+          m.seq([
+            kindIs(m, ccWord(kind, w)),
+            m.set(CC_A, 'i64', wide(m, w, a)),
+            m.set(CC_B, 'i64', wide(m, w, b)),
+            m.set(CC_RES, 'i64', wide(m, w, r)),
+          ]),
       );
     }
     state(t, `flags.logic.${w}`, `${w} ->`, { writes }, 'flags of a logical result: CF, OF and AF clear', (m, r) =>
       m.seq([kindIs(m, ccWord('logic', w)), m.set(CC_RES, 'i64', wide(m, w, r))]),
     );
     for (const kind of ['inc', 'dec'] as const)
-      state(t, `flags.${kind}.${w}`, `${w} i32 ->`, { writes }, 'flags of an increment or decrement: result, CF to keep', (m, r, carry) =>
-        m.seq([kindIs(m, ccWord(kind, w)), m.set(CC_RES, 'i64', wide(m, w, r)), m.set(CC_B, 'i64', m.i64.extend_u(carry))]),
+      state(
+        t,
+        `flags.${kind}.${w}`,
+        `${w} i32 ->`,
+        { writes },
+        'flags of an increment or decrement: result, CF to keep',
+        (m, r, carry) =>
+          m.seq([
+            kindIs(m, ccWord(kind, w)),
+            m.set(CC_RES, 'i64', wide(m, w, r)),
+            m.set(CC_B, 'i64', m.i64.extend_u(carry)),
+          ]),
       );
-    state(t, `flags.res.${w}`, `${w} i32 i32 ->`, { writes }, 'SF, ZF, PF of a result, with CF and OF (0 or 1) given, AF clear', (m, r, cf, of) =>
-      m.seq([
-        kindIs(m, ccWord('res', w)),
-        m.set(CC_RES, 'i64', wide(m, w, r)),
-        m.set(CC_A, 'i64', m.i64.extend_u(cf)),
-        m.set(CC_B, 'i64', m.i64.extend_u(of)),
-      ]),
+    state(
+      t,
+      `flags.res.${w}`,
+      `${w} i32 i32 ->`,
+      { writes },
+      'SF, ZF, PF of a result, with CF and OF (0 or 1) given, AF clear',
+      (m, r, cf, of) =>
+        m.seq([
+          kindIs(m, ccWord('res', w)),
+          m.set(CC_RES, 'i64', wide(m, w, r)),
+          m.set(CC_A, 'i64', m.i64.extend_u(cf)),
+          m.set(CC_B, 'i64', m.i64.extend_u(of)),
+        ]),
     );
     // Does not appear in `writes` as a kill: the flags stay when the condition is zero.
-    state(t, `flags.res_if.${w}`, `i32 ${w} i32 i32 ->`, { reads, writes }, 'flags.res if the first input is non-zero, else nothing', (m, c, r, cf, of) =>
-      m.bind(type, r, (result) =>
-        m.bind('i32', cf, (carry) =>
-          m.bind('i32', of, (overflow) =>
-            m.if(
-              c,
-              m.seq([
-                kindIs(m, ccWord('res', w)),
-                m.set(CC_RES, 'i64', wide(m, w, result())),
-                m.set(CC_A, 'i64', m.i64.extend_u(carry())),
-                m.set(CC_B, 'i64', m.i64.extend_u(overflow())),
-              ]),
-              m.nop(),
+    state(
+      t,
+      `flags.res_if.${w}`,
+      `i32 ${w} i32 i32 ->`,
+      { reads, writes },
+      'flags.res if the first input is non-zero, else nothing',
+      (m, c, r, cf, of) =>
+        m.bind(type, r, (result) =>
+          m.bind('i32', cf, (carry) =>
+            m.bind('i32', of, (overflow) =>
+              m.if(
+                c,
+                m.seq([
+                  kindIs(m, ccWord('res', w)),
+                  m.set(CC_RES, 'i64', wide(m, w, result())),
+                  m.set(CC_A, 'i64', m.i64.extend_u(carry())),
+                  m.set(CC_B, 'i64', m.i64.extend_u(overflow())),
+                ]),
+                m.nop(),
+              ),
             ),
           ),
         ),
-      ),
     );
   }
-  state(t, 'flags.eflags', 'i32 ->', { writes }, 'sets the six arithmetic flags from a word in rflags layout', (m, word) =>
-    m.seq([kindIs(m, 0), m.set(CC_RES, 'i64', m.i64.extend_u(m.i32.and(word, m.constI32(0x8d5))))]),
+  state(
+    t,
+    'flags.eflags',
+    'i32 ->',
+    { writes },
+    'sets the six arithmetic flags from a word in rflags layout',
+    (m, word) => m.seq([kindIs(m, 0), m.set(CC_RES, 'i64', m.i64.extend_u(m.i32.and(word, m.constI32(0x8d5))))]),
   );
-  state(t, 'x86.eflags', '-> i32', { reads }, 'the six arithmetic flags in rflags layout', (m) => m.helper('x86_eflags', currentFlags(m), 'i32'));
-  state(t, 'x86.cond', 'i32 -> i32', { reads }, '1 if condition code 0..15 (the low opcode bits of Jcc) holds', (m, code) =>
-    m.helper('x86_cond', [...currentFlags(m), code], 'i32'),
+  state(t, 'x86.eflags', '-> i32', { reads }, 'the six arithmetic flags in rflags layout', (m) =>
+    m.helper('x86_eflags', currentFlags(m), 'i32'),
+  );
+  state(
+    t,
+    'x86.cond',
+    'i32 -> i32',
+    { reads },
+    '1 if condition code 0..15 (the low opcode bits of Jcc) holds',
+    (m, code) => m.helper('x86_cond', [...currentFlags(m), code], 'i32'),
   );
   // INC and DEC keep CF in CC_B, and in a loop on a counter they follow each other: no call then.
   state(t, 'x86.cf', '-> i32', { reads }, 'the carry flag, 0 or 1', (m) =>

@@ -38,7 +38,13 @@ const setRes = (m: ExprBuilder, w: IntWidth, result: Expr, cf: Expr, of: Expr): 
 /** Records a full flags word: those of `mask` from `bits` (i32), the others as they were. */
 const patchFlags = (m: ExprBuilder, mask: number, bits: Expr): Expr =>
   m.seq([
-    m.set(CC_RES, 'i64', m.i64.extend_u(m.i32.or(m.i32.and(m.helper('x86_eflags', currentFlags(m), 'i32'), m.constI32(0x8d5 & ~mask)), bits))),
+    m.set(
+      CC_RES,
+      'i64',
+      m.i64.extend_u(
+        m.i32.or(m.i32.and(m.helper('x86_eflags', currentFlags(m), 'i32'), m.constI32(0x8d5 & ~mask)), bits),
+      ),
+    ),
     m.set(CC_OP, 'i64', m.constI64(0n)),
   ]);
 
@@ -53,7 +59,13 @@ function shiftFlags(m: ExprBuilder, name: 'shl' | 'shr' | 'sar', w: IntWidth, a:
     if (narrow) {
       // In 32 bits nothing that matters is lost: CF is the bit just above the operand.
       return m.bind('i32', m.i32.shl(a(), count()), (r) =>
-        setRes(m, w, wide(m, w, r()), bit0(m, w, m.i32.shr_u(r(), m.constI32(bits))), bit0(m, w, m.i32.shr_u(m.i32.xor(r(), m.i32.shl(r(), m.constI32(1))), m.constI32(bits)))),
+        setRes(
+          m,
+          w,
+          wide(m, w, r()),
+          bit0(m, w, m.i32.shr_u(r(), m.constI32(bits))),
+          bit0(m, w, m.i32.shr_u(m.i32.xor(r(), m.i32.shl(r(), m.constI32(1))), m.constI32(bits))),
+        ),
       );
     }
     return m.bind(type, x.shl(a(), n()), (r) =>
@@ -65,7 +77,9 @@ function shiftFlags(m: ExprBuilder, name: 'shl' | 'shr' | 'sar', w: IntWidth, a:
   const shift = name === 'shr' ? 'shr_u' : 'shr_s';
   return m.bind(type, x[shift](a(), n()), (r) =>
     setRes(
-      m, w, wide(m, w, r()),
+      m,
+      w,
+      wide(m, w, r()),
       bit0(m, w, x[shift](a(), x.sub(n(), num(m, w, 1)))),
       // SHR by 1 overflows when the sign bit was set, which then is the second bit from the top.
       name === 'shr' ? bit0(m, w, x.shr_u(r(), num(m, w, bits - 2))) : m.constI64(0n),
@@ -90,10 +104,26 @@ function rotateBits(m: ExprBuilder, name: 'rol' | 'ror', w: IntWidth, r: () => E
  * A check that ends the instruction with a synchronous exception when `refuse` (i32) is non-zero; it touches no slot
  * otherwise. The instruction writes nothing before it.
  */
-export function guard(t: OpTable, name: string, signature: string, number: TrapNumber, doc: string, refuse: (m: ExprBuilder, ...inputs: Expr[]) => Expr): void {
+export function guard(
+  t: OpTable,
+  name: string,
+  signature: string,
+  number: TrapNumber,
+  doc: string,
+  refuse: (m: ExprBuilder, ...inputs: Expr[]) => Expr,
+): void {
   const inputs = signature.split(' ').filter(Boolean) as OperandType[];
   t.add({
-    name, kind: 'helper', inputs, result: null, doc, bytes: 0, align: 0, reads: [], writes: [], constable: true,
+    name,
+    kind: 'helper',
+    inputs,
+    result: null,
+    doc,
+    bytes: 0,
+    align: 0,
+    reads: [],
+    writes: [],
+    constable: true,
     sem: (m, ...args) =>
       m.if(
         refuse(m, ...args),
@@ -108,26 +138,53 @@ function defineShiftOps(t: OpTable): void {
     const type = typeOf(w);
     for (const name of ['shl', 'shr', 'sar'] as const) {
       const operand = name === 'sar' ? signed[w] : w;
-      state(t, `flags.${name}.${w}`, `${operand} i32 ->`, { writes: flagSlots }, `flags of ${name} of a by a masked count that is not 0`, (m, a, n) =>
-        m.bind(type, a, (x) => m.bind('i32', n, (count) => shiftFlags(m, name, w, x, count))),
+      state(
+        t,
+        `flags.${name}.${w}`,
+        `${operand} i32 ->`,
+        { writes: flagSlots },
+        `flags of ${name} of a by a masked count that is not 0`,
+        (m, a, n) => m.bind(type, a, (x) => m.bind('i32', n, (count) => shiftFlags(m, name, w, x, count))),
       );
-      state(t, `flags.${name}_if.${w}`, `${operand} i32 ->`, { reads: flagSlots, writes: flagSlots }, `flags of ${name} of a by a masked count; nothing if it is 0`, (m, a, n) =>
-        m.bind(type, a, (x) => m.bind('i32', n, (count) => m.if(count(), shiftFlags(m, name, w, x, count), m.nop()))),
+      state(
+        t,
+        `flags.${name}_if.${w}`,
+        `${operand} i32 ->`,
+        { reads: flagSlots, writes: flagSlots },
+        `flags of ${name} of a by a masked count; nothing if it is 0`,
+        (m, a, n) =>
+          m.bind(type, a, (x) => m.bind('i32', n, (count) => m.if(count(), shiftFlags(m, name, w, x, count), m.nop()))),
       );
     }
     for (const name of ['rol', 'ror'] as const) {
-      state(t, `flags.${name}.${w}`, `${w} ->`, { reads: flagSlots, writes: flagSlots }, `CF and OF from the result of ${name}`, (m, r) =>
-        m.bind(type, r, (x) => patchFlags(m, CF | OF, rotateBits(m, name, w, x))),
+      state(
+        t,
+        `flags.${name}.${w}`,
+        `${w} ->`,
+        { reads: flagSlots, writes: flagSlots },
+        `CF and OF from the result of ${name}`,
+        (m, r) => m.bind(type, r, (x) => patchFlags(m, CF | OF, rotateBits(m, name, w, x))),
       );
-      state(t, `flags.${name}_if.${w}`, `i32 ${w} ->`, { reads: flagSlots, writes: flagSlots }, `CF and OF from the result of ${name}; nothing if the count (first) is 0`, (m, n, r) =>
-        m.bind(type, r, (x) => m.if(n, patchFlags(m, CF | OF, rotateBits(m, name, w, x)), m.nop())),
+      state(
+        t,
+        `flags.${name}_if.${w}`,
+        `i32 ${w} ->`,
+        { reads: flagSlots, writes: flagSlots },
+        `CF and OF from the result of ${name}; nothing if the count (first) is 0`,
+        (m, n, r) => m.bind(type, r, (x) => m.if(n, patchFlags(m, CF | OF, rotateBits(m, name, w, x)), m.nop())),
       );
     }
     for (const name of ['rcl', 'rcr'] as const) {
-      pure(t, `x86.${name}.${w}`, `${w} i32 i32 -> ${w}`, 'rotate through carry: value, masked count, CF', (m, a, n, cf) => {
-        const r = m.helper(`x86_${name}`, [w === 'i64' ? a : m.i64.extend_u(a), n, cf, m.constI32(bitsOf[w])], 'i64');
-        return w === 'i64' ? r : m.i32.wrap(r);
-      });
+      pure(
+        t,
+        `x86.${name}.${w}`,
+        `${w} i32 i32 -> ${w}`,
+        'rotate through carry: value, masked count, CF',
+        (m, a, n, cf) => {
+          const r = m.helper(`x86_${name}`, [w === 'i64' ? a : m.i64.extend_u(a), n, cf, m.constI32(bitsOf[w])], 'i64');
+          return w === 'i64' ? r : m.i32.wrap(r);
+        },
+      );
       pure(t, `x86.${name}_cf.${w}`, `${w} i32 i32 -> i32`, 'the carry after a rotate through carry', (m, a, n, cf) =>
         m.helper(`x86_${name}_cf`, [w === 'i64' ? a : m.i64.extend_u(a), n, cf, m.constI32(bitsOf[w])], 'i32'),
       );
@@ -135,24 +192,43 @@ function defineShiftOps(t: OpTable): void {
   }
   // Counts above 16 shift the second operand in twice, as the CPUs tested do (undefined in the manual).
   const triple = (m: ExprBuilder, high: Expr, middle: Expr, low: Expr): Expr =>
-    m.i64.or(m.i64.or(m.i64.shl(m.i64.extend_u(high), m.constI64(32n)), m.i64.shl(m.i64.extend_u(middle), m.constI64(16n))), m.i64.extend_u(low));
+    m.i64.or(
+      m.i64.or(m.i64.shl(m.i64.extend_u(high), m.constI64(32n)), m.i64.shl(m.i64.extend_u(middle), m.constI64(16n))),
+      m.i64.extend_u(low),
+    );
   pure(t, 'x86.shld.i16', 'i16 i16 i32 -> i16', 'double shift left by a masked count', (m, a, b, n) =>
-    m.bind('i32', b, (y) => m.i32.wrap(m.i64.shr_u(m.i64.shl(triple(m, a, y(), y()), m.i64.extend_u(n)), m.constI64(32n)))),
+    m.bind('i32', b, (y) =>
+      m.i32.wrap(m.i64.shr_u(m.i64.shl(triple(m, a, y(), y()), m.i64.extend_u(n)), m.constI64(32n))),
+    ),
   );
   pure(t, 'x86.shrd.i16', 'i16 i16 i32 -> i16', 'double shift right by a masked count', (m, a, b, n) =>
     m.bind('i32', b, (y) => m.i32.wrap(m.i64.shr_u(triple(m, y(), y(), a), m.i64.extend_u(n)))),
   );
-  const pair = (m: ExprBuilder, high: Expr, low: Expr): Expr => m.i64.or(m.i64.shl(m.i64.extend_u(high), m.constI64(32n)), m.i64.extend_u(low));
+  const pair = (m: ExprBuilder, high: Expr, low: Expr): Expr =>
+    m.i64.or(m.i64.shl(m.i64.extend_u(high), m.constI64(32n)), m.i64.extend_u(low));
   pure(t, 'x86.shld.i32', 'i32 i32 i32 -> i32', 'double shift left by a masked count', (m, a, b, n) =>
     m.i32.wrap(m.i64.shr_u(m.i64.shl(pair(m, a, b), m.i64.extend_u(n)), m.constI64(32n))),
   );
-  pure(t, 'x86.shrd.i32', 'i32 i32 i32 -> i32', 'double shift right by a masked count', (m, a, b, n) => m.i32.wrap(m.i64.shr_u(pair(m, b, a), m.i64.extend_u(n))));
+  pure(t, 'x86.shrd.i32', 'i32 i32 i32 -> i32', 'double shift right by a masked count', (m, a, b, n) =>
+    m.i32.wrap(m.i64.shr_u(pair(m, b, a), m.i64.extend_u(n))),
+  );
   // The other operand moves by 64 - n, which Wasm would take modulo 64: one place first, then 63 - n.
-  for (const [name, shift, back] of [['shld', 'shl', 'shr_u'], ['shrd', 'shr_u', 'shl']] as const)
-    pure(t, `x86.${name}.i64`, 'i64 i64 i64 -> i64', `double shift ${name === 'shld' ? 'left' : 'right'} by a masked count`, (m, a, b, n) =>
-      m.bind('i64', n, (count) =>
-        m.i64.or(m.i64[shift](a, count()), m.i64[back](m.i64[back](b, m.constI64(1n)), m.i64.xor(count(), m.constI64(63n)))),
-      ),
+  for (const [name, shift, back] of [
+    ['shld', 'shl', 'shr_u'],
+    ['shrd', 'shr_u', 'shl'],
+  ] as const)
+    pure(
+      t,
+      `x86.${name}.i64`,
+      'i64 i64 i64 -> i64',
+      `double shift ${name === 'shld' ? 'left' : 'right'} by a masked count`,
+      (m, a, b, n) =>
+        m.bind('i64', n, (count) =>
+          m.i64.or(
+            m.i64[shift](a, count()),
+            m.i64[back](m.i64[back](b, m.constI64(1n)), m.i64.xor(count(), m.constI64(63n))),
+          ),
+        ),
     );
 }
 
@@ -161,56 +237,106 @@ function definePartialFlagOps(t: OpTable): void {
   state(t, 'flags.cf', 'i32 ->', slots, 'sets CF (0 or 1), keeps the others; leaves CF in CC_A too', (m, cf) =>
     m.bind('i32', cf, (x) => m.seq([patchFlags(m, CF, x()), m.set(CC_A, 'i64', m.i64.extend_u(x()))])),
   );
-  state(t, 'flags.zf', 'i32 ->', slots, 'sets ZF (0 or 1), keeps the others', (m, zf) => patchFlags(m, ZF, m.i32.shl(zf, m.constI32(6))));
-  const both = (m: ExprBuilder, cf: Expr, of: Expr): Expr => patchFlags(m, CF | OF, m.i32.or(cf, m.i32.shl(of, m.constI32(11))));
+  state(t, 'flags.zf', 'i32 ->', slots, 'sets ZF (0 or 1), keeps the others', (m, zf) =>
+    patchFlags(m, ZF, m.i32.shl(zf, m.constI32(6))),
+  );
+  const both = (m: ExprBuilder, cf: Expr, of: Expr): Expr =>
+    patchFlags(m, CF | OF, m.i32.or(cf, m.i32.shl(of, m.constI32(11))));
   state(t, 'flags.cf_of', 'i32 i32 ->', slots, 'sets CF and OF (0 or 1), keeps the others', both);
-  state(t, 'flags.cf_of_if', 'i32 i32 i32 ->', slots, 'flags.cf_of if the first input is non-zero, else nothing', (m, c, cf, of) =>
-    m.bind('i32', cf, (x) => m.bind('i32', of, (y) => m.if(c, both(m, x(), y()), m.nop()))),
+  state(
+    t,
+    'flags.cf_of_if',
+    'i32 i32 i32 ->',
+    slots,
+    'flags.cf_of if the first input is non-zero, else nothing',
+    (m, c, cf, of) => m.bind('i32', cf, (x) => m.bind('i32', of, (y) => m.if(c, both(m, x(), y()), m.nop()))),
   );
 }
 
 function defineDivisionOps(t: OpTable): void {
   for (const w of widths)
-    guard(t, `x86.guard_div_u.${w}`, `${w} ${w}`, trap.divide, '#DE unless high half of the dividend < divisor', (m, high, d) => ns(m, w).ge_u(high, d));
+    guard(
+      t,
+      `x86.guard_div_u.${w}`,
+      `${w} ${w}`,
+      trap.divide,
+      '#DE unless high half of the dividend < divisor',
+      (m, high, d) => ns(m, w).ge_u(high, d),
+    );
   for (const w of ['i8', 'i16', 'i32'] as const) {
     const half = 1n << BigInt(bitsOf[w] - 1);
-    guard(t, `x86.guard_div_s.${w}`, 'i64 i64', trap.divide, '#DE unless the quotient of the signed inputs fits the width', (m, n, d) =>
-      m.bind('i64', n, (x) =>
-        m.bind('i64', d, (y) =>
-          m.if(
-            m.i64.lt_u(m.i64.add(x(), m.constI64(half)), m.constI64(half * 2n)),
-            m.i32.or(m.i64.eqz(y()), m.i32.and(m.i64.eq(y(), m.constI64(-1n)), m.i64.eq(x(), m.constI64(-half)))),
-            m.helper('x86_idiv_refused', [x(), y(), m.constI64(half)], 'i32'),
+    guard(
+      t,
+      `x86.guard_div_s.${w}`,
+      'i64 i64',
+      trap.divide,
+      '#DE unless the quotient of the signed inputs fits the width',
+      (m, n, d) =>
+        m.bind('i64', n, (x) =>
+          m.bind('i64', d, (y) =>
+            m.if(
+              m.i64.lt_u(m.i64.add(x(), m.constI64(half)), m.constI64(half * 2n)),
+              m.i32.or(m.i64.eqz(y()), m.i32.and(m.i64.eq(y(), m.constI64(-1n)), m.i64.eq(x(), m.constI64(-half)))),
+              m.helper('x86_idiv_refused', [x(), y(), m.constI64(half)], 'i32'),
+            ),
           ),
         ),
-      ),
     );
   }
   /** `then` if the 128-bit dividend is its sign-extended low half, as after CQO. */
   const ifSignExtended = (m: ExprBuilder, high: Expr, low: () => Expr, then: Expr, otherwise: Expr): Expr =>
     m.if(m.i64.eq(high, m.i64.shr_s(low(), m.constI64(63n))), then, otherwise);
-  guard(t, 'x86.guard_div_s.i64', 'i64 i64 i64', trap.divide, '#DE unless the quotient fits: high and low dividend, divisor', (m, high, low, d) =>
-    m.bind('i64', high, (h) =>
-      m.bind('i64', low, (l) =>
-        m.bind('i64', d, (y) =>
-          ifSignExtended(
-            m, h(), l,
-            m.i32.or(m.i64.eqz(y()), m.i32.and(m.i64.eq(y(), m.constI64(-1n)), m.i64.eq(l(), m.constI64(-(1n << 63n))))),
-            m.helper('x86_idiv128_refused', [h(), l(), y()], 'i32'),
+  guard(
+    t,
+    'x86.guard_div_s.i64',
+    'i64 i64 i64',
+    trap.divide,
+    '#DE unless the quotient fits: high and low dividend, divisor',
+    (m, high, low, d) =>
+      m.bind('i64', high, (h) =>
+        m.bind('i64', low, (l) =>
+          m.bind('i64', d, (y) =>
+            ifSignExtended(
+              m,
+              h(),
+              l,
+              m.i32.or(
+                m.i64.eqz(y()),
+                m.i32.and(m.i64.eq(y(), m.constI64(-1n)), m.i64.eq(l(), m.constI64(-(1n << 63n)))),
+              ),
+              m.helper('x86_idiv128_refused', [h(), l(), y()], 'i32'),
+            ),
           ),
         ),
       ),
-    ),
   );
-  pure(t, 'x86.div_u.i128', 'i64 i64 i64 -> i64', 'unsigned quotient of high:low by the divisor; guarded', (m, high, low, d) =>
-    m.bind('i64', high, (h) =>
-      m.bind('i64', low, (l) => m.bind('i64', d, (y) => m.if(m.i64.eqz(h()), m.i64.div_u(l(), y()), m.helper('x86_udiv128', [h(), l(), y()], 'i64')))),
-    ),
+  pure(
+    t,
+    'x86.div_u.i128',
+    'i64 i64 i64 -> i64',
+    'unsigned quotient of high:low by the divisor; guarded',
+    (m, high, low, d) =>
+      m.bind('i64', high, (h) =>
+        m.bind('i64', low, (l) =>
+          m.bind('i64', d, (y) =>
+            m.if(m.i64.eqz(h()), m.i64.div_u(l(), y()), m.helper('x86_udiv128', [h(), l(), y()], 'i64')),
+          ),
+        ),
+      ),
   );
-  pure(t, 'x86.div_s.i128', 'i64 i64 i64 -> i64', 'signed quotient of high:low by the divisor; guarded', (m, high, low, d) =>
-    m.bind('i64', high, (h) =>
-      m.bind('i64', low, (l) => m.bind('i64', d, (y) => ifSignExtended(m, h(), l, m.i64.div_s(l(), y()), m.helper('x86_idiv128', [h(), l(), y()], 'i64')))),
-    ),
+  pure(
+    t,
+    'x86.div_s.i128',
+    'i64 i64 i64 -> i64',
+    'signed quotient of high:low by the divisor; guarded',
+    (m, high, low, d) =>
+      m.bind('i64', high, (h) =>
+        m.bind('i64', low, (l) =>
+          m.bind('i64', d, (y) =>
+            ifSignExtended(m, h(), l, m.i64.div_s(l(), y()), m.helper('x86_idiv128', [h(), l(), y()], 'i64')),
+          ),
+        ),
+      ),
   );
 }
 
@@ -219,7 +345,12 @@ export function defineX86IntegerOps(t: OpTable): void {
   definePartialFlagOps(t);
   defineDivisionOps(t);
   for (const w of widths)
-    pure(t, `x86.crc32.${w}`, `i32 ${w} -> i32`, 'CRC-32C of the bytes of the second input, from the checksum in the first', (m, crc, value) =>
-      m.helper('x86_crc32', [crc, w === 'i64' ? value : m.i64.extend_u(value), m.constI32(bitsOf[w] / 8)], 'i32'),
+    pure(
+      t,
+      `x86.crc32.${w}`,
+      `i32 ${w} -> i32`,
+      'CRC-32C of the bytes of the second input, from the checksum in the first',
+      (m, crc, value) =>
+        m.helper('x86_crc32', [crc, w === 'i64' ? value : m.i64.extend_u(value), m.constI32(bitsOf[w] / 8)], 'i32'),
     );
 }

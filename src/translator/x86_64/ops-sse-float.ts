@@ -16,7 +16,8 @@ const bound = (m: ExprBuilder, type: WasmType, a: Expr, b: Expr, body: (x: () =>
   m.bind(type, a, (x) => m.bind(type, b, (y) => body(x, y)));
 
 /** `value` unless it is a NaN, else `otherwise`. */
-const unlessNan = (m: ExprBuilder, f: Scalar, value: Expr, otherwise: () => Expr): Expr => m.bind(f, value, (r) => m.if(m[f].eq(r(), r()), r(), otherwise()));
+const unlessNan = (m: ExprBuilder, f: Scalar, value: Expr, otherwise: () => Expr): Expr =>
+  m.bind(f, value, (r) => m.if(m[f].eq(r(), r()), r(), otherwise()));
 /** `value` unless a lane is NaN; `otherwise` gets it and puts it right. */
 const unlessNans = (m: ExprBuilder, p: Packed, value: Expr, otherwise: (r: Expr) => Expr): Expr =>
   m.bind('v128', value, (r) => m.if(m.v128.any_true(m[p].ne(r(), r())), otherwise(r()), r()));
@@ -49,7 +50,9 @@ function defineArithmetic(t: OpTable): void {
   for (const f of scalars) {
     for (const name of ['add', 'sub', 'mul', 'div'] as const)
       pure(t, `x86.${f}.${name}`, `${f} ${f} -> ${f}`, `${name} with x86's NaN`, (m, a, b) =>
-        bound(m, f, a, b, (x, y) => unlessNan(m, f, m[f][name](x(), y()), () => m.helper(`x86_nan_${f}`, [x(), y()], f))),
+        bound(m, f, a, b, (x, y) =>
+          unlessNan(m, f, m[f][name](x(), y()), () => m.helper(`x86_nan_${f}`, [x(), y()], f)),
+        ),
       );
     // The second operand where either is NaN or both are zero.
     pure(t, `x86.${f}.min`, `${f} ${f} -> ${f}`, 'input 0 if it is less, else input 1', (m, a, b) =>
@@ -76,56 +79,86 @@ function defineArithmetic(t: OpTable): void {
         return unlessNans(m, p, m.shuffle(m[p].sub(x(), y()), m[p].add(x(), y()), lanes), (r) => fix(m, x(), y(), r));
       }),
     );
-    pure(t, `x86.${p}.min`, 'v128 v128 -> v128', 'lanes of input 0 where less, else of input 1', (m, a, b) => bound(m, 'v128', a, b, (x, y) => m[p].pmin(y(), x())));
-    pure(t, `x86.${p}.max`, 'v128 v128 -> v128', 'lanes of input 0 where greater, else of input 1', (m, a, b) => bound(m, 'v128', a, b, (x, y) => m[p].pmax(y(), x())));
+    pure(t, `x86.${p}.min`, 'v128 v128 -> v128', 'lanes of input 0 where less, else of input 1', (m, a, b) =>
+      bound(m, 'v128', a, b, (x, y) => m[p].pmin(y(), x())),
+    );
+    pure(t, `x86.${p}.max`, 'v128 v128 -> v128', 'lanes of input 0 where greater, else of input 1', (m, a, b) =>
+      bound(m, 'v128', a, b, (x, y) => m[p].pmax(y(), x())),
+    );
     for (const name of ['sqrt', 'nearest', 'floor', 'ceil', 'trunc'] as const)
       pure(t, `x86.${p}.${name}`, 'v128 -> v128', `${name} with x86's NaN`, (m, a) =>
         m.bind('v128', a, (x) => unlessNans(m, p, m[p][name](x()), (r) => fix(m, x(), x(), r))),
       );
   }
   for (const name of ['rcp', 'rsqrt'] as const)
-    pure(t, `x86.f32.${name}`, 'f32 -> f32', `${name.toUpperCase()}SS: 12-bit approximation`, (m, a) => m.helper(`x86_${name}`, [a], 'f32'));
+    pure(t, `x86.f32.${name}`, 'f32 -> f32', `${name.toUpperCase()}SS: 12-bit approximation`, (m, a) =>
+      m.helper(`x86_${name}`, [a], 'f32'),
+    );
 }
 
 function defineComparisons(t: OpTable): void {
   predicates.forEach((name, k) => {
-    pure(t, `x86.f32.cmp.${name}`, 'f32 f32 -> l32', 'all ones if the predicate holds, else zero', (m, a, b) => m.i32.sub(m.constI32(0), compareLane(m, 'f32', k, a, b)));
+    pure(t, `x86.f32.cmp.${name}`, 'f32 f32 -> l32', 'all ones if the predicate holds, else zero', (m, a, b) =>
+      m.i32.sub(m.constI32(0), compareLane(m, 'f32', k, a, b)),
+    );
     pure(t, `x86.f64.cmp.${name}`, 'f64 f64 -> i64', 'all ones if the predicate holds, else zero', (m, a, b) =>
       m.i64.sub(m.constI64(0n), m.i64.extend_u(compareLane(m, 'f64', k, a, b))),
     );
-    for (const p of packed) pure(t, `x86.${p}.cmp.${name}`, 'v128 v128 -> v128', 'all ones in lanes where the predicate holds', (m, a, b) => comparePacked(m, p, k, a, b));
+    for (const p of packed)
+      pure(t, `x86.${p}.cmp.${name}`, 'v128 v128 -> v128', 'all ones in lanes where the predicate holds', (m, a, b) =>
+        comparePacked(m, p, k, a, b),
+      );
   });
   // CF: less or unordered; ZF: equal or unordered; PF: unordered.
   for (const f of scalars)
     for (const name of ['comis', 'ucomis'])
-      state(t, `x86.${f}.${name}`, `${f} ${f} ->`, { writes: [CC_OP, CC_A, CC_B, CC_RES] }, 'sets ZF, PF and CF, clears the other flags', (m, a, b) =>
-        bound(m, f, a, b, (x, y) => {
-          const unordered = m.i32.or(m[f].ne(x(), x()), m[f].ne(y(), y()));
-          const equal = m.i32.or(m.i32.shl(m[f].eq(x(), y()), m.constI32(6)), m.select(unordered, m.constI32(CF | PF | ZF), m.constI32(0)));
-          const word = m.i32.or(m.i32.eqz(m[f].ge(x(), y())), equal);
-          return m.seq([m.set(CC_OP, 'i64', m.constI64(0n)), m.set(CC_RES, 'i64', m.i64.extend_u(word))]);
-        }),
+      state(
+        t,
+        `x86.${f}.${name}`,
+        `${f} ${f} ->`,
+        { writes: [CC_OP, CC_A, CC_B, CC_RES] },
+        'sets ZF, PF and CF, clears the other flags',
+        (m, a, b) =>
+          bound(m, f, a, b, (x, y) => {
+            const unordered = m.i32.or(m[f].ne(x(), x()), m[f].ne(y(), y()));
+            const equal = m.i32.or(
+              m.i32.shl(m[f].eq(x(), y()), m.constI32(6)),
+              m.select(unordered, m.constI32(CF | PF | ZF), m.constI32(0)),
+            );
+            const word = m.i32.or(m.i32.eqz(m[f].ge(x(), y())), equal);
+            return m.seq([m.set(CC_OP, 'i64', m.constI64(0n)), m.set(CC_RES, 'i64', m.i64.extend_u(word))]);
+          }),
       );
 }
 
 function defineConversions(t: OpTable): void {
   const power = { i32: 2 ** 31, i64: 2 ** 63 } as const;
-  const indefinite = (m: ExprBuilder, i: 'i32' | 'i64'): Expr => (i === 'i32' ? m.constI32(-0x8000_0000) : m.constI64(-0x8000_0000_0000_0000n));
+  const indefinite = (m: ExprBuilder, i: 'i32' | 'i64'): Expr =>
+    i === 'i32' ? m.constI32(-0x8000_0000) : m.constI64(-0x8000_0000_0000_0000n);
   // Saturation gives the integer indefinite below the range; above it and for NaN it must be put in.
   for (const f of scalars)
     for (const i of ['i32', 'i64'] as const)
       for (const mode of ['trunc', 'nearest'] as const)
-        pure(t, `x86.${i}.${mode}.${f}`, `${f} -> ${i}`, `to a signed integer, ${mode === 'trunc' ? 'toward zero' : 'nearest even'}; out of range: the integer indefinite`, (m, a) =>
-          m.bind(f, mode === 'trunc' ? a : m[f].nearest(a), (x) =>
-            m.select(m[f].lt(x(), m[f].const(power[i])), m[i].trunc_s_sat[f](x()), indefinite(m, i)),
-          ),
+        pure(
+          t,
+          `x86.${i}.${mode}.${f}`,
+          `${f} -> ${i}`,
+          `to a signed integer, ${mode === 'trunc' ? 'toward zero' : 'nearest even'}; out of range: the integer indefinite`,
+          (m, a) =>
+            m.bind(f, mode === 'trunc' ? a : m[f].nearest(a), (x) =>
+              m.select(m[f].lt(x(), m[f].const(power[i])), m[i].trunc_s_sat[f](x()), indefinite(m, i)),
+            ),
         );
   for (const mode of ['trunc', 'nearest'] as const) {
     const rounded = (m: ExprBuilder, p: Packed, a: Expr): Expr => (mode === 'trunc' ? a : m[p].nearest(a));
     const minimum = (m: ExprBuilder): Expr => m.i32x4.splat(m.constI32(-0x8000_0000));
     pure(t, `x86.i32x4.${mode}.f32x4`, 'v128 -> v128', 'as the scalar op, by lane', (m, a) =>
       m.bind('v128', rounded(m, 'f32x4', a), (x) =>
-        m.v128.bitselect(m.i32x4.trunc_sat_f32x4_s(x()), minimum(m), m.f32x4.lt(x(), m.f32x4.splat(m.f32.const(power.i32)))),
+        m.v128.bitselect(
+          m.i32x4.trunc_sat_f32x4_s(x()),
+          minimum(m),
+          m.f32x4.lt(x(), m.f32x4.splat(m.f32.const(power.i32))),
+        ),
       ),
     );
     pure(t, `x86.i32x4.${mode}.f64x2`, 'v128 -> v128', 'as the scalar op, by lane; the high lanes are zero', (m, a) =>
@@ -134,7 +167,10 @@ function defineConversions(t: OpTable): void {
           const low = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 16, 17, 18, 19];
           const other = m.v128.andnot(m.i64x2.splat(m.constI64(0x8000_0000n)), fits());
           const zero = m.i64x2.splat(m.constI64(0n));
-          return m.v128.or(m.v128.and(m.i32x4.trunc_sat_f64x2_s_zero(x()), m.shuffle(fits(), fits(), low)), m.shuffle(other, zero, low));
+          return m.v128.or(
+            m.v128.and(m.i32x4.trunc_sat_f64x2_s_zero(x()), m.shuffle(fits(), fits(), low)),
+            m.shuffle(other, zero, low),
+          );
         }),
       ),
     );
@@ -146,10 +182,14 @@ function defineConversions(t: OpTable): void {
     m.bind('f32', a, (x) => m.if(m.f32.eq(x(), x()), m.f64.promote(x()), m.helper('x86_nan_promote', [x()], 'f64'))),
   );
   pure(t, 'x86.f32x4.demote', 'v128 -> v128', "CVTPD2PS with x86's NaN", (m, a) =>
-    m.bind('v128', a, (x) => unlessNans(m, 'f32x4', m.f32x4.demote_f64x2_zero(x()), (r) => m.helper('x86_nan_demote_zero', [x(), r], 'v128'))),
+    m.bind('v128', a, (x) =>
+      unlessNans(m, 'f32x4', m.f32x4.demote_f64x2_zero(x()), (r) => m.helper('x86_nan_demote_zero', [x(), r], 'v128')),
+    ),
   );
   pure(t, 'x86.f64x2.promote', 'v128 -> v128', "CVTPS2PD with x86's NaN", (m, a) =>
-    m.bind('v128', a, (x) => unlessNans(m, 'f64x2', m.f64x2.promote_low_f32x4(x()), (r) => m.helper('x86_nan_promote_low', [x(), r], 'v128'))),
+    m.bind('v128', a, (x) =>
+      unlessNans(m, 'f64x2', m.f64x2.promote_low_f32x4(x()), (r) => m.helper('x86_nan_promote_low', [x(), r], 'v128')),
+    ),
   );
 }
 

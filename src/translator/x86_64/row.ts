@@ -62,7 +62,18 @@ export const rows: Row[] = [];
 
 const maps: Record<string, number> = { '0f': 1, '0f38': 2, '0f3a': 3 };
 
-const fixedSizes: Readonly<Record<string, number>> = { b: 1, bs: 1, w: 2, d: 4, ss: 4, q: 8, sd: 8, dq: 16, ps: 16, pd: 16 };
+const fixedSizes: Readonly<Record<string, number>> = {
+  b: 1,
+  bs: 1,
+  w: 2,
+  d: 4,
+  ss: 4,
+  q: 8,
+  sd: 8,
+  dq: 16,
+  ps: 16,
+  pd: 16,
+};
 
 function operand(spec: string): OperandSpec {
   const kind = /^[EGMRIJZVWUPQNO]/.test(spec) ? (spec[0] as OperandSpec['kind']) : 'fixed';
@@ -82,22 +93,49 @@ function parseOperands(text: string): Operands {
   let known = operandLists.get(text);
   if (!known) {
     const all = text.split(' ').filter(Boolean).map(operand);
-    known = { all, immediates: all.filter((o) => 'IJO'.includes(o.kind)), needModrm: all.some((o) => 'EGMRVWUPQN'.includes(o.kind)) };
+    known = {
+      all,
+      immediates: all.filter((o) => 'IJO'.includes(o.kind)),
+      needModrm: all.some((o) => 'EGMRVWUPQN'.includes(o.kind)),
+    };
     operandLists.set(text, known);
   }
   return known;
 }
 
 /** Defines an instruction form; `operands` is blank-separated. */
-export function ins(encoding: string, mnemonic: string, operands: string, lift: Lift, attributes: Attributes = {}): void {
+export function ins(
+  encoding: string,
+  mnemonic: string,
+  operands: string,
+  lift: Lift,
+  attributes: Attributes = {},
+): void {
   const { all, immediates, needModrm } = parseOperands(operands);
   const words = encoding.split(' ');
   const r: Row = {
-    encoding, mnemonic, operands: all, immediates, lift,
-    map: 0, opcode: -1, plus: false, prefix: null, reg: null, mode: null, modrm: null, hasModrm: false, ...attributes,
+    encoding,
+    mnemonic,
+    operands: all,
+    immediates,
+    lift,
+    map: 0,
+    opcode: -1,
+    plus: false,
+    prefix: null,
+    reg: null,
+    mode: null,
+    modrm: null,
+    hasModrm: false,
+    ...attributes,
   };
   for (const word of words) {
-    if (r.opcode < 0 && (word === 'np' || ((word === '66' || word === 'f3' || word === 'f2') && words.length > 1 && r.map === 0 && r.prefix === null))) r.prefix = word as Row['prefix'];
+    if (
+      r.opcode < 0 &&
+      (word === 'np' ||
+        ((word === '66' || word === 'f3' || word === 'f2') && words.length > 1 && r.map === 0 && r.prefix === null))
+    )
+      r.prefix = word as Row['prefix'];
     else if (r.opcode < 0 && r.map === 0 && word in maps) r.map = maps[word]!;
     else if (word === 'reg' || word === 'mem') r.mode = word;
     else if (word.startsWith('/')) r.reg = Number(word.slice(1));

@@ -44,42 +44,51 @@ function place(c: LiftContext, w: IntWidth): Place {
 
 function mask(c: LiftContext, name: 'bts' | 'btr' | 'btc', w: IntWidth, bit: Place['bit']): Operand {
   const { b } = c;
-  if (typeof bit === 'number') return b.constant(BigInt.asIntN(64, name === 'btr' ? ~(1n << BigInt(bit)) : 1n << BigInt(bit)));
+  if (typeof bit === 'number')
+    return b.constant(BigInt.asIntN(64, name === 'btr' ? ~(1n << BigInt(bit)) : 1n << BigInt(bit)));
   const m = b.value(`shl.${w}`, [b.constant(1), bit.slot]);
   return name === 'btr' ? b.valueConst(`xor.${w}`, [m], -1) : m;
 }
 const tested = (c: LiftContext, w: IntWidth, value: Operand, bit: Place['bit']): Operand => {
-  const shifted = typeof bit === 'number' ? c.b.valueConst(`shr_u.${w}`, [value], bit) : c.b.value(`shr_u.${w}`, [value, bit.slot]);
+  const shifted =
+    typeof bit === 'number' ? c.b.valueConst(`shr_u.${w}`, [value], bit) : c.b.value(`shr_u.${w}`, [value, bit.slot]);
   return c.b.valueConst('and.i32', [shifted], 1);
 };
 
-const bitTest = (name: BitTest): Lift => (c) => {
-  const { b } = c;
-  const w = c.width;
-  const { bit, base, disp } = place(c, w);
-  if (name === 'bt') {
-    const value = c.isMemory(0) ? b.value(w === 'i16' ? 'load.u16' : `load.${w}`, [base], disp) : c.register(0);
-    c.setCarry(tested(c, w, value, bit));
-    return;
-  }
-  const m = mask(c, name, w, bit);
-  const op = combine[name];
-  if (c.isMemory(0)) {
-    let old: Operand;
-    if (c.i.lock) old = b.value(`atomic.${op}.${w}`, [base, m], disp);
-    else {
-      old = b.value(w === 'i16' ? 'load.u16' : `load.${w}`, [base], disp);
-      b.emit(`store.${w}`, 0, [base, b.value(`${op}.${w}`, [old, m])], disp);
+const bitTest =
+  (name: BitTest): Lift =>
+  (c) => {
+    const { b } = c;
+    const w = c.width;
+    const { bit, base, disp } = place(c, w);
+    if (name === 'bt') {
+      const value = c.isMemory(0) ? b.value(w === 'i16' ? 'load.u16' : `load.${w}`, [base], disp) : c.register(0);
+      c.setCarry(tested(c, w, value, bit));
+      return;
     }
-    c.setCarry(tested(c, w, old, bit));
-    return;
-  }
-  const d = c.register(0);
-  c.setCarry(tested(c, w, d, bit));
-  b.emit(`${op}.${w}`, d, [d, m]);
-};
+    const m = mask(c, name, w, bit);
+    const op = combine[name];
+    if (c.isMemory(0)) {
+      let old: Operand;
+      if (c.i.lock) old = b.value(`atomic.${op}.${w}`, [base, m], disp);
+      else {
+        old = b.value(w === 'i16' ? 'load.u16' : `load.${w}`, [base], disp);
+        b.emit(`store.${w}`, 0, [base, b.value(`${op}.${w}`, [old, m])], disp);
+      }
+      c.setCarry(tested(c, w, old, bit));
+      return;
+    }
+    const d = c.register(0);
+    c.setCarry(tested(c, w, d, bit));
+    b.emit(`${op}.${w}`, d, [d, m]);
+  };
 // The manual leaves OF, SF, AF and PF undefined; CPUs keep them, as is done here.
-const bitTests: [BitTest, string, number][] = [['bt', 'a3', 4], ['bts', 'ab', 5], ['btr', 'b3', 6], ['btc', 'bb', 7]];
+const bitTests: [BitTest, string, number][] = [
+  ['bt', 'a3', 4],
+  ['bts', 'ab', 5],
+  ['btr', 'b3', 6],
+  ['btc', 'bb', 7],
+];
 for (const [name, opcode, n] of bitTests) {
   const lift = bitTest(name);
   const attributes = { lock: name !== 'bt', undefinedFlags: OF | SF | AF | PF };
@@ -91,20 +100,22 @@ for (const [name, opcode, n] of bitTests) {
  * BSF and BSR leave the destination as it was, high half included, when the source is 0 (AMD's manual says so, Intel's
  * CPUs do it). With F3 these are TZCNT and LZCNT on CPUs that have them; CPUID says there are none, so F3 is ignored.
  */
-const scan = (name: 'ctz' | 'clz'): Lift => (c) => {
-  const { b } = c;
-  const w = c.width;
-  const d = c.register(0);
-  let s = c.read(1);
-  if (w === 'i16') s = b.value('ext.u16.i32', [s]);
-  const n = w === 'i64' ? 'i64' : 'i32';
-  let found = b.value(`${name}.${n}`, [s]);
-  if (name === 'clz') found = b.valueConst(`xor.${n}`, [found], n === 'i64' ? 63 : 31);
-  const some = b.valueConst(`ne.${n}`, [s], 0);
-  c.flags('logic', w, [s]);
-  const whole = w === 'i32' ? 'i64' : w;
-  b.emit(`select.${whole}`, d, [some, found, d]);
-};
+const scan =
+  (name: 'ctz' | 'clz'): Lift =>
+  (c) => {
+    const { b } = c;
+    const w = c.width;
+    const d = c.register(0);
+    let s = c.read(1);
+    if (w === 'i16') s = b.value('ext.u16.i32', [s]);
+    const n = w === 'i64' ? 'i64' : 'i32';
+    let found = b.value(`${name}.${n}`, [s]);
+    if (name === 'clz') found = b.valueConst(`xor.${n}`, [found], n === 'i64' ? 63 : 31);
+    const some = b.valueConst(`ne.${n}`, [s], 0);
+    c.flags('logic', w, [s]);
+    const whole = w === 'i32' ? 'i64' : w;
+    b.emit(`select.${whole}`, d, [some, found, d]);
+  };
 const undefinedAfterScan = CF | OF | SF | AF | PF;
 ins('0f bc', 'bsf', 'Gv Ev', scan('ctz'), { undefinedFlags: undefinedAfterScan });
 ins('0f bd', 'bsr', 'Gv Ev', scan('clz'), { undefinedFlags: undefinedAfterScan });

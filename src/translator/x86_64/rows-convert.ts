@@ -8,23 +8,25 @@ const AX = gpr(RAX);
 const AH = AX + 1;
 
 /** MOVZX and MOVSX: operand 1 is a byte or word, operand 0 of the operand size. */
-const extend = (signed: boolean): Lift => (c) => {
-  const { b } = c;
-  const from = c.widthOf(1);
-  const to = c.width;
-  const d = c.register(0);
-  const letter = signed ? 's' : 'u';
-  // A 32-bit zero extension clears the high half too.
-  const target = !signed && to === 'i64' ? 'i32' : to;
-  const name = `${letter}${from.slice(1)}`;
-  if (c.isMemory(1)) {
-    const { base, disp } = c.address();
-    if (from === to) c.loadInto(d, to);
-    else if (!signed && target === 'i32') b.emit(`load.${name}`, d, [base], disp);
-    else b.emit(`load.${name}.${target}`, d, [base], disp);
-  } else if (from === to) b.emit(`mov.${to}`, d, [c.register(1)]);
-  else b.emit(`ext.${name}.${target}`, d, [c.register(1)]);
-};
+const extend =
+  (signed: boolean): Lift =>
+  (c) => {
+    const { b } = c;
+    const from = c.widthOf(1);
+    const to = c.width;
+    const d = c.register(0);
+    const letter = signed ? 's' : 'u';
+    // A 32-bit zero extension clears the high half too.
+    const target = !signed && to === 'i64' ? 'i32' : to;
+    const name = `${letter}${from.slice(1)}`;
+    if (c.isMemory(1)) {
+      const { base, disp } = c.address();
+      if (from === to) c.loadInto(d, to);
+      else if (!signed && target === 'i32') b.emit(`load.${name}`, d, [base], disp);
+      else b.emit(`load.${name}.${target}`, d, [base], disp);
+    } else if (from === to) b.emit(`mov.${to}`, d, [c.register(1)]);
+    else b.emit(`ext.${name}.${target}`, d, [c.register(1)]);
+  };
 ins('0f b6', 'movzx', 'Gv Eb', extend(false));
 ins('0f b7', 'movzx', 'Gv Ew', extend(false));
 ins('0f be', 'movsx', 'Gv Eb', extend(true));

@@ -48,7 +48,9 @@ const cmpxchg: Lift = (c) => {
   const a = gpr(RAX);
   const s = c.register(1);
   const { base, disp } = c.isMemory(0) ? c.address() : { base: 0, disp: 0 };
-  const old = c.isMemory(0) ? c.b.value(`atomic.cmpxchg.${w}`, [base, a, s], disp) : c.b.value(`mov.${w}`, [c.register(0)]);
+  const old = c.isMemory(0)
+    ? c.b.value(`atomic.cmpxchg.${w}`, [base, a, s], disp)
+    : c.b.value(`mov.${w}`, [c.register(0)]);
   const equal = c.b.value(`eq.${w}`, [a, old]);
   c.flags('sub', w, [a, old]);
   // One of the destination and the accumulator is written; the other keeps the high half of a 32-bit form.

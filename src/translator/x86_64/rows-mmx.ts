@@ -6,7 +6,8 @@ import { absoluteRows, type MmxForm, packedRows, shiftByConstant, shiftRows, wor
 import { constantVector, enterMmx, loadVector } from './sse-operands.ts';
 
 /** Number of the register operand in ModRM.reg or ModRM.rm. */
-const registerNumber = (c: LiftContext, k: number): number => (c.i.row.operands[k]!.kind === 'P' ? c.i.reg : c.i.rm) & 7;
+const registerNumber = (c: LiftContext, k: number): number =>
+  (c.i.row.operands[k]!.kind === 'P' ? c.i.reg : c.i.rm) & 7;
 
 /** Writes the low 8 bytes at `value` to MMX register operand `k`, and completes the instruction. */
 export function writeMmx(c: LiftContext, k: number, value: number): void {
@@ -19,21 +20,26 @@ export function widen(c: LiftContext, k: number): number {
   return c.b.value('v128.zext64', [c.register(k)]);
 }
 
-const packed = (op: string, form: MmxForm): Lift => (c) => {
-  let r: number;
-  if (form === 'pair') {
-    const both = c.b.value('x86.mmx.pair', [c.register(0), c.read(1)]);
-    r = c.b.value(op, [both, both]);
-  } else r = c.b.value(op, [widen(c, 0), widen(c, 1)]);
-  writeMmx(c, 0, form === 'high' ? r + 8 : r);
-};
+const packed =
+  (op: string, form: MmxForm): Lift =>
+  (c) => {
+    let r: number;
+    if (form === 'pair') {
+      const both = c.b.value('x86.mmx.pair', [c.register(0), c.read(1)]);
+      r = c.b.value(op, [both, both]);
+    } else r = c.b.value(op, [widen(c, 0), widen(c, 1)]);
+    writeMmx(c, 0, form === 'high' ? r + 8 : r);
+  };
 for (const { opcode, mnemonic, mmx, mmxOp } of packedRows)
   if (mmx) ins(`np ${opcode}`, mnemonic, mmx === 'low4' ? 'Pq Qd' : 'Pq Qq', packed(mmxOp, mmx));
 ins('np 0f df', 'pandn', 'Pq Qq', (c) => writeMmx(c, 0, c.b.value('v128.andnot', [widen(c, 1), widen(c, 0)])));
-for (const { opcode, mnemonic, op } of absoluteRows) ins(`np ${opcode}`, mnemonic, 'Pq Qq', (c) => writeMmx(c, 0, c.b.value(op, [widen(c, 1)])));
+for (const { opcode, mnemonic, op } of absoluteRows)
+  ins(`np ${opcode}`, mnemonic, 'Pq Qq', (c) => writeMmx(c, 0, c.b.value(op, [widen(c, 1)])));
 
 for (const s of shiftRows) {
-  ins(`np 0f ${s.opcode}`, s.name + s.letter, 'Pq Qq', (c) => writeMmx(c, 0, c.b.value(`x86.${s.name}.${s.bits}`, [widen(c, 0), c.read(1)])));
+  ins(`np 0f ${s.opcode}`, s.name + s.letter, 'Pq Qq', (c) =>
+    writeMmx(c, 0, c.b.value(`x86.${s.name}.${s.bits}`, [widen(c, 0), c.read(1)])),
+  );
   ins(`np 0f ${s.immediate} reg`, s.name + s.letter, 'Nq Ib', (c) => {
     const r = c.b.vectorTemp();
     shiftByConstant(c, s, r, widen(c, 0), c.i.imm as number);
@@ -41,7 +47,13 @@ for (const s of shiftRows) {
   });
 }
 const zeros = new Array<number>(8).fill(0x80);
-ins('np 0f 70', 'pshufw', 'Pq Qq Ib', (c) => writeMmx(c, 0, c.b.value('i8x16.swizzle', [widen(c, 1), constantVector(c, [...wordShuffle(c.i.imm as number, 0), ...zeros])])));
+ins('np 0f 70', 'pshufw', 'Pq Qq Ib', (c) =>
+  writeMmx(
+    c,
+    0,
+    c.b.value('i8x16.swizzle', [widen(c, 1), constantVector(c, [...wordShuffle(c.i.imm as number, 0), ...zeros])]),
+  ),
+);
 ins('np 0f3a 0F', 'palignr', 'Pq Qq Ib', (c) => {
   const both = c.b.value('x86.mmx.pair', [c.read(1), c.register(0)]);
   const from = Array.from({ length: 8 }, (_, k) => Math.min(k + (c.i.imm as number), 0x80));

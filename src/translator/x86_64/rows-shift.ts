@@ -22,7 +22,13 @@ function shiftCount(c: LiftContext, k: number, w: IntWidth): number | { slot: Op
 }
 
 /** Writes `result(source)` to operand 0 and then calls `flags` with both; memory first, so that a fault leaves the flags. */
-function update(c: LiftContext, w: IntWidth, compute: (d: Operand, a: Operand) => void, flags: (a: Operand, r: Operand) => void, flagsNeedSource: boolean): void {
+function update(
+  c: LiftContext,
+  w: IntWidth,
+  compute: (d: Operand, a: Operand) => void,
+  flags: (a: Operand, r: Operand) => void,
+  flagsNeedSource: boolean,
+): void {
   if (c.isMemory(0)) {
     const a = c.load(w);
     const r = c.b.temp();
@@ -48,46 +54,54 @@ function noShift(c: LiftContext, w: IntWidth): void {
   } else c.store(w, c.load(w));
 }
 
-const shift = (name: 'shl' | 'shr' | 'sar'): Lift => (c) => {
-  const w = c.widthOf(0);
-  const n = shiftCount(c, 1, w);
-  if (n === 0) return noShift(c, w);
-  if (typeof n === 'number') {
+const shift =
+  (name: 'shl' | 'shr' | 'sar'): Lift =>
+  (c) => {
+    const w = c.widthOf(0);
+    const n = shiftCount(c, 1, w);
+    if (n === 0) return noShift(c, w);
+    if (typeof n === 'number') {
+      update(
+        c,
+        w,
+        (d, a) => c.b.emit(`${irOp[name]}.${w}`, d, [a, CONST], n),
+        (a) => c.flagsOp(`flags.${name}.${w}`, 'res', w, [a, CONST], n),
+        true,
+      );
+      return;
+    }
     update(
-      c, w,
-      (d, a) => c.b.emit(`${irOp[name]}.${w}`, d, [a, CONST], n),
-      (a) => c.flagsOp(`flags.${name}.${w}`, 'res', w, [a, CONST], n),
+      c,
+      w,
+      (d, a) => c.b.emit(`${irOp[name]}.${w}`, d, [a, n.slot]),
+      (a) => {
+        c.b.emit(`flags.${name}_if.${w}`, 0, [a, n.slot]);
+        c.flagsUnknown();
+      },
       true,
     );
-    return;
-  }
-  update(
-    c, w,
-    (d, a) => c.b.emit(`${irOp[name]}.${w}`, d, [a, n.slot]),
-    (a) => {
-      c.b.emit(`flags.${name}_if.${w}`, 0, [a, n.slot]);
-      c.flagsUnknown();
-    },
-    true,
-  );
-};
+  };
 
-const rotate = (name: 'rol' | 'ror'): Lift => (c) => {
-  const w = c.widthOf(0);
-  const n = shiftCount(c, 1, w);
-  if (n === 0) return noShift(c, w);
-  const constant = typeof n === 'number';
-  update(
-    c, w,
-    (d, a) => (constant ? c.b.emit(`${irOp[name]}.${w}`, d, [a, CONST], n) : c.b.emit(`${irOp[name]}.${w}`, d, [a, n.slot])),
-    (_a, r) => {
-      if (constant) return c.flagsOp(`flags.${name}.${w}`, 'eflags', 'i32', [r]);
-      c.b.emit(`flags.${name}_if.${w}`, 0, [n.slot, r]);
-      c.flagsUnknown();
-    },
-    false,
-  );
-};
+const rotate =
+  (name: 'rol' | 'ror'): Lift =>
+  (c) => {
+    const w = c.widthOf(0);
+    const n = shiftCount(c, 1, w);
+    if (n === 0) return noShift(c, w);
+    const constant = typeof n === 'number';
+    update(
+      c,
+      w,
+      (d, a) =>
+        constant ? c.b.emit(`${irOp[name]}.${w}`, d, [a, CONST], n) : c.b.emit(`${irOp[name]}.${w}`, d, [a, n.slot]),
+      (_a, r) => {
+        if (constant) return c.flagsOp(`flags.${name}.${w}`, 'eflags', 'i32', [r]);
+        c.b.emit(`flags.${name}_if.${w}`, 0, [n.slot, r]);
+        c.flagsUnknown();
+      },
+      false,
+    );
+  };
 
 /** Bit `k` of a value, as 0 or 1. */
 function bitOf(c: LiftContext, slot: Operand, k: number, w: IntWidth): Operand {
@@ -96,81 +110,100 @@ function bitOf(c: LiftContext, slot: Operand, k: number, w: IntWidth): Operand {
 }
 
 // By 1, the form bignum code uses, without a helper.
-const rotateCarry = (name: 'rcl' | 'rcr'): Lift => (c) => {
-  const { b } = c;
-  const w = c.widthOf(0);
-  const n = shiftCount(c, 1, w);
-  if (n === 0) return noShift(c, w);
-  const cf = c.carry();
-  const a = c.isMemory(0) ? c.load(w) : c.register(0);
-  const top = bits[w] - 1;
-  let r: Operand;
-  let out: Operand;
-  if (n === 1) {
-    if (name === 'rcl') {
-      r = b.value(`or.${w}`, [b.valueConst(`shl.${w}`, [a], 1), cf]);
-      out = bitOf(c, a, top, w);
+const rotateCarry =
+  (name: 'rcl' | 'rcr'): Lift =>
+  (c) => {
+    const { b } = c;
+    const w = c.widthOf(0);
+    const n = shiftCount(c, 1, w);
+    if (n === 0) return noShift(c, w);
+    const cf = c.carry();
+    const a = c.isMemory(0) ? c.load(w) : c.register(0);
+    const top = bits[w] - 1;
+    let r: Operand;
+    let out: Operand;
+    if (n === 1) {
+      if (name === 'rcl') {
+        r = b.value(`or.${w}`, [b.valueConst(`shl.${w}`, [a], 1), cf]);
+        out = bitOf(c, a, top, w);
+      } else {
+        r = b.value(`or.${w}`, [b.valueConst(`shr_u.${w}`, [a], 1), b.valueConst(`shl.${w}`, [cf], top)]);
+        out = bitOf(c, a, 0, w);
+      }
     } else {
-      r = b.value(`or.${w}`, [b.valueConst(`shr_u.${w}`, [a], 1), b.valueConst(`shl.${w}`, [cf], top)]);
-      out = bitOf(c, a, 0, w);
+      const count = typeof n === 'number' ? b.constant(n) : n.slot;
+      r = b.value(`x86.${name}.${w}`, [a, count, cf]);
+      out = b.value(`x86.${name}_cf.${w}`, [a, count, cf]);
     }
-  } else {
-    const count = typeof n === 'number' ? b.constant(n) : n.slot;
-    r = b.value(`x86.${name}.${w}`, [a, count, cf]);
-    out = b.value(`x86.${name}_cf.${w}`, [a, count, cf]);
-  }
-  if (c.isMemory(0)) c.store(w, r);
-  const of = b.value('xor.i32', [bitOf(c, r, top, w), name === 'rcl' ? out : bitOf(c, r, top - 1, w)]);
-  if (typeof n === 'number') c.flagsOp('flags.cf_of', 'eflags', 'i32', [out, of]);
-  else {
-    b.emit('flags.cf_of_if', 0, [n.slot, out, of]);
-    c.flagsUnknown();
-  }
-  if (!c.isMemory(0)) b.emit(`mov.${w}`, a, [r]);
-};
+    if (c.isMemory(0)) c.store(w, r);
+    const of = b.value('xor.i32', [bitOf(c, r, top, w), name === 'rcl' ? out : bitOf(c, r, top - 1, w)]);
+    if (typeof n === 'number') c.flagsOp('flags.cf_of', 'eflags', 'i32', [out, of]);
+    else {
+      b.emit('flags.cf_of_if', 0, [n.slot, out, of]);
+      c.flagsUnknown();
+    }
+    if (!c.isMemory(0)) b.emit(`mov.${w}`, a, [r]);
+  };
 
 const groups: [number, string, Lift, number][] = [
-  [0, 'rol', rotate('rol'), 0], [1, 'ror', rotate('ror'), 0], [2, 'rcl', rotateCarry('rcl'), 0], [3, 'rcr', rotateCarry('rcr'), 0],
-  [4, 'shl', shift('shl'), AF], [5, 'shr', shift('shr'), AF],
+  [0, 'rol', rotate('rol'), 0],
+  [1, 'ror', rotate('ror'), 0],
+  [2, 'rcl', rotateCarry('rcl'), 0],
+  [3, 'rcr', rotateCarry('rcr'), 0],
+  [4, 'shl', shift('shl'), AF],
+  [5, 'shr', shift('shr'), AF],
   [6, 'shl', shift('shl'), AF], // An alias every CPU has.
   [7, 'sar', shift('sar'), AF],
 ];
 for (const [n, name, lift, undefinedFlags] of groups) {
-  for (const [opcode, operands] of [['c0', 'Eb Ib'], ['c1', 'Ev Ib'], ['d0', 'Eb 1'], ['d1', 'Ev 1'], ['d2', 'Eb cl'], ['d3', 'Ev cl']] as const)
+  for (const [opcode, operands] of [
+    ['c0', 'Eb Ib'],
+    ['c1', 'Ev Ib'],
+    ['d0', 'Eb 1'],
+    ['d1', 'Ev 1'],
+    ['d2', 'Eb cl'],
+    ['d3', 'Ev cl'],
+  ] as const)
     ins(`${opcode} /${n}`, name, operands, lift, { undefinedFlags });
 }
 
-const double = (name: 'shld' | 'shrd'): Lift => (c) => {
-  const { b } = c;
-  const w = c.width;
-  const n = shiftCount(c, 2, w);
-  if (n === 0) return noShift(c, w);
-  const count = typeof n === 'number' ? b.constant(n) : n.slot;
-  const a = c.isMemory(0) ? c.load(w) : c.register(0);
-  const r = b.value(`x86.${name}.${w}`, [a, c.register(1), count]);
-  if (c.isMemory(0)) c.store(w, r);
-  const top = bits[w] - 1;
-  let out: Operand;
-  let of: Operand;
-  if (w === 'i16' && name === 'shld') {
-    // From the first operand alone: beyond 16 places, where the manual leaves all undefined, CF and OF come out clear.
-    const t = b.value('shl.i32', [b.value('ext.u16.i32', [a]), count]);
-    out = bitOf(c, t, 16, 'i32');
-    of = b.value('xor.i32', [bitOf(c, t, 15, 'i32'), out]);
-  } else {
-    // The last bit shifted out: at width - n, or n - 1.
-    const at = name === 'shld' ? b.value('sub.i32', [b.constant(bits[w]), count]) : b.valueConst('sub.i32', [count], 1);
-    out = b.valueConst('and.i32', [b.value(`shr_u.${w}`, [a, at])], 1);
-    of = b.value('xor.i32', [bitOf(c, r, top, w), name === 'shld' ? out : bitOf(c, r, top - 1, w)]);
-  }
-  if (typeof n === 'number') c.flags('res', w, [r, out, of]);
-  else {
-    b.emit(`flags.res_if.${w}`, 0, [n.slot, r, out, of]);
-    c.flagsUnknown();
-  }
-  if (!c.isMemory(0)) b.emit(`mov.${w}`, a, [r]);
-};
-for (const [opcode, name] of [['a4', 'shld'], ['ac', 'shrd']] as const) {
+const double =
+  (name: 'shld' | 'shrd'): Lift =>
+  (c) => {
+    const { b } = c;
+    const w = c.width;
+    const n = shiftCount(c, 2, w);
+    if (n === 0) return noShift(c, w);
+    const count = typeof n === 'number' ? b.constant(n) : n.slot;
+    const a = c.isMemory(0) ? c.load(w) : c.register(0);
+    const r = b.value(`x86.${name}.${w}`, [a, c.register(1), count]);
+    if (c.isMemory(0)) c.store(w, r);
+    const top = bits[w] - 1;
+    let out: Operand;
+    let of: Operand;
+    if (w === 'i16' && name === 'shld') {
+      // From the first operand alone: beyond 16 places, where the manual leaves all undefined, CF and OF come out clear.
+      const t = b.value('shl.i32', [b.value('ext.u16.i32', [a]), count]);
+      out = bitOf(c, t, 16, 'i32');
+      of = b.value('xor.i32', [bitOf(c, t, 15, 'i32'), out]);
+    } else {
+      // The last bit shifted out: at width - n, or n - 1.
+      const at =
+        name === 'shld' ? b.value('sub.i32', [b.constant(bits[w]), count]) : b.valueConst('sub.i32', [count], 1);
+      out = b.valueConst('and.i32', [b.value(`shr_u.${w}`, [a, at])], 1);
+      of = b.value('xor.i32', [bitOf(c, r, top, w), name === 'shld' ? out : bitOf(c, r, top - 1, w)]);
+    }
+    if (typeof n === 'number') c.flags('res', w, [r, out, of]);
+    else {
+      b.emit(`flags.res_if.${w}`, 0, [n.slot, r, out, of]);
+      c.flagsUnknown();
+    }
+    if (!c.isMemory(0)) b.emit(`mov.${w}`, a, [r]);
+  };
+for (const [opcode, name] of [
+  ['a4', 'shld'],
+  ['ac', 'shrd'],
+] as const) {
   ins(`0f ${opcode}`, name, 'Ev Gv Ib', double(name), { undefinedFlags: AF });
   ins(`0f ${(Number.parseInt(opcode, 16) + 1).toString(16)}`, name, 'Ev Gv cl', double(name), { undefinedFlags: AF });
 }

@@ -36,49 +36,119 @@ const source = (c: LiftContext, scalar: boolean): Operand => (scalar ? c.read(1)
 
 for (const { prefix, suffix, format, operands, scalar } of formats) {
   const attributes = { aligned: !scalar };
-  for (const [opcode, name] of [['58', 'add'], ['59', 'mul'], ['5c', 'sub'], ['5d', 'min'], ['5e', 'div'], ['5f', 'max']] as const)
-    ins(`${prefix} 0f ${opcode}`, name + suffix, operands, (c) => fp(c, `x86.${format}.${name}`, c.register(0), [c.register(0), source(c, scalar)]), attributes);
-  ins(`${prefix} 0f 51`, `sqrt${suffix}`, operands, (c) => fp(c, `x86.${format}.sqrt`, c.register(0), [source(c, scalar)]), attributes);
-  ins(`${prefix} 0f c2`, `cmp${suffix}`, `${operands} Ib`, (c) =>
-    fp(c, `x86.${format}.cmp.${predicates[(c.i.imm as number) & 7]}`, c.register(0), [c.register(0), source(c, scalar)]), attributes);
+  for (const [opcode, name] of [
+    ['58', 'add'],
+    ['59', 'mul'],
+    ['5c', 'sub'],
+    ['5d', 'min'],
+    ['5e', 'div'],
+    ['5f', 'max'],
+  ] as const)
+    ins(
+      `${prefix} 0f ${opcode}`,
+      name + suffix,
+      operands,
+      (c) => fp(c, `x86.${format}.${name}`, c.register(0), [c.register(0), source(c, scalar)]),
+      attributes,
+    );
+  ins(
+    `${prefix} 0f 51`,
+    `sqrt${suffix}`,
+    operands,
+    (c) => fp(c, `x86.${format}.sqrt`, c.register(0), [source(c, scalar)]),
+    attributes,
+  );
+  ins(
+    `${prefix} 0f c2`,
+    `cmp${suffix}`,
+    `${operands} Ib`,
+    (c) =>
+      fp(c, `x86.${format}.cmp.${predicates[(c.i.imm as number) & 7]}`, c.register(0), [
+        c.register(0),
+        source(c, scalar),
+      ]),
+    attributes,
+  );
 }
 
 // Approximations: the same whatever MXCSR says.
-for (const [opcode, name] of [['52', 'rsqrt'], ['53', 'rcp']] as const) {
+for (const [opcode, name] of [
+  ['52', 'rsqrt'],
+  ['53', 'rcp'],
+] as const) {
   ins(`f3 0f ${opcode}`, `${name}ss`, 'Vss Wss', (c) => c.b.emit(`x86.f32.${name}`, c.register(0), [c.read(1)]));
-  ins(`np 0f ${opcode}`, `${name}ps`, 'Vdq Wdq', (c) => {
-    const from = vectorSource(c, 1);
-    for (const lane of [0, 4, 8, 12]) c.b.emit(`x86.f32.${name}`, c.register(0) + lane, [from + lane]);
-  }, aligned);
+  ins(
+    `np 0f ${opcode}`,
+    `${name}ps`,
+    'Vdq Wdq',
+    (c) => {
+      const from = vectorSource(c, 1);
+      for (const lane of [0, 4, 8, 12]) c.b.emit(`x86.f32.${name}`, c.register(0) + lane, [from + lane]);
+    },
+    aligned,
+  );
 }
 
 // Logic, on bits.
 for (const prefix of ['np', '66'] as const) {
   const suffix = prefix === 'np' ? 'ps' : 'pd';
-  for (const [opcode, name] of [['54', 'and'], ['56', 'or'], ['57', 'xor']] as const)
-    ins(`${prefix} 0f ${opcode}`, name + suffix, 'Vdq Wdq', (c) => c.b.emit(`v128.${name}`, c.register(0), [c.register(0), vectorSource(c, 1)]), aligned);
-  ins(`${prefix} 0f 55`, `andn${suffix}`, 'Vdq Wdq', (c) => c.b.emit('v128.andnot', c.register(0), [vectorSource(c, 1), c.register(0)]), aligned);
+  for (const [opcode, name] of [
+    ['54', 'and'],
+    ['56', 'or'],
+    ['57', 'xor'],
+  ] as const)
+    ins(
+      `${prefix} 0f ${opcode}`,
+      name + suffix,
+      'Vdq Wdq',
+      (c) => c.b.emit(`v128.${name}`, c.register(0), [c.register(0), vectorSource(c, 1)]),
+      aligned,
+    );
+  ins(
+    `${prefix} 0f 55`,
+    `andn${suffix}`,
+    'Vdq Wdq',
+    (c) => c.b.emit('v128.andnot', c.register(0), [vectorSource(c, 1), c.register(0)]),
+    aligned,
+  );
 
   // Shuffles. Lanes 0 and 1 of the result come from the destination, the others from the source.
   const bits = prefix === 'np' ? 32 : 64;
-  for (const [opcode, half] of [['14', 'low'], ['15', 'high']] as const)
-    ins(`${prefix} 0f ${opcode}`, `unpck${half[0]}${suffix}`, 'Vdq Wdq', (c) =>
-      c.b.emit(`x86.unpack.${half}.${bits}`, c.register(0), [c.register(0), vectorSource(c, 1)]), aligned);
+  for (const [opcode, half] of [
+    ['14', 'low'],
+    ['15', 'high'],
+  ] as const)
+    ins(
+      `${prefix} 0f ${opcode}`,
+      `unpck${half[0]}${suffix}`,
+      'Vdq Wdq',
+      (c) => c.b.emit(`x86.unpack.${half}.${bits}`, c.register(0), [c.register(0), vectorSource(c, 1)]),
+      aligned,
+    );
 }
-const shuffleRow = (size: 4 | 8): Lift => (c) => {
-  const imm = c.i.imm as number;
-  const lanes = size === 4
-    ? [imm & 3, (imm >> 2) & 3, 4 + ((imm >> 4) & 3), 4 + ((imm >> 6) & 3)]
-    : [imm & 1, 2 + ((imm >> 1) & 1)];
-  const mask = constantVector(c, lanesToBytes(size, lanes));
-  c.b.emit('x86.shuffle', c.register(0), [c.register(0), vectorSource(c, 1), mask]);
-};
+const shuffleRow =
+  (size: 4 | 8): Lift =>
+  (c) => {
+    const imm = c.i.imm as number;
+    const lanes =
+      size === 4
+        ? [imm & 3, (imm >> 2) & 3, 4 + ((imm >> 4) & 3), 4 + ((imm >> 6) & 3)]
+        : [imm & 1, 2 + ((imm >> 1) & 1)];
+    const mask = constantVector(c, lanesToBytes(size, lanes));
+    c.b.emit('x86.shuffle', c.register(0), [c.register(0), vectorSource(c, 1), mask]);
+  };
 ins('np 0f c6', 'shufps', 'Vdq Wdq Ib', shuffleRow(4), aligned);
 ins('66 0f c6', 'shufpd', 'Vdq Wdq Ib', shuffleRow(8), aligned);
 
 // Comparisons into flags: OF, SF and AF are cleared.
-for (const [opcode, name] of [['2e', 'ucomis'], ['2f', 'comis']] as const)
-  for (const [prefix, suffix, format, operands] of [['np', 's', 'f32', 'Vss Wss'], ['66', 'd', 'f64', 'Vsd Wsd']] as const)
+for (const [opcode, name] of [
+  ['2e', 'ucomis'],
+  ['2f', 'comis'],
+] as const)
+  for (const [prefix, suffix, format, operands] of [
+    ['np', 's', 'f32', 'Vss Wss'],
+    ['66', 'd', 'f64', 'Vsd Wsd'],
+  ] as const)
     ins(`${prefix} 0f ${opcode}`, name + suffix, operands, (c) => {
       const op = `x86.${format}.${name}`;
       const inputs = [c.register(0), c.read(1)];
@@ -95,22 +165,67 @@ ins('66 0f 5a', 'cvtpd2ps', 'Vdq Wdq', (c) => fp(c, 'x86.f32x4.demote', c.regist
 ins('np 0f 5a', 'cvtps2pd', 'Vdq Wq', (c) => fp(c, 'x86.f64x2.promote', c.register(0), [vectorSource(c, 1)]));
 ins('f3 0f 2a', 'cvtsi2ss', 'Vss Ey', (c) => fp(c, `f32.convert_s.${c.widthOf(1)}`, c.register(0), [c.read(1)]));
 ins('f2 0f 2a', 'cvtsi2sd', 'Vsd Ey', (c) => fp(c, `f64.convert_s.${c.widthOf(1)}`, c.register(0), [c.read(1)]));
-ins('np 0f 5b', 'cvtdq2ps', 'Vdq Wdq', (c) => fp(c, 'f32x4.convert_i32x4_s', c.register(0), [vectorSource(c, 1)]), aligned);
+ins(
+  'np 0f 5b',
+  'cvtdq2ps',
+  'Vdq Wdq',
+  (c) => fp(c, 'f32x4.convert_i32x4_s', c.register(0), [vectorSource(c, 1)]),
+  aligned,
+);
 ins('f3 0f e6', 'cvtdq2pd', 'Vdq Wq', (c) => fp(c, 'f64x2.convert_low_i32x4_s', c.register(0), [vectorSource(c, 1)]));
 
 // Conversions to integers.
 /** The high half must not raise exceptions in exact mode. */
 const lowHalf = (c: LiftContext, slot: Operand): Operand => c.b.value('v128.zext64', [slot]);
-for (const [opcode, infix, mode] of [['2c', 't', 'trunc'], ['2d', '', 'nearest']] as const) {
-  ins(`f3 0f ${opcode}`, `cvt${infix}ss2si`, 'Gy Wss', (c) => fp(c, `x86.${c.widthOf(0)}.${mode}.f32`, c.register(0), [c.read(1)]));
-  ins(`f2 0f ${opcode}`, `cvt${infix}sd2si`, 'Gy Wsd', (c) => fp(c, `x86.${c.widthOf(0)}.${mode}.f64`, c.register(0), [c.read(1)]));
-  ins(`np 0f ${opcode}`, `cvt${infix}ps2pi`, 'Pq Wq', (c) => writeMmx(c, 0, fpValue(c, `x86.i32x4.${mode}.f32x4`, [lowHalf(c, vectorSource(c, 1))])));
-  ins(`66 0f ${opcode}`, `cvt${infix}pd2pi`, 'Pq Wdq', (c) => writeMmx(c, 0, fpValue(c, `x86.i32x4.${mode}.f64x2`, [vectorSource(c, 1)])), aligned);
+for (const [opcode, infix, mode] of [
+  ['2c', 't', 'trunc'],
+  ['2d', '', 'nearest'],
+] as const) {
+  ins(`f3 0f ${opcode}`, `cvt${infix}ss2si`, 'Gy Wss', (c) =>
+    fp(c, `x86.${c.widthOf(0)}.${mode}.f32`, c.register(0), [c.read(1)]),
+  );
+  ins(`f2 0f ${opcode}`, `cvt${infix}sd2si`, 'Gy Wsd', (c) =>
+    fp(c, `x86.${c.widthOf(0)}.${mode}.f64`, c.register(0), [c.read(1)]),
+  );
+  ins(`np 0f ${opcode}`, `cvt${infix}ps2pi`, 'Pq Wq', (c) =>
+    writeMmx(c, 0, fpValue(c, `x86.i32x4.${mode}.f32x4`, [lowHalf(c, vectorSource(c, 1))])),
+  );
+  ins(
+    `66 0f ${opcode}`,
+    `cvt${infix}pd2pi`,
+    'Pq Wdq',
+    (c) => writeMmx(c, 0, fpValue(c, `x86.i32x4.${mode}.f64x2`, [vectorSource(c, 1)])),
+    aligned,
+  );
 }
-ins('f3 0f 5b', 'cvttps2dq', 'Vdq Wdq', (c) => fp(c, 'x86.i32x4.trunc.f32x4', c.register(0), [vectorSource(c, 1)]), aligned);
-ins('66 0f 5b', 'cvtps2dq', 'Vdq Wdq', (c) => fp(c, 'x86.i32x4.nearest.f32x4', c.register(0), [vectorSource(c, 1)]), aligned);
-ins('66 0f e6', 'cvttpd2dq', 'Vdq Wdq', (c) => fp(c, 'x86.i32x4.trunc.f64x2', c.register(0), [vectorSource(c, 1)]), aligned);
-ins('f2 0f e6', 'cvtpd2dq', 'Vdq Wdq', (c) => fp(c, 'x86.i32x4.nearest.f64x2', c.register(0), [vectorSource(c, 1)]), aligned);
+ins(
+  'f3 0f 5b',
+  'cvttps2dq',
+  'Vdq Wdq',
+  (c) => fp(c, 'x86.i32x4.trunc.f32x4', c.register(0), [vectorSource(c, 1)]),
+  aligned,
+);
+ins(
+  '66 0f 5b',
+  'cvtps2dq',
+  'Vdq Wdq',
+  (c) => fp(c, 'x86.i32x4.nearest.f32x4', c.register(0), [vectorSource(c, 1)]),
+  aligned,
+);
+ins(
+  '66 0f e6',
+  'cvttpd2dq',
+  'Vdq Wdq',
+  (c) => fp(c, 'x86.i32x4.trunc.f64x2', c.register(0), [vectorSource(c, 1)]),
+  aligned,
+);
+ins(
+  'f2 0f e6',
+  'cvtpd2dq',
+  'Vdq Wdq',
+  (c) => fp(c, 'x86.i32x4.nearest.f64x2', c.register(0), [vectorSource(c, 1)]),
+  aligned,
+);
 
 // From MMX registers. From memory they do not touch the x87 state (SDM says so of CVTPI2PD; CPUs do the same for CVTPI2PS).
 ins('np 0f 2a', 'cvtpi2ps', 'Vq Qq', (c) => {
@@ -126,31 +241,74 @@ ins('66 0f 2a', 'cvtpi2pd', 'Vdq Qq', (c) => {
 // Rounding: bits 0 and 1 of the immediate are the mode unless bit 2 asks for that of MXCSR; bit 3 silences inexact.
 const rounding = ['nearest', 'floor', 'ceil', 'trunc'] as const;
 for (const [opcode, suffix, format, operands, scalar] of [
-  ['08', 'ps', 'f32x4', 'Vdq Wdq', false], ['09', 'pd', 'f64x2', 'Vdq Wdq', false], ['0a', 'ss', 'f32', 'Vss Wss', true], ['0b', 'sd', 'f64', 'Vsd Wsd', true],
+  ['08', 'ps', 'f32x4', 'Vdq Wdq', false],
+  ['09', 'pd', 'f64x2', 'Vdq Wdq', false],
+  ['0a', 'ss', 'f32', 'Vss Wss', true],
+  ['0b', 'sd', 'f64', 'Vsd Wsd', true],
 ] as const)
-  ins(`66 0f3a ${opcode}`, `round${suffix}`, `${operands} Ib`, (c) => {
-    const imm = c.i.imm as number;
-    fp(c, `x86.${format}.${imm & 4 ? 'nearest' : rounding[imm & 3]}`, c.register(0), [source(c, scalar)], imm);
-  }, { aligned: !scalar });
+  ins(
+    `66 0f3a ${opcode}`,
+    `round${suffix}`,
+    `${operands} Ib`,
+    (c) => {
+      const imm = c.i.imm as number;
+      fp(c, `x86.${format}.${imm & 4 ? 'nearest' : rounding[imm & 3]}`, c.register(0), [source(c, scalar)], imm);
+    },
+    { aligned: !scalar },
+  );
 
 // Horizontal.
-for (const [prefix, suffix, format, bits] of [['f2', 'ps', 'f32x4', 32], ['66', 'pd', 'f64x2', 64]] as const) {
-  for (const [opcode, name] of [['7c', 'add'], ['7d', 'sub']] as const)
-    ins(`${prefix} 0f ${opcode}`, `h${name}${suffix}`, 'Vdq Wdq', (c) => {
-      const from = vectorSource(c, 1);
-      const pair = ['even', 'odd'].map((which) => c.b.value(`x86.${which}.${bits}`, [c.register(0), from]));
-      fp(c, `x86.${format}.${name}`, c.register(0), pair);
-    }, aligned);
-  ins(`${prefix} 0f d0`, `addsub${suffix}`, 'Vdq Wdq', (c) => fp(c, `x86.${format}.addsub`, c.register(0), [c.register(0), vectorSource(c, 1)]), aligned);
+for (const [prefix, suffix, format, bits] of [
+  ['f2', 'ps', 'f32x4', 32],
+  ['66', 'pd', 'f64x2', 64],
+] as const) {
+  for (const [opcode, name] of [
+    ['7c', 'add'],
+    ['7d', 'sub'],
+  ] as const)
+    ins(
+      `${prefix} 0f ${opcode}`,
+      `h${name}${suffix}`,
+      'Vdq Wdq',
+      (c) => {
+        const from = vectorSource(c, 1);
+        const pair = ['even', 'odd'].map((which) => c.b.value(`x86.${which}.${bits}`, [c.register(0), from]));
+        fp(c, `x86.${format}.${name}`, c.register(0), pair);
+      },
+      aligned,
+    );
+  ins(
+    `${prefix} 0f d0`,
+    `addsub${suffix}`,
+    'Vdq Wdq',
+    (c) => fp(c, `x86.${format}.addsub`, c.register(0), [c.register(0), vectorSource(c, 1)]),
+    aligned,
+  );
 }
 // Dot products: bits 4 to 7 of the immediate choose the products, 0 to 3 the lanes that get the sum. The others are zero.
-for (const [opcode, suffix, format, size] of [['40', 'ps', 'f32x4', 4], ['41', 'pd', 'f64x2', 8]] as const)
-  ins(`66 0f3a ${opcode}`, `dp${suffix}`, 'Vdq Wdq Ib', (c) => {
-    const imm = c.i.imm as number;
-    const bits = size * 8;
-    const chosen = constantMask(c, size, imm >> 4);
-    const [a, b] = [c.register(0), vectorSource(c, 1)].map((v) => c.b.value('v128.and', [v, chosen])) as [Operand, Operand];
-    let sum = fpValue(c, `x86.${format}.mul`, [a, b]);
-    for (let lanes = 16 / size; lanes > 1; lanes /= 2) sum = fpValue(c, `x86.${format}.add`, [c.b.value(`x86.even.${bits}`, [sum, sum]), c.b.value(`x86.odd.${bits}`, [sum, sum])]);
-    c.b.emit('v128.and', c.register(0), [sum, constantMask(c, size, imm)]);
-  }, aligned);
+for (const [opcode, suffix, format, size] of [
+  ['40', 'ps', 'f32x4', 4],
+  ['41', 'pd', 'f64x2', 8],
+] as const)
+  ins(
+    `66 0f3a ${opcode}`,
+    `dp${suffix}`,
+    'Vdq Wdq Ib',
+    (c) => {
+      const imm = c.i.imm as number;
+      const bits = size * 8;
+      const chosen = constantMask(c, size, imm >> 4);
+      const [a, b] = [c.register(0), vectorSource(c, 1)].map((v) => c.b.value('v128.and', [v, chosen])) as [
+        Operand,
+        Operand,
+      ];
+      let sum = fpValue(c, `x86.${format}.mul`, [a, b]);
+      for (let lanes = 16 / size; lanes > 1; lanes /= 2)
+        sum = fpValue(c, `x86.${format}.add`, [
+          c.b.value(`x86.even.${bits}`, [sum, sum]),
+          c.b.value(`x86.odd.${bits}`, [sum, sum]),
+        ]);
+      c.b.emit('v128.and', c.register(0), [sum, constantMask(c, size, imm)]);
+    },
+    aligned,
+  );

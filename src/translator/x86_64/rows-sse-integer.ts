@@ -25,7 +25,13 @@ export interface PackedRow {
   /** The op of the MMX form. */
   mmxOp: string;
 }
-const row = (opcode: string, mnemonic: string, op: string, mmx: MmxForm | null = 'lanes', mmxOp = op): PackedRow => ({ opcode, mnemonic, op, mmx, mmxOp });
+const row = (opcode: string, mnemonic: string, op: string, mmx: MmxForm | null = 'lanes', mmxOp = op): PackedRow => ({
+  opcode,
+  mnemonic,
+  op,
+  mmx,
+  mmxOp,
+});
 
 /** destination = op(destination, source). */
 export const packedRows: PackedRow[] = [
@@ -104,9 +110,21 @@ export const packedRows: PackedRow[] = [
   row('0f38 0a', 'psignd', 'x86.psignd'),
 ];
 for (const { opcode, mnemonic, op } of packedRows)
-  ins(`66 ${opcode}`, mnemonic, 'Vdq Wdq', (c) => c.b.emit(op, c.register(0), [c.register(0), vectorSource(c, 1)]), aligned);
+  ins(
+    `66 ${opcode}`,
+    mnemonic,
+    'Vdq Wdq',
+    (c) => c.b.emit(op, c.register(0), [c.register(0), vectorSource(c, 1)]),
+    aligned,
+  );
 // The complement of the destination, and the source: WebAssembly's andnot the other way round.
-ins('66 0f df', 'pandn', 'Vdq Wdq', (c) => c.b.emit('v128.andnot', c.register(0), [vectorSource(c, 1), c.register(0)]), aligned);
+ins(
+  '66 0f df',
+  'pandn',
+  'Vdq Wdq',
+  (c) => c.b.emit('v128.andnot', c.register(0), [vectorSource(c, 1), c.register(0)]),
+  aligned,
+);
 
 /** destination = op(source). */
 export const absoluteRows: PackedRow[] = [
@@ -119,37 +137,57 @@ for (const { opcode, mnemonic, op } of [...absoluteRows, row('0f38 41', 'phminpo
 
 /** Shifts by the low 64 bits of the source, and (opcode 71 to 73, ModRM.reg) by an immediate. */
 export const shiftRows = [
-  { opcode: 'd1', immediate: '71 /2', name: 'psrl', letter: 'w', bits: 16 }, { opcode: 'd2', immediate: '72 /2', name: 'psrl', letter: 'd', bits: 32 },
+  { opcode: 'd1', immediate: '71 /2', name: 'psrl', letter: 'w', bits: 16 },
+  { opcode: 'd2', immediate: '72 /2', name: 'psrl', letter: 'd', bits: 32 },
   { opcode: 'd3', immediate: '73 /2', name: 'psrl', letter: 'q', bits: 64 },
-  { opcode: 'e1', immediate: '71 /4', name: 'psra', letter: 'w', bits: 16 }, { opcode: 'e2', immediate: '72 /4', name: 'psra', letter: 'd', bits: 32 },
-  { opcode: 'f1', immediate: '71 /6', name: 'psll', letter: 'w', bits: 16 }, { opcode: 'f2', immediate: '72 /6', name: 'psll', letter: 'd', bits: 32 },
+  { opcode: 'e1', immediate: '71 /4', name: 'psra', letter: 'w', bits: 16 },
+  { opcode: 'e2', immediate: '72 /4', name: 'psra', letter: 'd', bits: 32 },
+  { opcode: 'f1', immediate: '71 /6', name: 'psll', letter: 'w', bits: 16 },
+  { opcode: 'f2', immediate: '72 /6', name: 'psll', letter: 'd', bits: 32 },
   { opcode: 'f3', immediate: '73 /6', name: 'psll', letter: 'q', bits: 64 },
 ] as const;
 const shapes = { 16: 'i16x8', 32: 'i32x4', 64: 'i64x2' } as const;
 const wasmShifts = { psrl: 'shr_u', psra: 'shr_s', psll: 'shl' } as const;
 
 /** d = a shifted by a constant of any size. */
-export function shiftByConstant(c: LiftContext, { name, bits }: (typeof shiftRows)[number], d: number, a: number, count: number): void {
+export function shiftByConstant(
+  c: LiftContext,
+  { name, bits }: (typeof shiftRows)[number],
+  d: number,
+  a: number,
+  count: number,
+): void {
   if (count < bits) c.b.emit(`${shapes[bits]}.${wasmShifts[name]}`, d, [a, CONST], count);
   else if (name === 'psra') c.b.emit(`${shapes[bits]}.shr_s`, d, [a, CONST], bits - 1);
   else c.b.emit('v128.zext64', d, [CONST], 0);
 }
 for (const s of shiftRows) {
-  ins(`66 0f ${s.opcode}`, s.name + s.letter, 'Vdq Wdq', (c) => c.b.emit(`x86.${s.name}.${s.bits}`, c.register(0), [c.register(0), vectorSource(c, 1)]), aligned);
-  ins(`66 0f ${s.immediate} reg`, s.name + s.letter, 'Udq Ib', (c) => shiftByConstant(c, s, c.register(0), c.register(0), c.i.imm as number));
+  ins(
+    `66 0f ${s.opcode}`,
+    s.name + s.letter,
+    'Vdq Wdq',
+    (c) => c.b.emit(`x86.${s.name}.${s.bits}`, c.register(0), [c.register(0), vectorSource(c, 1)]),
+    aligned,
+  );
+  ins(`66 0f ${s.immediate} reg`, s.name + s.letter, 'Udq Ib', (c) =>
+    shiftByConstant(c, s, c.register(0), c.register(0), c.i.imm as number),
+  );
 }
 /** Whole-register byte shifts: `n` towards the low end if positive. */
-const shiftBytes = (direction: 1 | -1): Lift => (c) => {
-  const n = direction * Math.min(c.i.imm as number, 16);
-  const from = Array.from({ length: 16 }, (_, k) => (k + n >= 0 && k + n < 16 ? k + n : 0x80));
-  c.b.emit('i8x16.swizzle', c.register(0), [c.register(0), constantVector(c, from)]);
-};
+const shiftBytes =
+  (direction: 1 | -1): Lift =>
+  (c) => {
+    const n = direction * Math.min(c.i.imm as number, 16);
+    const from = Array.from({ length: 16 }, (_, k) => (k + n >= 0 && k + n < 16 ? k + n : 0x80));
+    c.b.emit('i8x16.swizzle', c.register(0), [c.register(0), constantVector(c, from)]);
+  };
 ins('66 0f 73 /3 reg', 'psrldq', 'Udq Ib', shiftBytes(1));
 ins('66 0f 73 /7 reg', 'pslldq', 'Udq Ib', shiftBytes(-1));
 
 // Shuffles by an immediate.
 /** Byte indices for four 16-bit lanes at `base` chosen by the immediate. */
-export const wordShuffle = (imm: number, base: number): number[] => [0, 1, 2, 3].flatMap((k) => [0, 1].map((b) => base + ((imm >> (2 * k)) & 3) * 2 + b));
+export const wordShuffle = (imm: number, base: number): number[] =>
+  [0, 1, 2, 3].flatMap((k) => [0, 1].map((b) => base + ((imm >> (2 * k)) & 3) * 2 + b));
 const identity = (from: number): number[] => Array.from({ length: 8 }, (_, k) => from + k);
 const shuffles: [string, string, (imm: number) => number[]][] = [
   ['66', 'pshufd', (imm) => [0, 1, 2, 3].flatMap((k) => [0, 1, 2, 3].map((b) => ((imm >> (2 * k)) & 3) * 4 + b))],
@@ -157,18 +195,59 @@ const shuffles: [string, string, (imm: number) => number[]][] = [
   ['f3', 'pshufhw', (imm) => [...identity(0), ...wordShuffle(imm, 8)]],
 ];
 for (const [prefix, mnemonic, lanes] of shuffles)
-  ins(`${prefix} 0f 70`, mnemonic, 'Vdq Wdq Ib', (c) => c.b.emit('i8x16.swizzle', c.register(0), [vectorSource(c, 1), constantVector(c, lanes(c.i.imm as number))]), aligned);
+  ins(
+    `${prefix} 0f 70`,
+    mnemonic,
+    'Vdq Wdq Ib',
+    (c) => c.b.emit('i8x16.swizzle', c.register(0), [vectorSource(c, 1), constantVector(c, lanes(c.i.imm as number))]),
+    aligned,
+  );
 // Upper case: a lower-case 0f would read as the opcode map.
-ins('66 0f3a 0F', 'palignr', 'Vdq Wdq Ib', (c) => {
-  const mask = constantVector(c, Array.from({ length: 16 }, (_, k) => Math.min(k + (c.i.imm as number), 0x80)));
-  c.b.emit('x86.shuffle', c.register(0), [vectorSource(c, 1), c.register(0), mask]);
-}, aligned);
-for (const [opcode, mnemonic, size] of [['0c', 'blendps', 4], ['0d', 'blendpd', 8], ['0e', 'pblendw', 2]] as const)
-  ins(`66 0f3a ${opcode}`, mnemonic, 'Vdq Wdq Ib', (c) =>
-    c.b.emit('v128.bitselect', c.register(0), [vectorSource(c, 1), c.register(0), constantMask(c, size, c.i.imm as number)]), aligned);
-ins('66 0f3a 42', 'mpsadbw', 'Vdq Wdq Ib', (c) => c.b.emit('x86.mpsadbw', c.register(0), [c.register(0), vectorSource(c, 1), CONST], c.i.imm), aligned);
+ins(
+  '66 0f3a 0F',
+  'palignr',
+  'Vdq Wdq Ib',
+  (c) => {
+    const mask = constantVector(
+      c,
+      Array.from({ length: 16 }, (_, k) => Math.min(k + (c.i.imm as number), 0x80)),
+    );
+    c.b.emit('x86.shuffle', c.register(0), [vectorSource(c, 1), c.register(0), mask]);
+  },
+  aligned,
+);
+for (const [opcode, mnemonic, size] of [
+  ['0c', 'blendps', 4],
+  ['0d', 'blendpd', 8],
+  ['0e', 'pblendw', 2],
+] as const)
+  ins(
+    `66 0f3a ${opcode}`,
+    mnemonic,
+    'Vdq Wdq Ib',
+    (c) =>
+      c.b.emit('v128.bitselect', c.register(0), [
+        vectorSource(c, 1),
+        c.register(0),
+        constantMask(c, size, c.i.imm as number),
+      ]),
+    aligned,
+  );
+ins(
+  '66 0f3a 42',
+  'mpsadbw',
+  'Vdq Wdq Ib',
+  (c) => c.b.emit('x86.mpsadbw', c.register(0), [c.register(0), vectorSource(c, 1), CONST], c.i.imm),
+  aligned,
+);
 
-ins('66 0f38 17', 'ptest', 'Vdq Wdq', (c) => c.setEflags(c.b.value('x86.ptest', [c.register(0), vectorSource(c, 1)])), aligned);
+ins(
+  '66 0f38 17',
+  'ptest',
+  'Vdq Wdq',
+  (c) => c.setEflags(c.b.value('x86.ptest', [c.register(0), vectorSource(c, 1)])),
+  aligned,
+);
 
 // String compares. Their memory operand may be unaligned.
 function compareStrings(c: LiftContext, explicit: boolean): number {

@@ -54,20 +54,28 @@ const single: Record<Name, (c: LiftContext, w: IntWidth, bytes: number) => void>
 };
 const loadOf = (w: IntWidth): string => (w === 'i8' ? 'load.u8' : w === 'i16' ? 'load.u16' : `load.${w}`);
 
-const lift = (name: Name, byte: boolean): Lift => (c) => {
-  const bytes = byte ? 1 : c.i.size;
-  if (!c.i.rep) {
-    single[name](c, widthOfBytes(bytes), bytes);
-    return;
-  }
-  let mode = Math.log2(bytes);
-  if (c.i.addrsize) mode |= stringMode.addrsize;
-  if (c.i.segment) mode |= stringMode[c.i.segment];
-  if (c.i.rep === 'f2') mode |= stringMode.repne;
-  c.b.emit(`x86.rep_${name}`, 0, [CONST], mode);
-  if (name === 'scas' || name === 'cmps') c.flagsUnknown();
-};
-const names: [Name, number][] = [['movs', 0xa4], ['cmps', 0xa6], ['stos', 0xaa], ['lods', 0xac], ['scas', 0xae]];
+const lift =
+  (name: Name, byte: boolean): Lift =>
+  (c) => {
+    const bytes = byte ? 1 : c.i.size;
+    if (!c.i.rep) {
+      single[name](c, widthOfBytes(bytes), bytes);
+      return;
+    }
+    let mode = Math.log2(bytes);
+    if (c.i.addrsize) mode |= stringMode.addrsize;
+    if (c.i.segment) mode |= stringMode[c.i.segment];
+    if (c.i.rep === 'f2') mode |= stringMode.repne;
+    c.b.emit(`x86.rep_${name}`, 0, [CONST], mode);
+    if (name === 'scas' || name === 'cmps') c.flagsUnknown();
+  };
+const names: [Name, number][] = [
+  ['movs', 0xa4],
+  ['cmps', 0xa6],
+  ['stos', 0xaa],
+  ['lods', 0xac],
+  ['scas', 0xae],
+];
 for (const [name, opcode] of names) {
   ins(opcode.toString(16), name, '', lift(name, true));
   ins((opcode + 1).toString(16), name, '', lift(name, false));

@@ -14,7 +14,8 @@ export function loadVector(c: LiftContext, d: Operand, size: number): Operand {
   const { base, disp } = c.address();
   if (size === 2) c.b.emit('v128.zext32', d, [c.load('i16')]);
   else {
-    const op = size === 4 ? 'load.v128.z32' : size === 8 ? 'load.v128.z64' : c.i.row.aligned ? 'load.v128.aligned' : 'load.v128';
+    const op =
+      size === 4 ? 'load.v128.z32' : size === 8 ? 'load.v128.z64' : c.i.row.aligned ? 'load.v128.aligned' : 'load.v128';
     c.b.emit(op, d, [base], disp);
   }
   return d;
@@ -39,7 +40,10 @@ export function constantVector(c: LiftContext, bytes: readonly number[]): Operan
 
 /** A constant mask: lane `k` of `size` bytes is all ones where bit `k` of `bits` is set. */
 export function constantMask(c: LiftContext, size: number, bits: number): Operand {
-  return constantVector(c, Array.from({ length: 16 }, (_, k) => ((bits >> Math.floor(k / size)) & 1 ? 0xff : 0)));
+  return constantVector(
+    c,
+    Array.from({ length: 16 }, (_, k) => ((bits >> Math.floor(k / size)) & 1 ? 0xff : 0)),
+  );
 }
 
 /**

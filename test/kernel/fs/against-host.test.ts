@@ -46,8 +46,13 @@ function compare(native: string, rootFs: FileSystem, operations: readonly Operat
     const expected = perform(host, op);
     const got = perform(guest, op);
     if (got !== expected) {
-      const before = operations.slice(Math.max(0, i - 12), i).map((o) => o.join(' ')).join('\n');
-      expect.fail(`operation ${i}: ${op.join(' ')}: ${got}, on the host ${expected}\nafter\n${before}\ntree\n${dump(host).join('\n')}`);
+      const before = operations
+        .slice(Math.max(0, i - 12), i)
+        .map((o) => o.join(' '))
+        .join('\n');
+      expect.fail(
+        `operation ${i}: ${op.join(' ')}: ${got}, on the host ${expected}\nafter\n${before}\ntree\n${dump(host).join('\n')}`,
+      );
     }
   });
   expect(dump(guest)).toEqual(dump(host));

@@ -22,9 +22,18 @@ interface TarMember {
 
 const block = (bytes: Buffer): Buffer => Buffer.concat([bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512)]);
 
-function tarMember({ name, type = '0', data = '', link = '', mode = 0o644, device = [0, 0], prefix = '' }: TarMember): Buffer {
+function tarMember({
+  name,
+  type = '0',
+  data = '',
+  link = '',
+  mode = 0o644,
+  device = [0, 0],
+  prefix = '',
+}: TarMember): Buffer {
   const h = Buffer.alloc(512);
-  const octal = (n: number, at: number, length: number): unknown => h.write(`${n.toString(8).padStart(length - 1, '0')}\0`, at, 'latin1');
+  const octal = (n: number, at: number, length: number): unknown =>
+    h.write(`${n.toString(8).padStart(length - 1, '0')}\0`, at, 'latin1');
   h.write(name, 0, 100, 'latin1');
   octal(mode, 100, 8);
   octal(7, 108, 8);
@@ -38,14 +47,19 @@ function tarMember({ name, type = '0', data = '', link = '', mode = 0o644, devic
   octal(device[1], 337, 8);
   h.write(prefix, 345, 155, 'latin1');
   h.fill(' ', 148, 156);
-  octal(h.reduce((a, b) => a + b, 0), 148, 7);
+  octal(
+    h.reduce((a, b) => a + b, 0),
+    148,
+    7,
+  );
   h[155] = 0x20;
   return Buffer.concat([h, block(Buffer.from(data, 'latin1'))]);
 }
 const tar = (...members: TarMember[]): Buffer => Buffer.concat([...members.map(tarMember), Buffer.alloc(1024)]);
 const paxRecord = (key: string, value: string): string => {
   let length = key.length + value.length + 3;
-  while (`${length}`.length + key.length + value.length + 3 !== length) length = `${length}`.length + key.length + value.length + 3;
+  while (`${length}`.length + key.length + value.length + 3 !== length)
+    length = `${length}`.length + key.length + value.length + 3;
   return `${length} ${key}=${value}\n`;
 };
 
@@ -78,7 +92,11 @@ const GOOD_TAR = tar(
   { name: 'long', prefix: 'some/prefix', data: 'p' },
   { name: '././@LongLink', type: 'L', data: `${'d/'.repeat(80)}gnu\0` },
   { name: 'cut', data: 'gnu' },
-  { name: 'pax', type: 'x', data: paxRecord('path', `p/${'q'.repeat(120)}`) + paxRecord('mtime', '1234567890.5') + paxRecord('size', '3') },
+  {
+    name: 'pax',
+    type: 'x',
+    data: paxRecord('path', `p/${'q'.repeat(120)}`) + paxRecord('mtime', '1234567890.5') + paxRecord('size', '3'),
+  },
   { name: 'cut', data: 'pax' },
 );
 
@@ -86,7 +104,13 @@ describe('tar', () => {
   it('becomes a tree', () => {
     const guest = view(archiveFromBytes(GOOD_TAR));
     expect(guest.readFile('/bin/sh')).toBe('x'.repeat(1000));
-    expect(guest.stat('/bin/tool')).toMatchObject({ mode: 0o104755, nlink: 2, uid: 7, size: 1000, mtime: 1_500_000_000 });
+    expect(guest.stat('/bin/tool')).toMatchObject({
+      mode: 0o104755,
+      nlink: 2,
+      uid: 7,
+      size: 1000,
+      mtime: 1_500_000_000,
+    });
     expect(guest.stat('/bin')).toMatchObject({ mode: 0o40750 });
     expect(guest.stat('/dev/null')).toMatchObject({ mode: 0o20666 });
     expect(guest.readFile('/some/prefix/long')).toBe('p');
@@ -109,7 +133,8 @@ describe('tar', () => {
     try {
       fs.writeFileSync(`${dir}/a.tar`, GOOD_TAR);
       fs.writeFileSync(`${dir}/a.tgz`, gzipSync(GOOD_TAR));
-      for (const name of ['a.tar', 'a.tgz']) expect(view(openArchive(`${dir}/${name}`)).readFile('/bin/tool')).toHaveLength(1000);
+      for (const name of ['a.tar', 'a.tgz'])
+        expect(view(openArchive(`${dir}/${name}`)).readFile('/bin/tool')).toHaveLength(1000);
     } finally {
       fs.rmSync(dir, { recursive: true });
     }
@@ -160,7 +185,10 @@ describe('cpio', () => {
 });
 
 describe('damaged archives', () => {
-  it.each([['tar', GOOD_TAR], ['cpio', GOOD_CPIO]])('%s: an ArchiveError or a tree, never another exception', (_, good) => {
+  it.each([
+    ['tar', GOOD_TAR],
+    ['cpio', GOOD_CPIO],
+  ])('%s: an ArchiveError or a tree, never another exception', (_, good) => {
     const rnd = random(42);
     for (let i = 0; i < 400; i++) {
       const bytes = Buffer.from(good);

@@ -22,7 +22,17 @@ import type { WaitQueue } from '../../../src/kernel/task/wait-queue.ts';
 import { FakeGuestMemory } from '../mm/fake-guest-memory.ts';
 
 const rows = new Map(
-  [...fileRows, ...statRows, ...dirRows, ...linkRows, ...permRows, ...fcntlRows, ...copyRows, ...xattrRows, ...mountRows].map((r) => [r.name, r]),
+  [
+    ...fileRows,
+    ...statRows,
+    ...dirRows,
+    ...linkRows,
+    ...permRows,
+    ...fcntlRows,
+    ...copyRows,
+    ...xattrRows,
+    ...mountRows,
+  ].map((r) => [r.name, r]),
 );
 
 /** Memory that may be used: everything else faults. */
@@ -68,8 +78,13 @@ export class Guest {
     const at = crossMounts(vfs.root);
     const { signals } = this;
     const process = {
-      pid: 100, rlimits, exitStatus: null, tasks: new Map(), signals: { discard: () => {} },
-      kernel: { stats: { signals: 0 } }, resume: () => {},
+      pid: 100,
+      rlimits,
+      exitStatus: null,
+      tasks: new Map(),
+      signals: { discard: () => {} },
+      kernel: { stats: { signals: 0 } },
+      resume: () => {},
     };
     const task = {
       tid: 100,
@@ -81,7 +96,11 @@ export class Guest {
       fs: options.parent ? options.parent.task.fs.fork() : new FsContext(at, at),
       cred: new Credentials(options.uid ?? 0, options.uid ?? 0),
       // Just what sendSignal needs to note a signal.
-      signals: { push: ({ signo }: { signo: number }) => signals.push(signo), blocked: { has: () => true }, discard: () => {} },
+      signals: {
+        push: ({ signo }: { signo: number }) => signals.push(signo),
+        blocked: { has: () => true },
+        discard: () => {},
+      },
       sighand: { ignores: () => false, get: () => ({ handler: 0 }) },
       signalArrived: () => {},
       mm: { vmas: () => [] },
@@ -159,12 +178,23 @@ export class Guest {
     this.call('close', fd);
     return text;
   }
-  stat(path: string, flags = 0x100): { mode: number; nlink: number; size: number; ino: number; dev: number; uid: number; mtime: number } | string {
+  stat(
+    path: string,
+    flags = 0x100,
+  ): { mode: number; nlink: number; size: number; ino: number; dev: number; uid: number; mtime: number } | string {
     const result = this.call('newfstatat', -100, path, BUFFER, flags);
     if (result < 0) return errnoName(-result);
     const v = new DataView(this.memory.u8.buffer, BUFFER, 144);
     const u64 = (at: number): number => Number(v.getBigUint64(at, true));
-    return { dev: u64(0), ino: u64(8), nlink: u64(16), mode: v.getUint32(24, true), uid: v.getUint32(28, true), size: u64(48), mtime: u64(88) };
+    return {
+      dev: u64(0),
+      ino: u64(8),
+      nlink: u64(16),
+      mode: v.getUint32(24, true),
+      uid: v.getUint32(28, true),
+      size: u64(48),
+      mtime: u64(88),
+    };
   }
   /** Names of a directory in its own order, or the error. */
   list(path: string): string[] | string {

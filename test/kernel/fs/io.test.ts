@@ -221,7 +221,8 @@ describe('directory streams', () => {
 
 describe('extended attributes', () => {
   it('are kept by tmpfs', () => {
-    const set = (name: string, value: string, flags = 0): number | string => guest.show('setxattr', '/f', name, guest.put(value), value.length, flags);
+    const set = (name: string, value: string, flags = 0): number | string =>
+      guest.show('setxattr', '/f', name, guest.put(value), value.length, flags);
     expect(set('user.a', 'one')).toBe(0);
     expect(set('user.a', 'two', 1)).toBe('EEXIST');
     expect(set('user.b', 'two', 2)).toBe('ENODATA');

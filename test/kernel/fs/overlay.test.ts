@@ -174,8 +174,16 @@ describe('a host folder mounted read-write', () => {
   it('read-only refuses every change', () => {
     const ro = new Guest(new Vfs(new HostFs(lower, { readOnly: true })));
     for (const [name, ...args] of [
-      ['unlink', '/file'], ['mkdir', '/n', 0o755], ['rename', '/file', '/g'], ['chmod', '/file', 0o600], ['truncate', '/file', 0],
-      ['open', '/file', 1], ['open', '/new', 0o101, 0o644], ['symlink', 'x', '/y'], ['link', '/file', '/z'], ['access', '/file', 2],
+      ['unlink', '/file'],
+      ['mkdir', '/n', 0o755],
+      ['rename', '/file', '/g'],
+      ['chmod', '/file', 0o600],
+      ['truncate', '/file', 0],
+      ['open', '/file', 1],
+      ['open', '/new', 0o101, 0o644],
+      ['symlink', 'x', '/y'],
+      ['link', '/file', '/z'],
+      ['access', '/file', 2],
     ] as [string, ...(string | number)[]][]) {
       expect(ro.show(name, ...args), name).toBe('EROFS');
     }

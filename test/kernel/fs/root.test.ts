@@ -46,7 +46,15 @@ describe('buildRoot', () => {
     guest.writeFile('/dev/shm/x', '');
     guest.writeFile('/tmp/y', '');
     expect(overlay.changes().paths).toEqual(['/tmp/y']);
-    expect(vfs.mounts().map((m) => m.path)).toEqual(['/', '/proc', '/dev', '/dev/shm', '/data/in', '/data/rw', '/data/one']);
+    expect(vfs.mounts().map((m) => m.path)).toEqual([
+      '/',
+      '/proc',
+      '/dev',
+      '/dev/shm',
+      '/data/in',
+      '/data/rw',
+      '/data/one',
+    ]);
     expect(fs.existsSync(`${folder}/rootfs/data`)).toBe(false);
   });
   it('mounts the working folder read-write', () => {
@@ -56,7 +64,11 @@ describe('buildRoot', () => {
     expect(guest.show('rename', `${folder}/made`, '/tmp/made')).toBe('EXDEV');
   });
   it.each([
-    ['a missing volume', { volumes: [{ src: '/nowhere/at/all', dst: '/x', readOnly: false }] }, 'volume /nowhere/at/all at /x: not found'],
+    [
+      'a missing volume',
+      { volumes: [{ src: '/nowhere/at/all', dst: '/x', readOnly: false }] },
+      'volume /nowhere/at/all at /x: not found',
+    ],
     ['a relative place', { volumes: [{ src: '/', dst: 'x', readOnly: false }] }, 'absolute path'],
     ['a missing root', { rootfs: { path: '/nowhere' } }, 'root file system /nowhere: not found'],
     ['a root that is none', { rootfs: { path: process.execPath } }, 'neither a tar nor a cpio archive'],

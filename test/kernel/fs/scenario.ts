@@ -54,8 +54,7 @@ export function hostMachine(base: string): Machine {
     link: (a, b) => attempt(() => fs.linkSync(at(a), at(b))),
     symlink: (t, p) => attempt(() => fs.symlinkSync(t, at(p))),
     readlink: (p) => attempt(() => fs.readlinkSync(at(p))),
-    truncate: (p, size) =>
-      attempt(() => fs.truncateSync(at(p), size)),
+    truncate: (p, size) => attempt(() => fs.truncateSync(at(p), size)),
     chmod: (p, mode) => attempt(() => fs.chmodSync(at(p), mode)),
     stat: (p, follow) =>
       attempt(() => {
@@ -97,7 +96,12 @@ export function guestMachine(guest: Guest, base: string): Machine {
     },
     list: (p) => {
       const names = guest.list(at(p));
-      return typeof names === 'string' ? names : names.filter((n) => n !== '.' && n !== '..').sort().join(' ');
+      return typeof names === 'string'
+        ? names
+        : names
+            .filter((n) => n !== '.' && n !== '..')
+            .sort()
+            .join(' ');
     },
   };
 }
@@ -107,8 +111,15 @@ export type Operation = readonly [keyof Machine, ...(string | number | boolean)[
 const NAMES = ['a', 'b', 'c', 'd'];
 const { O_CREAT, O_EXCL, O_TRUNC, O_WRONLY, O_RDWR, O_APPEND, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
 const OPEN_FLAGS = [
-  O_WRONLY | O_CREAT, O_WRONLY | O_CREAT | O_TRUNC, O_WRONLY | O_CREAT | O_EXCL, O_RDWR, O_WRONLY | O_APPEND | O_CREAT, O_WRONLY | O_TRUNC,
-  O_WRONLY | O_CREAT | O_NOFOLLOW, 0, O_DIRECTORY,
+  O_WRONLY | O_CREAT,
+  O_WRONLY | O_CREAT | O_TRUNC,
+  O_WRONLY | O_CREAT | O_EXCL,
+  O_RDWR,
+  O_WRONLY | O_APPEND | O_CREAT,
+  O_WRONLY | O_TRUNC,
+  O_WRONLY | O_CREAT | O_NOFOLLOW,
+  0,
+  O_DIRECTORY,
 ];
 
 /** Paths of one to three names, now and then with dots, doubled slashes and a slash at the end. */

@@ -6,8 +6,20 @@ import { encodeStat } from '../../../src/kernel/syscalls/stat.ts';
 import { BUFFER, Guest } from './fake-task.ts';
 
 const sample: Stat = {
-  dev: 0xfe01, ino: 2 ** 40 + 5, mode: 0o100644, nlink: 3, uid: 1000, gid: 1001, rdev: 0x103, size: 2 ** 33 + 7, blksize: 4096, blocks: 16,
-  atime: { sec: 1, nsec: 2 }, mtime: { sec: -1, nsec: 999_999_999 }, ctime: { sec: 2 ** 33, nsec: 6 }, btime: { sec: 7, nsec: 8 },
+  dev: 0xfe01,
+  ino: 2 ** 40 + 5,
+  mode: 0o100644,
+  nlink: 3,
+  uid: 1000,
+  gid: 1001,
+  rdev: 0x103,
+  size: 2 ** 33 + 7,
+  blksize: 4096,
+  blocks: 16,
+  atime: { sec: 1, nsec: 2 },
+  mtime: { sec: -1, nsec: 999_999_999 },
+  ctime: { sec: 2 ** 33, nsec: 6 },
+  btime: { sec: 7, nsec: 8 },
 };
 
 describe('struct stat', () => {

@@ -26,7 +26,8 @@ export const BAD = 0x5000_0000;
 const rows = [...pipeRows, ...pollRows, ...epollRows, ...eventfdRows];
 
 /** Enough of a CPU for calls that only look at the ISA. */
-const fakeCpu = (isa: Isa): CpuContext => ({ isa, pc: CODE, sp: STACK, tls: 0, gsBase: 0, fpStateSize: 512 }) as CpuContext;
+const fakeCpu = (isa: Isa): CpuContext =>
+  ({ isa, pc: CODE, sp: STACK, tls: 0, gsBase: 0, fpStateSize: 512 }) as CpuContext;
 
 export interface FixtureInit {
   isa?: Isa;
@@ -83,7 +84,15 @@ export class Fixture {
     kernel.processes.set(process.pid, process);
     const { cpu, mm, mem, files, fs, cred } = task;
     return new GuestTask(kernel, process, process.pid, {
-      cpu, mm, mem, files, fs, cred: cred.clone(), sighand: new SignalHandlers(), signals: new PendingSignals(), comm: 'child',
+      cpu,
+      mm,
+      mem,
+      files,
+      fs,
+      cred: cred.clone(),
+      sighand: new SignalHandlers(),
+      signals: new PendingSignals(),
+      comm: 'child',
     });
   }
 

@@ -16,7 +16,11 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 /** Runs a shell line in which `P` stands for the program. */
 function shell(line: string): { stdout: string; lines: string[]; status: number | null } {
   const p = `'${process.execPath}' '${program}'`;
-  const { stdout, stderr, status } = spawnSync('sh', ['-c', line.replaceAll(/\bP\b/g, p)], { cwd: dir, encoding: 'latin1', timeout: 20_000 });
+  const { stdout, stderr, status } = spawnSync('sh', ['-c', line.replaceAll(/\bP\b/g, p)], {
+    cwd: dir,
+    encoding: 'latin1',
+    timeout: 20_000,
+  });
   return { stdout, lines: stderr.split('\n').slice(0, -1), status };
 }
 
@@ -50,15 +54,17 @@ describe.skipIf(process.platform !== 'linux')('host descriptors', () => {
   });
 
   it('reads a pipe no further than asked', () => {
-    const r = shell("printf abcdef | (P poll:1000 available nonblock; cat)");
+    const r = shell('printf abcdef | (P poll:1000 available nonblock; cat)');
     expect(r.lines).toEqual(['ready 1', '6', '"abcdef"']);
-    const s = shell("printf abcdef | (P poll:1000 read:2; cat)");
+    const s = shell('printf abcdef | (P poll:1000 read:2; cat)');
     expect(s.lines).toEqual(['ready 1', '"ab"']);
     expect(s.stdout).toBe('cdef');
   });
 
   it('waits for a pipe and sees its end', async () => {
-    const child = spawn(process.execPath, [program, 'nonblock', 'poll:0', 'read:10', 'poll:-1', 'read:10', 'read:10'], { stdio: ['pipe', 'ignore', 'pipe'] });
+    const child = spawn(process.execPath, [program, 'nonblock', 'poll:0', 'read:10', 'poll:-1', 'read:10', 'read:10'], {
+      stdio: ['pipe', 'ignore', 'pipe'],
+    });
     let said = '';
     child.stderr.setEncoding('latin1').on('data', (text: string) => {
       said += text;

@@ -23,7 +23,8 @@ function phdr(view: DataView, i: number, [type, flags, offset, vaddr, filesz, me
   const at = 64 + i * 56;
   view.setUint32(at, type!, true);
   view.setUint32(at + 4, flags!, true);
-  for (const [k, v] of [offset, vaddr, vaddr, filesz, memsz, align].entries()) view.setBigUint64(at + 8 + k * 8, BigInt(v!), true);
+  for (const [k, v] of [offset, vaddr, vaddr, filesz, memsz, align].entries())
+    view.setBigUint64(at + 8 + k * 8, BigInt(v!), true);
 }
 
 /** Changes the file in place, or returns another one. */
@@ -31,7 +32,11 @@ type Change = (view: DataView, bytes: Uint8Array) => unknown;
 
 const refusals: [string, Change, RegExp][] = [
   ['an empty file', () => new Uint8Array(0), /^not an ELF file$/],
-  ['text', () => Buffer.from('echo hello, this is a shell script of some length, longer than an ELF header is'), /^not an ELF file$/],
+  [
+    'text',
+    () => Buffer.from('echo hello, this is a shell script of some length, longer than an ELF header is'),
+    /^not an ELF file$/,
+  ],
   ['half a header', (_v, b) => b.slice(0, 40), /truncated ELF header/],
   ['32-bit i386', (v) => [v.setUint8(4, 1), v.setUint16(18, 3, true)], /32-bit ELF file \(i386\)/],
   ['x32', (v) => v.setUint8(4, 1), /32-bit ELF file \(x86-64\)/],
@@ -46,25 +51,73 @@ const refusals: [string, Change, RegExp][] = [
   ['no program headers', (v) => v.setUint16(56, 0, true), /no program headers/],
   ['another program header size', (v) => v.setUint16(54, 32, true), /program header size is 32, not 56/],
   ['too many program headers', (v) => v.setUint16(56, 1171, true), /too many program headers \(1171\)/],
-  ['program headers beyond the end', (v) => v.setBigUint64(32, 0x3000n - 111n, true), /program headers lie beyond the end/],
-  ['program headers at 2^64', (v) => v.setBigUint64(32, 0xffffffffffffffffn, true), /program headers lie beyond the end/],
-  ['an entry point out of range', (v) => v.setBigUint64(24, 0xf0000000n, true), /entry point 0xf0000000 is out of range/],
+  [
+    'program headers beyond the end',
+    (v) => v.setBigUint64(32, 0x3000n - 111n, true),
+    /program headers lie beyond the end/,
+  ],
+  [
+    'program headers at 2^64',
+    (v) => v.setBigUint64(32, 0xffffffffffffffffn, true),
+    /program headers lie beyond the end/,
+  ],
+  [
+    'an entry point out of range',
+    (v) => v.setBigUint64(24, 0xf0000000n, true),
+    /entry point 0xf0000000 is out of range/,
+  ],
   ['no segments', (v) => [v.setUint32(64, 4, true), v.setUint32(120, 4, true)], /no loadable segments/],
-  ['only empty segments', (v) => [phdr(v, 0, [1, 5, 0, 0x400000, 0, 0, 0x1000]), phdr(v, 1, [0, 0, 0, 0, 0, 0, 0])], /no loadable segments/],
+  [
+    'only empty segments',
+    (v) => [phdr(v, 0, [1, 5, 0, 0x400000, 0, 0, 0x1000]), phdr(v, 1, [0, 0, 0, 0, 0, 0, 0])],
+    /no loadable segments/,
+  ],
   ['a file that was cut off', (_v, b) => b.slice(0, 0x2100), /segment 1: truncated/],
-  ['a segment beyond the end', (v) => phdr(v, 1, [1, 6, 0x3080, 0x403080, 0x100, 0x5000, 0x1000]), /segment 1: truncated/],
+  [
+    'a segment beyond the end',
+    (v) => phdr(v, 1, [1, 6, 0x3080, 0x403080, 0x100, 0x5000, 0x1000]),
+    /segment 1: truncated/,
+  ],
   ['file offsets that overflow', (v) => v.setBigUint64(120 + 8, 0xfffffffffffff080n, true), /segment 1: truncated/],
-  ['more file than memory', (v) => phdr(v, 1, [1, 6, 0x2080, 0x403080, 0x101, 0x100, 0x1000]), /segment 1: larger in the file/],
-  ['no memory for file bytes', (v) => phdr(v, 1, [1, 6, 0x2080, 0x403080, 0x10, 0, 0x1000]), /segment 1: larger in the file/],
+  [
+    'more file than memory',
+    (v) => phdr(v, 1, [1, 6, 0x2080, 0x403080, 0x101, 0x100, 0x1000]),
+    /segment 1: larger in the file/,
+  ],
+  [
+    'no memory for file bytes',
+    (v) => phdr(v, 1, [1, 6, 0x2080, 0x403080, 0x10, 0, 0x1000]),
+    /segment 1: larger in the file/,
+  ],
   ['misaligned', (v) => phdr(v, 1, [1, 6, 0x2080, 0x403088, 0x100, 0x5000, 0x1000]), /segment 1: .*not aligned alike/],
   ['overlapping', (v) => phdr(v, 1, [1, 6, 0x2080, 0x401080, 0x100, 0x5000, 0x1000]), /segments overlap at 0x401080/],
-  ['above the address range', (v) => phdr(v, 1, [1, 6, 0x2080, 0xefffb080, 0x100, 0x5000, 0x1000]), /segment 1: .*out of range/],
-  ['addresses of the upper half', (v) => v.setBigUint64(120 + 16, 0xffffffff80000080n, true), /segment 1: .*out of range/],
+  [
+    'above the address range',
+    (v) => phdr(v, 1, [1, 6, 0x2080, 0xefffb080, 0x100, 0x5000, 0x1000]),
+    /segment 1: .*out of range/,
+  ],
+  [
+    'addresses of the upper half',
+    (v) => v.setBigUint64(120 + 16, 0xffffffff80000080n, true),
+    /segment 1: .*out of range/,
+  ],
   ['a size that wraps', (v) => v.setBigUint64(120 + 40, 0xffffffffffffffffn, true), /segment 1: .*out of range/],
   ['page zero', (v) => phdr(v, 0, [1, 5, 0, 0, 0x1100, 0x1100, 0x1000]), /address 0x0 is below the lowest/],
-  ['a bad interpreter length', (v) => phdr(v, 0, [3, 4, 0x2f00, 0, 1, 1, 1]), /interpreter's name has a bad length \(1\)/],
-  ['a long interpreter', (v) => phdr(v, 0, [3, 4, 0, 0, 4097, 4097, 1]), /interpreter's name has a bad length \(4097\)/],
-  ['an interpreter beyond the end', (v) => phdr(v, 0, [3, 4, 0x2fff, 0, 8, 8, 1]), /interpreter's name lies beyond the end/],
+  [
+    'a bad interpreter length',
+    (v) => phdr(v, 0, [3, 4, 0x2f00, 0, 1, 1, 1]),
+    /interpreter's name has a bad length \(1\)/,
+  ],
+  [
+    'a long interpreter',
+    (v) => phdr(v, 0, [3, 4, 0, 0, 4097, 4097, 1]),
+    /interpreter's name has a bad length \(4097\)/,
+  ],
+  [
+    'an interpreter beyond the end',
+    (v) => phdr(v, 0, [3, 4, 0x2fff, 0, 8, 8, 1]),
+    /interpreter's name lies beyond the end/,
+  ],
 ];
 
 describe('ELF headers', () => {
@@ -73,8 +126,17 @@ describe('ELF headers', () => {
     expect(result).toEqual({
       ok: true,
       value: {
-        type: 'exec', isa: 'x86_64', entry: 0x401000, phoff: 64, phnum: 2, low: 0x400000, high: 0x409000, align: 4096, interpreter: null,
-        execStack: false, phdrAddress: 0x400040,
+        type: 'exec',
+        isa: 'x86_64',
+        entry: 0x401000,
+        phoff: 64,
+        phnum: 2,
+        low: 0x400000,
+        high: 0x409000,
+        align: 4096,
+        interpreter: null,
+        execStack: false,
+        phdrAddress: 0x400040,
         segments: [
           { offset: 0, vaddr: 0x400000, filesz: 0x1100, memsz: 0x1100, prot: 5 },
           { offset: 0x2080, vaddr: 0x403080, filesz: 0x100, memsz: 0x5000, prot: 3 },

@@ -27,7 +27,8 @@ vi.mock('../../../src/kernel/loader/executable.ts', () => ({
   },
 }));
 
-const guestBytes = (name: string): Uint8Array => new Uint8Array(readFileSync(new URL(`../../guests/loader/${name}`, import.meta.url)));
+const guestBytes = (name: string): Uint8Array =>
+  new Uint8Array(readFileSync(new URL(`../../guests/loader/${name}`, import.meta.url)));
 
 class ExecGuest extends Guest {
   readonly log: string[] = [];

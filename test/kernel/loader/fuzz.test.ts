@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { fuzzElf } from './fuzz.ts';
 
-const guest = (name: string): Uint8Array => new Uint8Array(readFileSync(new URL(`../../guests/loader/${name}`, import.meta.url)));
+const guest = (name: string): Uint8Array =>
+  new Uint8Array(readFileSync(new URL(`../../guests/loader/${name}`, import.meta.url)));
 
 describe('mutated ELF files', () => {
   it('are refused or loaded, 10,000 of them', async () => {

@@ -23,8 +23,23 @@ type Rnd = (n: number) => number;
 
 /** Numbers on which range checks go wrong. */
 const nasty: readonly bigint[] = [
-  0n, 1n, 0xfffn, 0x1000n, 0x1001n, 0xffffn, 0x7fffffffn, 0x80000000n, 0xeffff000n, 0xf0000000n, 0xffffffffn, 0x100000000n,
-  0x7fffffffffffn, 0x7fffffffffffffffn, 0x8000000000000000n, 0xfffffffffffff000n, 0xffffffffffffffffn,
+  0n,
+  1n,
+  0xfffn,
+  0x1000n,
+  0x1001n,
+  0xffffn,
+  0x7fffffffn,
+  0x80000000n,
+  0xeffff000n,
+  0xf0000000n,
+  0xffffffffn,
+  0x100000000n,
+  0x7fffffffffffn,
+  0x7fffffffffffffffn,
+  0x8000000000000000n,
+  0xfffffffffffff000n,
+  0xffffffffffffffffn,
 ];
 
 export function mutate(seed: Uint8Array, rnd: Rnd): Uint8Array {
@@ -68,7 +83,12 @@ export function mutate(seed: Uint8Array, rnd: Rnd): Uint8Array {
 }
 
 /** Throws with the run's number when anything but a typed refusal or a SysError comes out, or a page is where it must not be. */
-export async function fuzzElf(seeds: readonly Uint8Array[], interpreter: Uint8Array, runs: number, firstSeed: number): Promise<FuzzCounts> {
+export async function fuzzElf(
+  seeds: readonly Uint8Array[],
+  interpreter: Uint8Array,
+  runs: number,
+  firstSeed: number,
+): Promise<FuzzCounts> {
   const counts: FuzzCounts = { runs, parsed: 0, refused: 0, loaded: 0, failedLate: 0, reasons: new Map() };
   const memory = new FakeGuestMemory();
   const mm = new AddressSpace(memory);
@@ -76,7 +96,12 @@ export async function fuzzElf(seeds: readonly Uint8Array[], interpreter: Uint8Ar
   for (let run = 0; run < runs; run++) {
     const rnd = random(firstSeed + run);
     try {
-      await one(mm, mutate(seeds[run % seeds.length]!, rnd), rnd(4) === 0 ? mutate(interpreter, rnd) : interpreter, counts);
+      await one(
+        mm,
+        mutate(seeds[run % seeds.length]!, rnd),
+        rnd(4) === 0 ? mutate(interpreter, rnd) : interpreter,
+        counts,
+      );
     } catch (e) {
       throw new Error(`run ${run} with seed ${firstSeed + run}: ${(e as Error).stack}`);
     }
@@ -93,7 +118,13 @@ async function one(mm: AddressSpace, bytes: Uint8Array, interpreter: Uint8Array,
     if (!path.startsWith('/lib/ld-tiny')) throw sysError(errno.ENOENT);
     return new MemFile(interpreter);
   };
-  const program = await readProgram(task, file, await readAt(task, file, 0, HEAD_SIZE), open, (isa) => isa === 'x86_64');
+  const program = await readProgram(
+    task,
+    file,
+    await readAt(task, file, 0, HEAD_SIZE),
+    open,
+    (isa) => isa === 'x86_64',
+  );
   const fits = program.ok ? checkPlaces(program.value, mm.layout, mm.memoryLimit) : program;
   if (!program.ok || !fits.ok) {
     const { reason, errno: n } = fits as { reason: string; errno: number };
@@ -111,6 +142,7 @@ async function one(mm: AddressSpace, bytes: Uint8Array, interpreter: Uint8Array,
     if (!(e instanceof SysError)) throw e;
     counts.failedLate++;
   }
-  for (const vma of mm.vmas()) if (!(vma.start >= 65536 && vma.end <= GUEST_LIMIT)) throw new Error('a segment is out of range');
+  for (const vma of mm.vmas())
+    if (!(vma.start >= 65536 && vma.end <= GUEST_LIMIT)) throw new Error('a segment is out of range');
   if (mm.stats.accessible > mm.memoryLimit) throw new Error('more memory than allowed');
 }

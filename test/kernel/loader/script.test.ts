@@ -20,9 +20,12 @@ describe('#! lines', () => {
     expect(parse(text)).toEqual({ interpreter, argument });
   });
 
-  it.each([['#!\n'], ['#!   \t\n/bin/sh'], [`#!${' '.repeat(300)}`], [`#!/${'x'.repeat(300)}`]])('refuses %j', (text) => {
-    expect(parse(text)).toBe(null);
-  });
+  it.each([['#!\n'], ['#!   \t\n/bin/sh'], [`#!${' '.repeat(300)}`], [`#!/${'x'.repeat(300)}`]])(
+    'refuses %j',
+    (text) => {
+      expect(parse(text)).toBe(null);
+    },
+  );
 
   it('cuts arguments off at 255 bytes, but never the path', () => {
     expect(parse(`#!/bin/sh ${'y'.repeat(300)}\n`)).toEqual({ interpreter: '/bin/sh', argument: 'y'.repeat(245) });

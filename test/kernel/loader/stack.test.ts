@@ -3,8 +3,24 @@ import { argumentLimit, argumentsError, buildStack, type StackInit } from '../..
 
 const TOP = 0x1000_0000;
 const base: StackInit = {
-  isa: 'x86_64', top: TOP, argv: [], envp: [], execfn: './au', random: Uint8Array.from({ length: 16 }, (_, i) => i + 1), hwcap: 0x78bfbff, hwcap2: 2,
-  minSigStackSize: 0xd30, phdr: 0x55554040, phnum: 13, base: 0xd0000000, entry: 0x55555070, uid: 1, euid: 2, gid: 3, egid: 4, secure: true,
+  isa: 'x86_64',
+  top: TOP,
+  argv: [],
+  envp: [],
+  execfn: './au',
+  random: Uint8Array.from({ length: 16 }, (_, i) => i + 1),
+  hwcap: 0x78bfbff,
+  hwcap2: 2,
+  minSigStackSize: 0xd30,
+  phdr: 0x55554040,
+  phnum: 13,
+  base: 0xd0000000,
+  entry: 0x55555070,
+  uid: 1,
+  euid: 2,
+  gid: 3,
+  egid: 4,
+  secure: true,
   vdso: 0xc0000000,
 };
 
@@ -35,7 +51,11 @@ describe('initial stack', () => {
   it('has everything where Linux puts it', () => {
     // Recorded on Linux 6: env -i A=b CC=dd ./au x yy, addresses relative to the top of the stack. That system's vector
     // has two entries more (AT_RSEQ_*), which is 32 bytes.
-    const { stack, argc, argv, envp, aux, text, auxvEnd } = read({ ...base, argv: ['./au', 'x', 'yy'], envp: ['A=b', 'CC=dd'] });
+    const { stack, argc, argv, envp, aux, text, auxvEnd } = read({
+      ...base,
+      argv: ['./au', 'x', 'yy'],
+      envp: ['A=b', 'CC=dd'],
+    });
     const fromTop = (at: number): number => TOP - at;
     expect(argc).toBe(3);
     expect(argv.map(text)).toEqual(['./au', 'x', 'yy']);
@@ -57,7 +77,9 @@ describe('initial stack', () => {
     const { random } = base;
     expect([...aux.keys()]).toEqual([33, 51, 16, 6, 17, 3, 4, 5, 7, 8, 9, 11, 12, 13, 14, 23, 25, 26, 31, 15]);
     const plain = [33, 51, 16, 6, 17, 3, 4, 5, 7, 8, 9, 11, 12, 13, 14, 23, 26].map((k) => aux.get(k));
-    expect(plain).toEqual([0xc0000000, 0xd30, 0x78bfbff, 4096, 100, 0x55554040, 56, 13, 0xd0000000, 0, 0x55555070, 1, 2, 3, 4, 1, 2]);
+    expect(plain).toEqual([
+      0xc0000000, 0xd30, 0x78bfbff, 4096, 100, 0x55554040, 56, 13, 0xd0000000, 0, 0x55555070, 1, 2, 3, 4, 1, 2,
+    ]);
     const at = aux.get(25)! - stack.sp;
     expect(stack.bytes.slice(at, at + 16)).toEqual(random);
     expect(stack.auxv).toEqual(stack.bytes.slice(auxvAt - stack.sp, auxvEnd - stack.sp));

@@ -2,7 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { errno, sysError } from '../../../src/kernel/abi/errno.ts';
 import { O_APPEND, O_RDONLY, O_RDWR } from '../../../src/kernel/fs/open-file.ts';
 import type { AddressSpace } from '../../../src/kernel/mm/address-space.ts';
-import { anySharedFiles, flushSharedFile, sharedFileResized, sharedFileWritten } from '../../../src/kernel/mm/file-coherence.ts';
+import {
+  anySharedFiles,
+  flushSharedFile,
+  sharedFileResized,
+  sharedFileWritten,
+} from '../../../src/kernel/mm/file-coherence.ts';
 import { highestGap } from '../../../src/kernel/mm/gaps.ts';
 import { RLIMIT_AS, RLIMIT_DATA } from '../../../src/kernel/task/rlimits.ts';
 import { Guest } from './calls.ts';
@@ -209,7 +214,11 @@ describe('what memory holds', () => {
     const p = guest.mmap(0, 4 * P, 3, ANON);
     guest.call('mprotect', p + P, P, 1);
     guest.call('mremap', p + 2 * P, 2 * P, 4 * P, 3, 0x4000_0000);
-    expect(guest.maps(p)).toEqual([`${(0x4000_0000 - p) / P}-${(0x4000_4000 - p) / P} rw-p 0`, '0-1 rw-p 0', '1-2 r--p 0']);
+    expect(guest.maps(p)).toEqual([
+      `${(0x4000_0000 - p) / P}-${(0x4000_4000 - p) / P} rw-p 0`,
+      '0-1 rw-p 0',
+      '1-2 r--p 0',
+    ]);
   });
 
   it('MREMAP_DONTUNMAP leaves zeros behind', () => {

@@ -22,7 +22,11 @@ export class Guest {
       if (!file) throw sysError(errno.EBADF);
       return file;
     };
-    const kernel = { ...this.task.kernel, process: (pid: number) => (pid === 1 ? { leader: this.task } : null), task: () => null };
+    const kernel = {
+      ...this.task.kernel,
+      process: (pid: number) => (pid === 1 ? { leader: this.task } : null),
+      task: () => null,
+    };
     Object.assign(this.task, { mm: this.mm, mem: this.mem, files: { get }, kernel });
     this.mm.rlimits = () => this.task.process.rlimits;
   }

@@ -172,7 +172,9 @@ describe('errors as on Linux', () => {
   it.each(cases)('%s %#', (name, args, expected) => {
     const { guest, p, sr } = setUp();
     const result = guest.call(name, ...args(p, sr));
-    expect(expected === ok && typeof result === 'number' ? ok : result, `${name}(${args(p, sr).join(', ')})`).toBe(expected);
+    expect(expected === ok && typeof result === 'number' ? ok : result, `${name}(${args(p, sr).join(', ')})`).toBe(
+      expected,
+    );
   });
 
   it('a locked range refuses MADV_DONTNEED and MS_INVALIDATE', () => {

@@ -36,13 +36,17 @@ export class MemFile extends OpenFile {
       dst.set(part);
       return part.length;
     };
-    return this.slow ? new Promise((resolve, reject) => setImmediate(() => {
-      try {
-        resolve(act());
-      } catch (e) {
-        reject(e);
-      }
-    })) : act();
+    return this.slow
+      ? new Promise((resolve, reject) =>
+          setImmediate(() => {
+            try {
+              resolve(act());
+            } catch (e) {
+              reject(e);
+            }
+          }),
+        )
+      : act();
   }
   override write(_task: Task, src: Uint8Array, position: number | null): MaybePromise<number> {
     this.writes.push({ position: position ?? 0, length: src.length });
@@ -52,8 +56,19 @@ export class MemFile extends OpenFile {
   override stat(): Stat {
     const time = { sec: this.mtime, nsec: 0 };
     return {
-      dev: 1, ino: this.ino, mode: S_IFREG | 0o755, nlink: 1, uid: 0, gid: 0, rdev: 0, size: this.bytes.length,
-      blksize: 4096, blocks: 8, atime: time, mtime: time, ctime: time,
+      dev: 1,
+      ino: this.ino,
+      mode: S_IFREG | 0o755,
+      nlink: 1,
+      uid: 0,
+      gid: 0,
+      rdev: 0,
+      size: this.bytes.length,
+      blksize: 4096,
+      blocks: 8,
+      atime: time,
+      mtime: time,
+      ctime: time,
     };
   }
   override mapKey(): object {

@@ -30,7 +30,13 @@ class Model {
   }
 }
 
-function step(mm: AddressSpace, memory: FakeGuestMemory, model: Model, file: MemFile, rnd: (n: number) => number): void {
+function step(
+  mm: AddressSpace,
+  memory: FakeGuestMemory,
+  model: Model,
+  file: MemFile,
+  rnd: (n: number) => number,
+): void {
   const task = fakeTask();
   const first = FIRST + rnd(COUNT);
   const count = 1 + rnd(12);
@@ -42,9 +48,19 @@ function step(mm: AddressSpace, memory: FakeGuestMemory, model: Model, file: Mem
       const fixed = rnd(3);
       const fromFile = rnd(3) === 0;
       const offset = rnd(FILE_PAGES);
-      const flags = (fixed === 0 ? MAP_FIXED : fixed === 1 ? MAP_FIXED_NOREPLACE : 0) | MAP_PRIVATE | (fromFile ? 0 : MAP_ANONYMOUS);
+      const flags =
+        (fixed === 0 ? MAP_FIXED : fixed === 1 ? MAP_FIXED_NOREPLACE : 0) |
+        MAP_PRIVATE |
+        (fromFile ? 0 : MAP_ANONYMOUS);
       const length = at(end - first) - rnd(PAGE_SIZE);
-      const request = { address: at(first), length, prot, flags, file: fromFile ? file : null, offset: fromFile ? at(offset) : 0 };
+      const request = {
+        address: at(first),
+        length,
+        prot,
+        flags,
+        file: fromFile ? file : null,
+        offset: fromFile ? at(offset) : 0,
+      };
       let got: number;
       try {
         got = mm.mmap(task, request) as number;
@@ -59,7 +75,12 @@ function step(mm: AddressSpace, memory: FakeGuestMemory, model: Model, file: Mem
       if (fixed !== 0) expect(model.free(start, end - first)).toBe(true);
       for (let i = 0; i < end - first; i++) {
         const filePage = fromFile ? offset + i : -1;
-        model.pages.set(start + i, { prot, byte: fromFile && filePage < FILE_PAGES ? filePage + 1 : 0, filePage, shared: false });
+        model.pages.set(start + i, {
+          prot,
+          byte: fromFile && filePage < FILE_PAGES ? filePage + 1 : 0,
+          filePage,
+          shared: false,
+        });
       }
       return;
     }
@@ -104,7 +125,7 @@ function step(mm: AddressSpace, memory: FakeGuestMemory, model: Model, file: Mem
       // The guest writes.
       for (let p = first; p < end; p++) {
         const page = model.pages.get(p);
-        if (!page || !(page.prot & 2) || (page.filePage >= FILE_PAGES)) continue;
+        if (!page || !(page.prot & 2) || page.filePage >= FILE_PAGES) continue;
         page.byte = 1 + rnd(255);
         memory.u8[at(p)] = page.byte;
       }
@@ -172,17 +193,25 @@ function compare(mm: AddressSpace, memory: FakeGuestMemory, model: Model): void 
       const page = model.pages.get(p);
       if (!page) throw new Error(`page ${p - FIRST} is mapped, the model has none`);
       const beyond = page.filePage >= FILE_PAGES;
-      const have = [vma.prot, memory.protection(at(p)), beyond ? 0 : memory.u8[at(p)], vma.file ? (vma.offset + at(p) - vma.start) / PAGE_SIZE : -1];
+      const have = [
+        vma.prot,
+        memory.protection(at(p)),
+        beyond ? 0 : memory.u8[at(p)],
+        vma.file ? (vma.offset + at(p) - vma.start) / PAGE_SIZE : -1,
+      ];
       const want = [page.prot, beyond ? 0 : effectiveProt(page.prot), beyond ? 0 : page.byte, page.filePage];
-      if (have.join() !== want.join()) throw new Error(`page ${p - FIRST}: prot, table, byte, file page are ${have}, should be ${want}`);
+      if (have.join() !== want.join())
+        throw new Error(`page ${p - FIRST}: prot, table, byte, file page are ${have}, should be ${want}`);
     }
     const next = mm.find(vma.end);
     const like = next && next.prot === vma.prot && next.flags === vma.flags && next.file === vma.file;
-    if (like && (!vma.file || vma.offset + vma.length === next.offset)) throw new Error('equal neighbours are not merged');
+    if (like && (!vma.file || vma.offset + vma.length === next.offset))
+      throw new Error('equal neighbours are not merged');
   }
   expect(total).toBe(model.pages.size * PAGE_SIZE);
   expect(mm.stats.total).toBe(total);
-  for (let p = FIRST; p < FIRST + COUNT; p++) if (!model.pages.has(p) && memory.protection(at(p)) !== -1) throw new Error(`page ${p} is open`);
+  for (let p = FIRST; p < FIRST + COUNT; p++)
+    if (!model.pages.has(p) && memory.protection(at(p)) !== -1) throw new Error(`page ${p} is open`);
 }
 
 describe('address space against a page model', () => {

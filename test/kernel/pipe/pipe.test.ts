@@ -1,6 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { SIGPIPE, SIGUSR1 } from '../../../src/kernel/abi/signals.ts';
-import { O_DIRECT, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, POLLERR, POLLHUP, POLLIN, POLLOUT } from '../../../src/kernel/fs/open-file.ts';
+import {
+  O_DIRECT,
+  O_NONBLOCK,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+  POLLERR,
+  POLLHUP,
+  POLLIN,
+  POLLOUT,
+} from '../../../src/kernel/fs/open-file.ts';
 import { createPipe, getPipeSize, openFifo, type PipeEnd, setPipeSize } from '../../../src/kernel/fs/pipe.ts';
 import { sendSignal } from '../../../src/kernel/signals/send.ts';
 import { BAD, bytes, DATA, Fixture, isPending, named, settle } from '../io/fixture.ts';
@@ -9,7 +19,8 @@ const read = (f: Fixture, end: PipeEnd, length: number): { dst: Uint8Array; resu
   const dst = new Uint8Array(length);
   return { dst, result: named(() => end.read(f.task, dst, null)) };
 };
-const write = (f: Fixture, end: PipeEnd, data: Uint8Array): Promise<number | string> => named(() => end.write(f.task, data, null));
+const write = (f: Fixture, end: PipeEnd, data: Uint8Array): Promise<number | string> =>
+  named(() => end.write(f.task, data, null));
 
 describe('pipe', () => {
   it('passes bytes in order and reports end of file when the last writer closes', async () => {

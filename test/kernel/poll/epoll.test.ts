@@ -15,7 +15,14 @@ const HUP = 0x10;
 const EVENT = DATA + 0x100;
 const OUTPUT = DATA + 0x200;
 
-async function ctl(f: Fixture, ep: number, op: number, fd: number, events: number, data = fd): Promise<number | string> {
+async function ctl(
+  f: Fixture,
+  ep: number,
+  op: number,
+  fd: number,
+  events: number,
+  data = fd,
+): Promise<number | string> {
   f.mem.writeU32(EVENT, events >>> 0);
   f.mem.writeU32(EVENT + 4, data);
   f.mem.writeU32(EVENT + 8, 0xabcd);

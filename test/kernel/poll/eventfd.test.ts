@@ -70,7 +70,13 @@ describe('eventfd', () => {
 
 describe('timerfd', () => {
   const SPEC = DATA + 0x100;
-  const setTime = (f: Fixture, fd: number, flags: number, intervalNs: number, valueNs: number): Promise<number | string> => {
+  const setTime = (
+    f: Fixture,
+    fd: number,
+    flags: number,
+    intervalNs: number,
+    valueNs: number,
+  ): Promise<number | string> => {
     [intervalNs, valueNs].forEach((ns, i) => {
       f.mem.writeU64(SPEC + i * 16, Math.floor(ns / 1e9));
       f.mem.writeU64(SPEC + i * 16 + 8, ns % 1e9);

@@ -22,7 +22,28 @@ function randomizer(seed: number): () => number {
   };
 }
 
-const interesting = [0, 1, 2, 3, 4, 7, 8, 64, 255, 1023, 4096, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, DATA, DATA + 1, DATA + 0xfff8, DATA + 0xffff, BAD, 0xf000_0000];
+const interesting = [
+  0,
+  1,
+  2,
+  3,
+  4,
+  7,
+  8,
+  64,
+  255,
+  1023,
+  4096,
+  0x7fff_ffff,
+  0x8000_0000,
+  0xffff_ffff,
+  DATA,
+  DATA + 1,
+  DATA + 0xfff8,
+  DATA + 0xffff,
+  BAD,
+  0xf000_0000,
+];
 
 describe('hostile arguments', () => {
   it('come to nothing worse than an error', async () => {
@@ -35,7 +56,8 @@ describe('hostile arguments', () => {
     for (let i = 0; i < 6000; i++) {
       if (i % 100 === 0) {
         const fill = new Uint8Array(0x1_0000);
-        for (let k = 0; k < fill.length; k += 4) fill.set([pick() & 255, random() % 8 ? 0 : 255, random() % 8 ? 0 : 3, random() % 8 ? 0 : 128], k);
+        for (let k = 0; k < fill.length; k += 4)
+          fill.set([pick() & 255, random() % 8 ? 0 : 255, random() % 8 ? 0 : 3, random() % 8 ? 0 : 128], k);
         f.mem.copyOut(DATA, fill);
       }
       if (i % 500 === 0) f.task.files.closeAll();
@@ -53,6 +75,8 @@ describe('hostile arguments', () => {
       }
     }
     f.task.files.closeAll();
-    expect([...results]).toEqual(expect.arrayContaining(['done', 'interrupted', 'EINVAL', 'EFAULT', 'EBADF', 'ENOENT']));
+    expect([...results]).toEqual(
+      expect.arrayContaining(['done', 'interrupted', 'EINVAL', 'EFAULT', 'EBADF', 'ENOENT']),
+    );
   });
 });

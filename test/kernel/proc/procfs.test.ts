@@ -33,7 +33,10 @@ class Proc extends Fixture {
     return Buffer.concat(parts).toString('latin1');
   }
   ls(path: string): string[] {
-    return this.open(path).readdir(this.task).map((e) => e.entry.name).filter((n) => !n.startsWith('.'));
+    return this.open(path)
+      .readdir(this.task)
+      .map((e) => e.entry.name)
+      .filter((n) => !n.startsWith('.'));
   }
   link(path: string): string {
     return this.vfs.resolve(this.task, AT_FDCWD, path, { followLast: false }).dentry.inode.readlink(this.task);
@@ -66,7 +69,7 @@ describe('/proc/PID', () => {
     expect(f.cat('/proc/self/task/100/children')).toBe('101 ');
   });
 
-  it('prints maps in the kernel\'s columns', () => {
+  it("prints maps in the kernel's columns", () => {
     const f = new Proc();
     const lines = f.cat('/proc/self/maps').split('\n');
     expect(lines[0]).toBe('00100000-00110000 rw-p 00000000 00:00 0 ');
@@ -80,7 +83,10 @@ describe('/proc/PID', () => {
     const f = new Proc();
     const [first] = f.cat('/proc/self/smaps').split(/(?<=VmFlags: .*\n)/);
     expect(first!.split('\n').slice(1, 6)).toEqual([
-      'Size:                 64 kB', 'KernelPageSize:        4 kB', 'MMUPageSize:           4 kB', 'Rss:                  64 kB',
+      'Size:                 64 kB',
+      'KernelPageSize:        4 kB',
+      'MMUPageSize:           4 kB',
+      'Rss:                  64 kB',
       'Pss:                  64 kB',
     ]);
     expect(first).toMatch(/THPeligible: {4}0\nVmFlags: rd wr mr mw me ac \n$/);
@@ -92,7 +98,10 @@ describe('/proc/PID', () => {
     const f = new Proc();
     f.task.comm = 'a) b';
     const stat = f.cat('/proc/self/stat');
-    const fields = stat.trimEnd().slice(stat.lastIndexOf(')') + 2).split(' ');
+    const fields = stat
+      .trimEnd()
+      .slice(stat.lastIndexOf(')') + 2)
+      .split(' ');
     expect(stat.startsWith('100 (a) b) R 50 100 50 0 -1 ')).toBe(true);
     expect(fields).toHaveLength(50);
     expect(fields[20]).toBe(String(0x10000 + 0x1000 + 0x10000));
@@ -104,8 +113,18 @@ describe('/proc/PID', () => {
     const f = new Proc();
     const status = f.cat('/proc/self/status');
     expect(status.split('\n').slice(0, 12)).toEqual([
-      'Name:\ttest', 'Umask:\t0022', 'State:\tR (running)', 'Tgid:\t100', 'Ngid:\t0', 'Pid:\t100', 'PPid:\t50', 'TracerPid:\t0',
-      'Uid:\t1000\t1000\t1000\t1000', 'Gid:\t1000\t1000\t1000\t1000', 'FDSize:\t256', 'Groups:\t1000 27 ',
+      'Name:\ttest',
+      'Umask:\t0022',
+      'State:\tR (running)',
+      'Tgid:\t100',
+      'Ngid:\t0',
+      'Pid:\t100',
+      'PPid:\t50',
+      'TracerPid:\t0',
+      'Uid:\t1000\t1000\t1000\t1000',
+      'Gid:\t1000\t1000\t1000\t1000',
+      'FDSize:\t256',
+      'Groups:\t1000 27 ',
     ]);
     expect(status).toContain('VmSize:\t     132 kB\n');
     expect(status).toMatch(/SigQ:\t0\/15000\nSigPnd:\t0{16}\n/);
@@ -173,7 +192,11 @@ describe('/proc/PID', () => {
     f.task.fs.cwd = f.vfs.lookup('/home');
     f.task.process.exe = f.vfs.lookup('/dev/null');
     f.task.process.exePath = '/dev/null';
-    expect([f.link('/proc/self/cwd'), f.link('/proc/self/root'), f.link('/proc/self/exe')]).toEqual(['/home', '/', '/dev/null']);
+    expect([f.link('/proc/self/cwd'), f.link('/proc/self/root'), f.link('/proc/self/exe')]).toEqual([
+      '/home',
+      '/',
+      '/dev/null',
+    ]);
     expect(f.vfs.resolve(f.task, AT_FDCWD, '/proc/self/cwd').dentry).toBe(f.task.fs.cwd.dentry);
     expect(f.open('/proc/self/exe').stat().rdev).toBe(0x103);
   });
@@ -256,7 +279,9 @@ describe('/proc', () => {
     expect(f.cat('/proc/stat')).toMatch(/^cpu {2}150 0 0 \d+ 0 0 0 0 0 0\ncpu0 150 /);
     expect(f.cat('/proc/version')).toMatch(/^Linux version 6\.1\.0/);
     expect(f.cat('/proc/sys/kernel/hostname')).toBe('box\n');
-    expect(f.cat('/proc/sys/kernel/random/uuid')).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\n$/);
+    expect(f.cat('/proc/sys/kernel/random/uuid')).toMatch(
+      /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\n$/,
+    );
     expect(f.cat('/proc/net/tcp')).toHaveLength(150);
     expect(f.cat('/sys/devices/system/cpu/online')).toBe('0\n');
     expect(f.cat('/sys/devices/system/cpu/cpu0/cache/index0/size')).toBe('32K\n');
@@ -293,8 +318,14 @@ describe('/dev', () => {
       return [name, mode.toString(8), rdev >> 8, rdev & 255];
     });
     expect(numbers).toEqual([
-      ['null', '20666', 1, 3], ['zero', '20666', 1, 5], ['full', '20666', 1, 7], ['random', '20666', 1, 8],
-      ['urandom', '20666', 1, 9], ['tty', '20666', 5, 0], ['console', '20600', 5, 1], ['ptmx', '20666', 5, 2],
+      ['null', '20666', 1, 3],
+      ['zero', '20666', 1, 5],
+      ['full', '20666', 1, 7],
+      ['random', '20666', 1, 8],
+      ['urandom', '20666', 1, 9],
+      ['tty', '20666', 5, 0],
+      ['console', '20600', 5, 1],
+      ['ptmx', '20666', 5, 2],
     ]);
   });
 

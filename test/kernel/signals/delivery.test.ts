@@ -1,8 +1,21 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { errno } from '../../../src/kernel/abi/errno.ts';
 import {
-  SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIGALRM, SIGCHLD, SIGCONT, SIGINT, SIGKILL, SIGSEGV, SIGSTOP,
-  SIGTERM, SIGUSR1, SIGUSR2,
+  SA_NODEFER,
+  SA_ONSTACK,
+  SA_RESETHAND,
+  SA_RESTART,
+  SA_SIGINFO,
+  SIGALRM,
+  SIGCHLD,
+  SIGCONT,
+  SIGINT,
+  SIGKILL,
+  SIGSEGV,
+  SIGSTOP,
+  SIGTERM,
+  SIGUSR1,
+  SIGUSR2,
 } from '../../../src/kernel/abi/signals.ts';
 import { raiseFault } from '../../../src/kernel/signals/deliver.ts';
 import { sendSignal } from '../../../src/kernel/signals/send.ts';
@@ -54,7 +67,8 @@ describe('the x86-64 signal frame', () => {
     expect(mem.readU64(frame + UC)).toBe(6);
     const greg = (i: number): bigint => mem.readBigU64(frame + MCONTEXT + i * 8);
     const order = [8, 9, 10, 11, 12, 13, 14, 15, 7, 6, 5, 3, 2, 0, 1];
-    for (const [i, reg] of order.entries()) expect(greg(i)).toBe(BigInt.asUintN(64, 0x1111_1111_1111_1111n * BigInt(reg)));
+    for (const [i, reg] of order.entries())
+      expect(greg(i)).toBe(BigInt.asUintN(64, 0x1111_1111_1111_1111n * BigInt(reg)));
     expect(greg(15)).toBe(BigInt(sp));
     expect(greg(16)).toBe(0x40_1234n);
     expect(greg(17)).toBe(0xed7n);
@@ -318,7 +332,10 @@ describe('interrupted calls', () => {
   });
   it('are made again under SA_RESTART, and end with EINTR without', async () => {
     m.mem.writeU32(DATA, 7);
-    for (const [flags, restarts] of [[SA_RESTART, true], [0, false]] as const) {
+    for (const [flags, restarts] of [
+      [SA_RESTART, true],
+      [0, false],
+    ] as const) {
       m.handle(SIGUSR1, flags);
       m.cpu.pc = 0x40_1002;
       const done = m.tryAsync('futex', DATA, 128, 7, 0);

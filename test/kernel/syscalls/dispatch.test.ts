@@ -59,7 +59,11 @@ describe('strace lines', () => {
     ['futex', [DATA, 129, 1], 'futex(0x100000, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0) = 0'],
     ['personality', [0xffff_ffff], 'personality(0xffffffff) = 0x0'],
     ['getrandom', [DATA, 4, 1], 'getrandom("\\1\\10\\17\\26", 4, GRND_NONBLOCK) = 4'],
-    ['getrandom', [DATA, 100, 0], `getrandom("\\1\\10\\17\\26\\35$+29@GNU\\\\cjqx\\177\\206\\215\\224\\233\\242\\251\\260\\267\\276\\305\\314\\323\\332"..., 100, 0) = 100`],
+    [
+      'getrandom',
+      [DATA, 100, 0],
+      `getrandom("\\1\\10\\17\\26\\35$+29@GNU\\\\cjqx\\177\\206\\215\\224\\233\\242\\251\\260\\267\\276\\305\\314\\323\\332"..., 100, 0) = 100`,
+    ],
     ['sethostname', [RODATA, 3], 'sethostname("\\0\\0\\0", 3) = -1 EPERM (Operation not permitted)'],
     ['rt_sigprocmask', [0, DATA, 0, 8], 'rt_sigprocmask(SIG_BLOCK, [], NULL, 8) = 0'],
     ['exit_group', [3], 'exit_group(3) = ?'],

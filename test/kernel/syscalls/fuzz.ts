@@ -45,8 +45,26 @@ export function random(seed: number): () => number {
   };
 }
 
-const PATHS = ['/', '/tmp', '/tmp/f', '/tmp/d', '/tmp/d/x', 'f', '.', '..', '', '/dev/null', '/dev/zero', '/proc/self/maps', '/proc/self/fd/3',
-  '/proc/1/../self/status', '/tmp/link', '/nonexistent/x', 'a'.repeat(300), '/tmp/\xff\xfe'];
+const PATHS = [
+  '/',
+  '/tmp',
+  '/tmp/f',
+  '/tmp/d',
+  '/tmp/d/x',
+  'f',
+  '.',
+  '..',
+  '',
+  '/dev/null',
+  '/dev/zero',
+  '/proc/self/maps',
+  '/proc/self/fd/3',
+  '/proc/1/../self/status',
+  '/tmp/link',
+  '/nonexistent/x',
+  'a'.repeat(300),
+  '/tmp/\xff\xfe',
+];
 
 const PAGES = [0, DATA, DATA + 4096, DATA + 0x8000, 0x60_0000, 0x100_0000, 0x4000_0000, 0xefff_f000];
 const LENGTHS = [1, 4096, 8192, 0x1_0000, 1 << 20, 32 << 20, 2 ** 31];
@@ -54,7 +72,14 @@ const SMALL = [0, 0, 1, 2, 100, 4096, 10_000];
 
 /** Arguments for calls that need several of them to fit together. */
 const goodArguments: Readonly<Record<string, readonly (readonly number[])[]>> = {
-  mmap: [PAGES, LENGTHS, [0, 1, 3, 5, 7], [0x22, 0x21, 0x02, 0x01, 0x32, 0x8022, 0x10_0032, 0x4022], [-1, 1, 8, 9], [0, 0, 4096]],
+  mmap: [
+    PAGES,
+    LENGTHS,
+    [0, 1, 3, 5, 7],
+    [0x22, 0x21, 0x02, 0x01, 0x32, 0x8022, 0x10_0032, 0x4022],
+    [-1, 1, 8, 9],
+    [0, 0, 4096],
+  ],
   mremap: [PAGES, LENGTHS, LENGTHS, [0, 1, 3, 5], PAGES],
   mprotect: [PAGES, LENGTHS, [0, 1, 3, 5, 7]],
   munmap: [PAGES, LENGTHS],
@@ -71,18 +96,35 @@ const goodArguments: Readonly<Record<string, readonly (readonly number[])[]>> = 
   epoll_ctl: [[5], [1, 2, 3], [0, 2, 3, 4, 6, 8, 9], [DATA]],
   epoll_wait: [[5], [DATA], [1, 10], [0, 1, -1]],
   ioctl: [[0, 1, 2, 4, 6, 9], [0x5401, 0x5413, 0x5421, 0x541b, 0x5451, 0x5452, 0x4004_6601], [DATA]],
-  fcntl: [[0, 1, 2, 8], [0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1031, 1032, 1033, 1034], [0, 1, 0x800, DATA]],
-  futex: [[DATA, DATA + 4, DATA + 64], [0, 1, 3, 4, 5, 9, 10, 128, 129, 137], [0, 1, 2], [0, 0, DATA], [DATA + 8, DATA + 64], [0, 1, -1]],
+  fcntl: [
+    [0, 1, 2, 8],
+    [0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1031, 1032, 1033, 1034],
+    [0, 1, 0x800, DATA],
+  ],
+  futex: [
+    [DATA, DATA + 4, DATA + 64],
+    [0, 1, 3, 4, 5, 9, 10, 128, 129, 137],
+    [0, 1, 2],
+    [0, 0, DATA],
+    [DATA + 8, DATA + 64],
+    [0, 1, -1],
+  ],
   getdents64: [[0], [DATA], [0, 24, 100, 4096]],
   unlinkat: [[0, -100], [DATA], [0, 0x200]],
   timer_settime: [[0, 1], [0, 1], [DATA], [0, DATA]],
-  lseek: [[0, 1, 8], [0, -1, 100, 2 ** 40], [0, 1, 2, 3, 4]],
+  lseek: [
+    [0, 1, 8],
+    [0, -1, 100, 2 ** 40],
+    [0, 1, 2, 3, 4],
+  ],
   rt_sigaction: [[10, 11, 14, 17], [0, DATA], [0, DATA + 64], [8]],
 };
 
 /** Makes `count` calls. `trace` gets each one before it is made, for reproducing a crash. */
 export async function fuzzSyscalls(
-  seed: number, count: number, options: { only?: readonly string[]; trace?: (line: string) => void } = {},
+  seed: number,
+  count: number,
+  options: { only?: readonly string[]; trace?: (line: string) => void } = {},
 ): Promise<FuzzReport> {
   const rnd = random(seed);
   const below = (n: number): number => rnd() % n;
@@ -126,7 +168,17 @@ export async function fuzzSyscalls(
       case 5:
         return (BigInt(rnd()) << 32n) | BigInt(rnd());
       case 6:
-        return pick([0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0x7fff_ffff_ffff_ffffn, 0x8000_0000_0000_0000n, 4096, 65536, -4096, -100]);
+        return pick([
+          0x7fff_ffff,
+          0x8000_0000,
+          0xffff_ffff,
+          0x7fff_ffff_ffff_ffffn,
+          0x8000_0000_0000_0000n,
+          4096,
+          65536,
+          -4096,
+          -100,
+        ]);
       case 7:
         return below(4096) * 4096;
       default:

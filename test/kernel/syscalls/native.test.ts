@@ -17,7 +17,10 @@ describe('as Linux answers', () => {
     let m = new Machine({ cred: new Credentials(1000, 1000, []) });
     for (const [args, expected] of calls) {
       m.mem.copyOut(DATA, new Uint8Array(4096));
-      m.load(name, args.map((a) => (typeof a === 'string' ? places[a]! : a)));
+      m.load(
+        name,
+        args.map((a) => (typeof a === 'string' ? places[a]! : a)),
+      );
       const made = dispatchSyscall(m.task);
       // Nothing recorded waits longer than a turn of the event loop.
       const result = typeof made === 'number' ? made : await made;

@@ -22,7 +22,14 @@ function child(): GuestTask {
   kernel.processes.set(process.pid, process);
   const { mm, mem, fs, cred } = task;
   return new GuestTask(kernel, process, process.pid, {
-    cpu: new FakeCpu(), mm, mem, files: task.files.fork(), fs, cred, sighand: new SignalHandlers(), signals: new PendingSignals(),
+    cpu: new FakeCpu(),
+    mm,
+    mem,
+    files: task.files.fork(),
+    fs,
+    cred,
+    sighand: new SignalHandlers(),
+    signals: new PendingSignals(),
     comm: 'child',
   });
 }
@@ -31,7 +38,15 @@ function thread(): GuestTask {
   const { kernel, task } = m;
   const { mm, mem, fs, cred, files, sighand } = task;
   return new GuestTask(kernel, task.process, kernel.allocPid(), {
-    cpu: new FakeCpu(), mm, mem, files, fs, cred, sighand, signals: new PendingSignals(), comm: 'thread',
+    cpu: new FakeCpu(),
+    mm,
+    mem,
+    files,
+    fs,
+    cred,
+    sighand,
+    signals: new PendingSignals(),
+    comm: 'thread',
   });
 }
 

@@ -45,7 +45,12 @@ describe('the table', () => {
     expect(list.length).toBeGreaterThan(360);
     expect(new Set(list.map((d) => d.name)).size).toBe(list.length);
     expect(list.find((d) => d.name === 'getpid')).toEqual({
-      name: 'getpid', x86_64: 39, aarch64: 172, support: 'full', note: '', args: '',
+      name: 'getpid',
+      x86_64: 39,
+      aarch64: 172,
+      support: 'full',
+      note: '',
+      args: '',
     });
     expect(list.find((d) => d.name === 'clone')).toMatchObject({ support: 'none' });
     expect(list.find((d) => d.name === 'fork')).toMatchObject({ aarch64: null });

@@ -50,9 +50,20 @@ describe('clocks', () => {
   });
   // What Linux 6.18 without a real-time clock device answers: id, getres (nanoseconds or error), settime.
   it.each([
-    [-8, 4_000_000, 'EPERM'], [-6, 1, 'EPERM'], [-5, 'EINVAL', 'EINVAL'], [-1, 'EINVAL', 'EINVAL'], [0, 1, 'EPERM'],
-    [1, 1, 'EINVAL'], [2, 1, 'EINVAL'], [5, 4_000_000, 'EINVAL'], [6, 4_000_000, 'EINVAL'], [7, 1, 'EINVAL'],
-    [8, 'EINVAL', 'EINVAL'], [10, 'EINVAL', 'EINVAL'], [11, 1, 'EINVAL'], [16, 'EINVAL', 'EINVAL'],
+    [-8, 4_000_000, 'EPERM'],
+    [-6, 1, 'EPERM'],
+    [-5, 'EINVAL', 'EINVAL'],
+    [-1, 'EINVAL', 'EINVAL'],
+    [0, 1, 'EPERM'],
+    [1, 1, 'EINVAL'],
+    [2, 1, 'EINVAL'],
+    [5, 4_000_000, 'EINVAL'],
+    [6, 4_000_000, 'EINVAL'],
+    [7, 1, 'EINVAL'],
+    [8, 'EINVAL', 'EINVAL'],
+    [10, 'EINVAL', 'EINVAL'],
+    [11, 1, 'EINVAL'],
+    [16, 'EINVAL', 'EINVAL'],
   ])('clock %i: resolution %s, settime %s', (id, res, set) => {
     const r = m.try('clock_getres', id, DATA);
     expect(r === 0 ? pair()[1] : r).toBe(res);

@@ -54,7 +54,19 @@ export class FakePort implements TerminalPort {
   stat(): Stat {
     const t = { sec: 0, nsec: 0 };
     return {
-      dev: 24, ino: 6, mode: 0o020620, nlink: 1, uid: 1000, gid: 5, rdev: RDEV, size: 0, blksize: 1024, blocks: 0, atime: t, mtime: t, ctime: t,
+      dev: 24,
+      ino: 6,
+      mode: 0o020620,
+      nlink: 1,
+      uid: 1000,
+      gid: 5,
+      rdev: RDEV,
+      size: 0,
+      blksize: 1024,
+      blocks: 0,
+      atime: t,
+      mtime: t,
+      ctime: t,
     };
   }
   write(bytes: Uint8Array): number {

@@ -27,7 +27,8 @@ async function read(length = 100, task: GuestTask = f.task): Promise<string> {
   const n = await named(() => file.read(task, dst, null));
   return typeof n === 'number' ? Buffer.from(dst.subarray(0, n)).toString('latin1') : n;
 }
-const ioctl = (request: number, arg: number, task: GuestTask = f.task): Promise<number | string> => named(() => file.ioctl(task, request, arg));
+const ioctl = (request: number, arg: number, task: GuestTask = f.task): Promise<number | string> =>
+  named(() => file.ioctl(task, request, arg));
 
 /** Changes flags and characters of the settings, as tcsetattr(3) does. */
 async function set(change: (s: t.Termios) => void, request: number = R.TCSETS): Promise<void> {
@@ -37,7 +38,10 @@ async function set(change: (s: t.Termios) => void, request: number = R.TCSETS): 
   expect(await ioctl(request, DATA)).toBe(0);
 }
 /** Keeps line editing but switches the host to raw mode, so that the kernel's discipline does it. */
-const emulate = (): Promise<void> => set((s) => { s.cc[t.VEOL] = 1; });
+const emulate = (): Promise<void> =>
+  set((s) => {
+    s.cc[t.VEOL] = 1;
+  });
 
 describe('terminal with default settings', () => {
   it('leaves lines to the host', async () => {
@@ -139,7 +143,11 @@ describe('line discipline', () => {
 
   it('turns ^C, ^\\ and ^Z into signals and drops the line', async () => {
     await emulate();
-    for (const [key, signo] of [['\x03', SIGINT], ['\x1c', SIGQUIT], ['\x1a', SIGTSTP]] as const) {
+    for (const [key, signo] of [
+      ['\x03', SIGINT],
+      ['\x1c', SIGQUIT],
+      ['\x1a', SIGTSTP],
+    ] as const) {
       // The line discipline listens even while nobody reads.
       f.task.sighand.set(signo, { ...f.task.sighand.get(signo), handler: 0x1000 });
       port.type(`abc${key}`);

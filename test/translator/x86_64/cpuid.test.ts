@@ -17,8 +17,25 @@ function execute(leaf: number, subleaf: number): number[] {
 
 describe('CPUID', () => {
   it('answers as the table says, for every leaf in and around it', () => {
-    const numbers = new Set([...leaves.map((l) => l.leaf), 3, 5, 6, 7, 8, 0xb, 0xd, 0x14, 0x15, 0x4000_0000, 0x8000_0005, 0x8000_0009, 0xffff_ffff]);
-    for (const leaf of numbers) for (const subleaf of [0, 1, 2, 3, 4, 5, 0xffff_ffff]) expect(execute(leaf, subleaf), `leaf ${leaf.toString(16)}.${subleaf}`).toEqual(cpuid(leaf, subleaf));
+    const numbers = new Set([
+      ...leaves.map((l) => l.leaf),
+      3,
+      5,
+      6,
+      7,
+      8,
+      0xb,
+      0xd,
+      0x14,
+      0x15,
+      0x4000_0000,
+      0x8000_0005,
+      0x8000_0009,
+      0xffff_ffff,
+    ]);
+    for (const leaf of numbers)
+      for (const subleaf of [0, 1, 2, 3, 4, 5, 0xffff_ffff])
+        expect(execute(leaf, subleaf), `leaf ${leaf.toString(16)}.${subleaf}`).toEqual(cpuid(leaf, subleaf));
   });
 
   it('is x86-64-v2 and no more', () => {
@@ -53,6 +70,7 @@ describe('CPUID', () => {
     expect(flagNames).toContain('sse4_2');
     expect(flagNames).toContain('lahf_lm');
     expect(new Set(flagNames).size).toBe(flagNames.length);
-    for (const absent of ['avx', 'xsave', 'aes', 'rdrand', 'bmi1', 'movbe', 'rdtscp']) expect(flagNames).not.toContain(absent);
+    for (const absent of ['avx', 'xsave', 'aes', 'rdrand', 'bmi1', 'movbe', 'rdtscp'])
+      expect(flagNames).not.toContain(absent);
   });
 });

@@ -5,12 +5,23 @@ import { type DecodeResult, decode } from '../../../src/translator/x86_64/decode
 import '../../../src/translator/x86_64/index.ts';
 
 const sets = new Set<number>([
-  CpuidFeature.MMX, CpuidFeature.SSE, CpuidFeature.SSE2, CpuidFeature.SSE3, CpuidFeature.SSSE3, CpuidFeature.SSE4_1, CpuidFeature.SSE4_2,
+  CpuidFeature.MMX,
+  CpuidFeature.SSE,
+  CpuidFeature.SSE2,
+  CpuidFeature.SSE3,
+  CpuidFeature.SSSE3,
+  CpuidFeature.SSE4_1,
+  CpuidFeature.SSE4_2,
 ]);
 /** Of these sets by CPUID, but not vector instructions: control, fences, prefetches, CRC32, x87. */
 const elsewhere = /^(emms|ldmxcsr|stmxcsr|[lms]fence|clflush|prefetch.*|pause|crc32|fisttp|reservednop.*)$/;
 /** One row serves both sizes under the name of the smaller. */
-const aliases: Record<string, string> = { pextrq: 'pextrd', pinsrq: 'pinsrd', pcmpestrm64: 'pcmpestrm', pcmpestri64: 'pcmpestri' };
+const aliases: Record<string, string> = {
+  pextrq: 'pextrd',
+  pinsrq: 'pinsrd',
+  pcmpestrm64: 'pcmpestrm',
+  pcmpestri64: 'pcmpestri',
+};
 
 interface Encoding {
   bytes: Uint8Array;
@@ -37,9 +48,16 @@ beforeAll(() => {
             const i = decoder.decode();
             const mnemonic = Mnemonic[i.mnemonic]!.toLowerCase();
             const features = [...i.cpuidFeatures()];
-            const ours = features.some((f) => sets.has(f)) && features.every((f) => sets.has(f)) && !elsewhere.test(mnemonic);
+            const ours =
+              features.some((f) => sets.has(f)) && features.every((f) => sets.has(f)) && !elsewhere.test(mnemonic);
             encodings.push({
-              bytes, text: Buffer.from(bytes).toString('hex'), length: i.length, code: Code[i.code]!, mnemonic, ours, decoded: decode(bytes, 0, bytes.length),
+              bytes,
+              text: Buffer.from(bytes).toString('hex'),
+              length: i.length,
+              code: Code[i.code]!,
+              mnemonic,
+              ours,
+              decoded: decode(bytes, 0, bytes.length),
             });
             i.free();
             decoder.free();
@@ -57,7 +75,8 @@ describe('MMX and SSE decoding', () => {
       const d = e.decoded;
       if (typeof d === 'string') wrong.push(`${e.text} ${e.code}: ${d}`);
       else if (d.next !== e.length) wrong.push(`${e.text} ${e.code}: length ${d.next}, not ${e.length}`);
-      else if (d.row.mnemonic !== (aliases[e.mnemonic] ?? e.mnemonic) && !/^mov[dq]$/.test(e.mnemonic)) wrong.push(`${e.text} ${e.code}: ${d.row.mnemonic}`);
+      else if (d.row.mnemonic !== (aliases[e.mnemonic] ?? e.mnemonic) && !/^mov[dq]$/.test(e.mnemonic))
+        wrong.push(`${e.text} ${e.code}: ${d.row.mnemonic}`);
     }
     expect(wrong.slice(0, 20)).toEqual([]);
     expect(count).toBeGreaterThan(80_000);
@@ -68,7 +87,8 @@ describe('MMX and SSE decoding', () => {
     for (const e of encodings) {
       const d = e.decoded;
       if (e.ours || typeof d === 'string') continue;
-      if (d.row.operands.some((o) => 'VWUPQN'.includes(o.kind))) wrong.push(`${e.text} is ${e.code}, not ${d.row.mnemonic}`);
+      if (d.row.operands.some((o) => 'VWUPQN'.includes(o.kind)))
+        wrong.push(`${e.text} is ${e.code}, not ${d.row.mnemonic}`);
     }
     expect(wrong.slice(0, 20)).toEqual([]);
   });

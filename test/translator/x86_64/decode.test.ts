@@ -6,12 +6,38 @@ import '../../../src/translator/x86_64/index.ts';
 import { rows } from '../../../src/translator/x86_64/row.ts';
 
 const features = new Set<number>([
-  CpuidFeature.INTEL8086, CpuidFeature.INTEL186, CpuidFeature.INTEL286, CpuidFeature.INTEL386, CpuidFeature.INTEL486, CpuidFeature.X64,
-  CpuidFeature.FPU, CpuidFeature.FPU287, CpuidFeature.FPU387, CpuidFeature.TSC, CpuidFeature.MSR, CpuidFeature.RDPMC, CpuidFeature.CPUID, CpuidFeature.CX8,
-  CpuidFeature.CMPXCHG16B, CpuidFeature.CMOV, CpuidFeature.CLFSH, CpuidFeature.MMX, CpuidFeature.FXSR, CpuidFeature.SSE, CpuidFeature.SSE2, CpuidFeature.SSE3,
-  CpuidFeature.SSSE3, CpuidFeature.SSE4_1, CpuidFeature.SSE4_2, CpuidFeature.POPCNT, CpuidFeature.SYSCALL, CpuidFeature.PAUSE, CpuidFeature.MULTIBYTENOP,
+  CpuidFeature.INTEL8086,
+  CpuidFeature.INTEL186,
+  CpuidFeature.INTEL286,
+  CpuidFeature.INTEL386,
+  CpuidFeature.INTEL486,
+  CpuidFeature.X64,
+  CpuidFeature.FPU,
+  CpuidFeature.FPU287,
+  CpuidFeature.FPU387,
+  CpuidFeature.TSC,
+  CpuidFeature.MSR,
+  CpuidFeature.RDPMC,
+  CpuidFeature.CPUID,
+  CpuidFeature.CX8,
+  CpuidFeature.CMPXCHG16B,
+  CpuidFeature.CMOV,
+  CpuidFeature.CLFSH,
+  CpuidFeature.MMX,
+  CpuidFeature.FXSR,
+  CpuidFeature.SSE,
+  CpuidFeature.SSE2,
+  CpuidFeature.SSE3,
+  CpuidFeature.SSSE3,
+  CpuidFeature.SSE4_1,
+  CpuidFeature.SSE4_2,
+  CpuidFeature.POPCNT,
+  CpuidFeature.SYSCALL,
+  CpuidFeature.PAUSE,
+  CpuidFeature.MULTIBYTENOP,
   // Not in CPUID, but no-operations there: ENDBR64 and PREFETCHW.
-  CpuidFeature.CET_IBT, CpuidFeature.PREFETCHW,
+  CpuidFeature.CET_IBT,
+  CpuidFeature.PREFETCHW,
 ]);
 /** Valid in 64-bit mode and yet not decoded: far transfers, which leave the one code segment there is. */
 const left = /^(Retf.*|Jmp_m16.*|Call_m16.*)$/;
@@ -20,7 +46,8 @@ const left = /^(Retf.*|Jmp_m16.*|Call_m16.*)$/;
  * reads as registers (SIGILL, not SIGSEGV), and 0F 0D with a register, invalid on AMD's CPUs.
  */
 const optional = /^(Mov_(r64_[cd]r|[cd]r_r64)|Reservednop_.*_0F0D)$/;
-const options = DecoderOptions.ForceReservedNop | DecoderOptions.NoWbnoinvd | DecoderOptions.NoMPFX_0FBC | DecoderOptions.NoMPFX_0FBD;
+const options =
+  DecoderOptions.ForceReservedNop | DecoderOptions.NoWbnoinvd | DecoderOptions.NoMPFX_0FBC | DecoderOptions.NoMPFX_0FBD;
 
 /** What differs between the two decoders, in words; null when nothing does. */
 function difference(bytes: Uint8Array): string | null {
@@ -30,7 +57,8 @@ function difference(bytes: Uint8Array): string | null {
     const name = Code[i.code]!;
     const exists = i.code !== Code.INVALID && [...i.cpuidFeatures()].every((f) => features.has(f)) && !left.test(name);
     const d = decode(bytes, 0, bytes.length);
-    const told = (text: string): string => `${Buffer.from(bytes.subarray(0, Math.max(i.length, 8))).toString('hex')} ${name}: ${text}`;
+    const told = (text: string): string =>
+      `${Buffer.from(bytes.subarray(0, Math.max(i.length, 8))).toString('hex')} ${name}: ${text}`;
     if (typeof d === 'string') {
       if (exists && !optional.test(name)) return told(d);
       return null;
@@ -48,14 +76,34 @@ function difference(bytes: Uint8Array): string | null {
 
 /** Names that differ by operand size or condition from that of the row that serves them all. */
 const families: [RegExp, RegExp][] = [
-  [/^jcc$/, /^j/], [/^setcc$/, /^set/], [/^cmovcc$/, /^cmov/], [/^jrcxz$/, /^j[er]cxz$/], [/^shl$/, /^sal|shl$/], [/^cwde$/, /^(cbw|cwde|cdqe)$/], [/^cdq$/, /^(cwd|cdq|cqo)$/],
-  [/^(movs|cmps|stos|lods|scas|ins|outs)$/, /^(movs|cmps|stos|lods|scas|ins|outs)[bwdq]$/], [/^iret$/, /^iret/], [/^(push|pop)f$/, /^(push|pop)f/], [/^(push|pop)$/, /^(push|pop)/],
-  [/^mov( [cd]r)?$/, /^mov$/], [/^icebp$/, /^int1$/], [/^cmpxchg8b$/, /^cmpxchg/], [/^xchg$/, /^(xchg|nop|pause)$/], [/^xlat$/, /^xlatb$/], [/^sysret$/, /^sysret/],
-  [/^(nop|prefetch|endbr64)$/, /^(nop|reservednop|prefetch.*|endbr.*)$/], [/^prefetchw$/, /^(prefetch.*|reservednop)$/], [/^fwait$/, /^wait$/],
+  [/^jcc$/, /^j/],
+  [/^setcc$/, /^set/],
+  [/^cmovcc$/, /^cmov/],
+  [/^jrcxz$/, /^j[er]cxz$/],
+  [/^shl$/, /^sal|shl$/],
+  [/^cwde$/, /^(cbw|cwde|cdqe)$/],
+  [/^cdq$/, /^(cwd|cdq|cqo)$/],
+  [/^(movs|cmps|stos|lods|scas|ins|outs)$/, /^(movs|cmps|stos|lods|scas|ins|outs)[bwdq]$/],
+  [/^iret$/, /^iret/],
+  [/^(push|pop)f$/, /^(push|pop)f/],
+  [/^(push|pop)$/, /^(push|pop)/],
+  [/^mov( [cd]r)?$/, /^mov$/],
+  [/^icebp$/, /^int1$/],
+  [/^cmpxchg8b$/, /^cmpxchg/],
+  [/^xchg$/, /^(xchg|nop|pause)$/],
+  [/^xlat$/, /^xlatb$/],
+  [/^sysret$/, /^sysret/],
+  [/^(nop|prefetch|endbr64)$/, /^(nop|reservednop|prefetch.*|endbr.*)$/],
+  [/^prefetchw$/, /^(prefetch.*|reservednop)$/],
+  [/^fwait$/, /^wait$/],
 ];
 function nameDiffers({ row }: Decoded, theirs: string): boolean {
   // Vector and x87 rows have their own tests.
-  if (row.operands.some((o) => 'VWUPQN'.includes(o.kind)) || (row.map === 0 && row.opcode >= 0xd8 && row.opcode <= 0xdf)) return false;
+  if (
+    row.operands.some((o) => 'VWUPQN'.includes(o.kind)) ||
+    (row.map === 0 && row.opcode >= 0xd8 && row.opcode <= 0xdf)
+  )
+    return false;
   if (row.mnemonic === theirs) return false;
   if (row.map === 1 && (row.opcode === 0xae || row.opcode === 0x77)) return false;
   return !families.some(([ours, iced]) => ours.test(row.mnemonic) && iced.test(theirs));
@@ -76,7 +124,23 @@ describe('decoder', () => {
   it('agrees with iced on every opcode, ModRM digit and addressing form, under the prefixes that matter', () => {
     const byte = generator(1);
     const wrong: string[] = [];
-    const prefixes = [[], [0x66], [0xf3], [0xf2], [0xf0], [0x48], [0x41], [0x44], [0x67], [0x64], [0x66, 0x48], [0xf3, 0x48], [0x66, 0xf2], [0x48, 0x66], [0x2e]];
+    const prefixes = [
+      [],
+      [0x66],
+      [0xf3],
+      [0xf2],
+      [0xf0],
+      [0x48],
+      [0x41],
+      [0x44],
+      [0x67],
+      [0x64],
+      [0x66, 0x48],
+      [0xf3, 0x48],
+      [0x66, 0xf2],
+      [0x48, 0x66],
+      [0x2e],
+    ];
     for (const map of [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]]) {
       for (let opcode = 0; opcode < 256; opcode++) {
         for (const prefix of prefixes) {
@@ -110,7 +174,15 @@ describe('decoder', () => {
     const code = Uint8Array.of(0x64, 0xf0, 0x4b, 0x83, 0x84, 0x88, 1, 2, 3, 4, 5);
     for (let k = 0; k < code.length; k++) expect(decode(code, 0, k)).toBe('fetch');
     const d = decode(code, 0, code.length) as Decoded;
-    expect([d.row.mnemonic, d.next, d.mem, d.imm, d.segment, d.lock, d.size]).toEqual(['add', 11, { base: 8, index: 9, scale: 4, disp: 0x04030201 }, 5, 'fs', true, 8]);
+    expect([d.row.mnemonic, d.next, d.mem, d.imm, d.segment, d.lock, d.size]).toEqual([
+      'add',
+      11,
+      { base: 8, index: 9, scale: 4, disp: 0x04030201 },
+      5,
+      'fs',
+      true,
+      8,
+    ]);
   });
 
   it('limits an instruction to 15 bytes', () => {
@@ -145,7 +217,13 @@ describe('decoder', () => {
   });
 
   it('gives near branches a 64-bit operand whatever the prefixes', () => {
-    for (const bytes of [[0x66, 0xff, 0xe0], [0x66, 0xff, 0xd0], [0x66, 0xc3], [0xff, 0xe0], [0x66, 0xe8, 0, 0, 0, 0]]) {
+    for (const bytes of [
+      [0x66, 0xff, 0xe0],
+      [0x66, 0xff, 0xd0],
+      [0x66, 0xc3],
+      [0xff, 0xe0],
+      [0x66, 0xe8, 0, 0, 0, 0],
+    ]) {
       const code = Uint8Array.from([...bytes, 0, 0, 0, 0]);
       expect((decode(code, 0, code.length) as Decoded).size).toBe(8);
     }

@@ -8,7 +8,22 @@ beforeAll(() => {
 
 const u64 = (x: bigint): bigint => BigInt.asUintN(64, x);
 const i64 = (x: bigint): bigint => BigInt.asIntN(64, x);
-const edges = [0n, 1n, 2n, 3n, 0x7fff_ffffn, 0x8000_0000n, 0xffff_ffffn, 0x1_0000_0000n, 0x7fff_ffff_ffff_ffffn, 0x8000_0000_0000_0000n, 0x8000_0000_0000_0001n, 0xffff_ffff_0000_0000n, 0xffff_ffff_ffff_fffen, 0xffff_ffff_ffff_ffffn];
+const edges = [
+  0n,
+  1n,
+  2n,
+  3n,
+  0x7fff_ffffn,
+  0x8000_0000n,
+  0xffff_ffffn,
+  0x1_0000_0000n,
+  0x7fff_ffff_ffff_ffffn,
+  0x8000_0000_0000_0000n,
+  0x8000_0000_0000_0001n,
+  0xffff_ffff_0000_0000n,
+  0xffff_ffff_ffff_fffen,
+  0xffff_ffff_ffff_ffffn,
+];
 let state = 88172645463325252n;
 const random = (): bigint => {
   state = u64(state ^ (state << 13n));
@@ -22,7 +37,8 @@ describe('128-bit division', () => {
   it('unsigned', () => {
     for (const d of samples)
       for (const high of samples)
-        for (const low of samples) if (high < d) expect(u64(call.x86_udiv128!(high, low, d))).toBe(((high << 64n) | low) / d);
+        for (const low of samples)
+          if (high < d) expect(u64(call.x86_udiv128!(high, low, d))).toBe(((high << 64n) | low) / d);
   });
 
   it('signed, refused exactly when the quotient does not fit', () => {
@@ -58,7 +74,11 @@ describe('CRC32', () => {
     expect(~bytes >>> 0).toBe(0xe306_9283);
     const wide = call.x86_crc32!(call.x86_crc32!(0xffff_ffff, text.readBigUInt64LE(0), 8), BigInt(text[8]!), 1);
     expect(wide).toBe(bytes);
-    const words = call.x86_crc32!(call.x86_crc32!(0xffff_ffff, BigInt(text.readUInt32LE(0)), 4), BigInt(text.readUInt16LE(4)), 2);
+    const words = call.x86_crc32!(
+      call.x86_crc32!(0xffff_ffff, BigInt(text.readUInt32LE(0)), 4),
+      BigInt(text.readUInt16LE(4)),
+      2,
+    );
     expect(words).toBe(call.x86_crc32!(0xffff_ffff, text.readBigUInt64LE(0) & 0xffff_ffff_ffffn, 6));
   });
 });
@@ -75,8 +95,13 @@ describe('rotate through carry', () => {
             const whole = (BigInt(cf) << BigInt(bits)) | a;
             const left = BigInt.asUintN(bits + 1, (whole << n) | (whole >> (width - n)));
             const right = BigInt.asUintN(bits + 1, (whole >> n) | (whole << (width - n)));
-            for (const [name, expected] of [['rcl', left], ['rcr', right]] as const) {
-              expect(BigInt.asUintN(bits, call[`x86_${name}`]!(a, count, cf, bits))).toBe(BigInt.asUintN(bits, expected));
+            for (const [name, expected] of [
+              ['rcl', left],
+              ['rcr', right],
+            ] as const) {
+              expect(BigInt.asUintN(bits, call[`x86_${name}`]!(a, count, cf, bits))).toBe(
+                BigInt.asUintN(bits, expected),
+              );
               expect(call[`x86_${name}_cf`]!(a, count, cf, bits)).toBe(Number(expected >> BigInt(bits)));
             }
           }

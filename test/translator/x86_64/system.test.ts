@@ -44,22 +44,40 @@ function run(...code: number[]): number | null {
 const reg = (n: number): bigint => cpu.getGpr(n);
 
 describe('segment registers', () => {
-  it.each([[0xd8, 0], [0xc0, 0], [0xe0, 0], [0xe8, 0], [0xc8, 0x33], [0xd0, 0x2b]])('mov eax, sreg (8c %x)', (modrm, selector) => {
+  it.each([
+    [0xd8, 0],
+    [0xc0, 0],
+    [0xe0, 0],
+    [0xe8, 0],
+    [0xc8, 0x33],
+    [0xd0, 0x2b],
+  ])('mov eax, sreg (8c %x)', (modrm, selector) => {
     cpu.setGpr(RAX, -1n);
     expect(run(0x8c, modrm)).toBe(null);
     expect(reg(RAX)).toBe(BigInt(selector));
     expect(run(0x66, 0x8c, modrm)).toBe(null);
   });
 
-  it.each([[0, true], [3, true], [0x2b, true], [0x28, true], [0x23, true], [0x33, true], [0x7b, true], [4, false], [0x10, false], [0x18, false], [0x63, false], [0x80, false], [0xffff, false]])(
-    'mov gs, %x',
-    (selector, allowed) => {
-      cpu.gsBase = 0x1234;
-      cpu.setGpr(RAX, BigInt(selector));
-      expect(run(0x8e, 0xe8)).toBe(allowed ? null : trap.protection);
-      expect(cpu.gsBase).toBe(allowed ? 0 : 0x1234);
-    },
-  );
+  it.each([
+    [0, true],
+    [3, true],
+    [0x2b, true],
+    [0x28, true],
+    [0x23, true],
+    [0x33, true],
+    [0x7b, true],
+    [4, false],
+    [0x10, false],
+    [0x18, false],
+    [0x63, false],
+    [0x80, false],
+    [0xffff, false],
+  ])('mov gs, %x', (selector, allowed) => {
+    cpu.gsBase = 0x1234;
+    cpu.setGpr(RAX, BigInt(selector));
+    expect(run(0x8e, 0xe8)).toBe(allowed ? null : trap.protection);
+    expect(cpu.gsBase).toBe(allowed ? 0 : 0x1234);
+  });
 
   it('mov ss takes only the data segment', () => {
     for (const selector of [0, 0x23, 0x28, 0x33]) {
@@ -94,13 +112,23 @@ describe('segment registers', () => {
 
 describe('descriptor queries', () => {
   const rights: [number, bigint | null, bigint | null, boolean][] = [
-    [0, null, null, false], [0x10, null, null, false], [0x23, 0xcffb00n, 0xffff_ffffn, false], [0x28, 0xcff300n, 0xffff_ffffn, true], [0x2b, 0xcff300n, 0xffff_ffffn, true],
-    [0x33, 0xaffb00n, 0xffff_ffffn, false], [0x7b, 0x40f500n, 0n, false], [0x2f, null, null, false], [0xffff, null, null, false],
+    [0, null, null, false],
+    [0x10, null, null, false],
+    [0x23, 0xcffb00n, 0xffff_ffffn, false],
+    [0x28, 0xcff300n, 0xffff_ffffn, true],
+    [0x2b, 0xcff300n, 0xffff_ffffn, true],
+    [0x33, 0xaffb00n, 0xffff_ffffn, false],
+    [0x7b, 0x40f500n, 0n, false],
+    [0x2f, null, null, false],
+    [0xffff, null, null, false],
   ];
   it.each(rights)('selector %x', (selector, lar, lsl, writable) => {
     const before = 0x1234_5678_1234_5678n;
     const zf = (): boolean => (cpu.getFlags() & 0x40n) !== 0n;
-    for (const [opcode, value] of [[0x02, lar], [0x03, lsl]] as const) {
+    for (const [opcode, value] of [
+      [0x02, lar],
+      [0x03, lsl],
+    ] as const) {
       cpu.reset(CODE, 0);
       cpu.setFlags(0x895n);
       cpu.setGpr(RCX, BigInt(selector));
@@ -110,7 +138,10 @@ describe('descriptor queries', () => {
       expect(zf()).toBe(value !== null);
       expect(cpu.getFlags() & 0x895n).toBe(0x895n);
     }
-    for (const [modrm, ok] of [[0xe1, lar !== null], [0xe9, writable]] as const) {
+    for (const [modrm, ok] of [
+      [0xe1, lar !== null],
+      [0xe9, writable],
+    ] as const) {
       cpu.pc = CODE;
       expect(run(0x0f, 0x00, modrm)).toBe(null);
       expect(zf()).toBe(ok);
@@ -119,8 +150,11 @@ describe('descriptor queries', () => {
 
   it('sldt, str, smsw', () => {
     const cases: [number[], bigint][] = [
-      [[0x0f, 0x00, 0xc0], 0xffff_ffff_0000_0000n], [[0x0f, 0x00, 0xc8], 0xffff_ffff_0000_0040n], [[0x48, 0x0f, 0x01, 0xe0], 0x8005_0033n],
-      [[0x0f, 0x01, 0xe0], 0xffff_ffff_8005_0033n], [[0x66, 0x0f, 0x01, 0xe0], 0xffff_ffff_ffff_0033n],
+      [[0x0f, 0x00, 0xc0], 0xffff_ffff_0000_0000n],
+      [[0x0f, 0x00, 0xc8], 0xffff_ffff_0000_0040n],
+      [[0x48, 0x0f, 0x01, 0xe0], 0x8005_0033n],
+      [[0x0f, 0x01, 0xe0], 0xffff_ffff_8005_0033n],
+      [[0x66, 0x0f, 0x01, 0xe0], 0xffff_ffff_ffff_0033n],
     ];
     for (const [code, value] of cases) {
       cpu.reset(CODE, 0);
@@ -131,7 +165,10 @@ describe('descriptor queries', () => {
   });
 
   it('sgdt, sidt', () => {
-    for (const [modrm, byte] of [[0x03, 0xfe], [0x0b, 0xff]] as const) {
+    for (const [modrm, byte] of [
+      [0x03, 0xfe],
+      [0x0b, 0xff],
+    ] as const) {
       cpu.reset(CODE, 0);
       cpu.setGpr(RBX, BigInt(DATA));
       expect(run(0x0f, 0x01, modrm)).toBe(null);
@@ -179,7 +216,11 @@ describe('iretq', () => {
     expect([reg(RSP), cpu.getFlags()]).toEqual([0x1234n, 0xac3n]);
     expect(engine.code.locate(memory.u32[(cpu.address + SLOT_EXIT_IP) >>> 2]!)!.pc).toBe(CODE + 0x40);
   });
-  it.each([[0x23n, 0x2bn], [0x10n, 0x2bn], [0x33n, 0n]])('refuses cs %x, ss %x', (cs, ss) => {
+  it.each([
+    [0x23n, 0x2bn],
+    [0x10n, 0x2bn],
+    [0x33n, 0n],
+  ])('refuses cs %x, ss %x', (cs, ss) => {
     cpu.sp = DATA;
     frame(BigInt(CODE + 0x40), cs, 0n, 0x1234n, ss);
     expect(run(0x48, 0xcf)).toBe(trap.protection);
@@ -203,20 +244,72 @@ describe('time stamp and traps', () => {
   });
 
   const traps: [string, number[], number][] = [
-    ['int3', [0xcc], trap.breakpoint], ['int 3', [0xcd, 3], trap.breakpoint], ['int 0x80', [0xcd, 0x80], trap.protection], ['int 4', [0xcd, 4], trap.overflow],
-    ['icebp', [0xf1], trap.debug], ['ud2', [0x0f, 0x0b], trap.invalidOpcode], ['ud1', [0x0f, 0xb9, 0xc0], trap.invalidOpcode], ['ud0', [0x0f, 0xff, 0xc0], trap.invalidOpcode],
-    ['cli', [0xfa], trap.privileged], ['in al, dx', [0xec], trap.privileged], ['rdmsr', [0x0f, 0x32], trap.privileged], ['lgdt', [0x0f, 0x01, 0x10], trap.privileged],
-    ['mov cr8, rax', [0x44, 0x0f, 0x22, 0xc0], trap.privileged], ['mov cr9, rax', [0x44, 0x0f, 0x22, 0xc8], trap.invalidOpcode],
-    ['xgetbv', [0x0f, 0x01, 0xd0], trap.invalidOpcode], ['rdtscp', [0x0f, 0x01, 0xf9], trap.invalidOpcode], ['rdfsbase', [0xf3, 0x0f, 0xae, 0xc0], trap.invalidOpcode],
-    ['rdrand', [0x0f, 0xc7, 0xf0], trap.invalidOpcode], ['movbe', [0x0f, 0x38, 0xf0, 0x00], trap.invalidOpcode], ['vex', [0xc5, 0xf8, 0x77], trap.invalidOpcode],
-    ['retf', [0xcb], trap.invalidOpcode], ['jmp far', [0xff, 0x28], trap.invalidOpcode], ['push es', [0x06], trap.invalidOpcode], ['lock nop', [0xf0, 0x90], trap.invalidOpcode],
-    ['lock cmp', [0xf0, 0x39, 0x03], trap.invalidOpcode], ['lock add to a register', [0xf0, 0x01, 0xd8], trap.invalidOpcode], ['lock bt', [0xf0, 0x0f, 0xa3, 0x03], trap.invalidOpcode],
+    ['int3', [0xcc], trap.breakpoint],
+    ['int 3', [0xcd, 3], trap.breakpoint],
+    ['int 0x80', [0xcd, 0x80], trap.protection],
+    ['int 4', [0xcd, 4], trap.overflow],
+    ['icebp', [0xf1], trap.debug],
+    ['ud2', [0x0f, 0x0b], trap.invalidOpcode],
+    ['ud1', [0x0f, 0xb9, 0xc0], trap.invalidOpcode],
+    ['ud0', [0x0f, 0xff, 0xc0], trap.invalidOpcode],
+    ['cli', [0xfa], trap.privileged],
+    ['in al, dx', [0xec], trap.privileged],
+    ['rdmsr', [0x0f, 0x32], trap.privileged],
+    ['lgdt', [0x0f, 0x01, 0x10], trap.privileged],
+    ['mov cr8, rax', [0x44, 0x0f, 0x22, 0xc0], trap.privileged],
+    ['mov cr9, rax', [0x44, 0x0f, 0x22, 0xc8], trap.invalidOpcode],
+    ['xgetbv', [0x0f, 0x01, 0xd0], trap.invalidOpcode],
+    ['rdtscp', [0x0f, 0x01, 0xf9], trap.invalidOpcode],
+    ['rdfsbase', [0xf3, 0x0f, 0xae, 0xc0], trap.invalidOpcode],
+    ['rdrand', [0x0f, 0xc7, 0xf0], trap.invalidOpcode],
+    ['movbe', [0x0f, 0x38, 0xf0, 0x00], trap.invalidOpcode],
+    ['vex', [0xc5, 0xf8, 0x77], trap.invalidOpcode],
+    ['retf', [0xcb], trap.invalidOpcode],
+    ['jmp far', [0xff, 0x28], trap.invalidOpcode],
+    ['push es', [0x06], trap.invalidOpcode],
+    ['lock nop', [0xf0, 0x90], trap.invalidOpcode],
+    ['lock cmp', [0xf0, 0x39, 0x03], trap.invalidOpcode],
+    ['lock add to a register', [0xf0, 0x01, 0xd8], trap.invalidOpcode],
+    ['lock bt', [0xf0, 0x0f, 0xa3, 0x03], trap.invalidOpcode],
     ['16 bytes', [...new Array<number>(15).fill(0x66), 0x90], trap.protection],
   ];
   it.each(traps)('%s', (_name, code, number) => expect(run(...code)).toBe(number));
   it('endbr64, pause, prefetch, fences and long NOPs do nothing', () => {
     const before = [...Array(16).keys()].map(reg);
-    expect(run(0xf3, 0x0f, 0x1e, 0xfa, 0xf3, 0x90, 0x0f, 0x18, 0x08, 0x0f, 0x0d, 0x08, 0x0f, 0xae, 0xe8, 0x0f, 0xae, 0xf0, 0x0f, 0xae, 0xf8, 0x66, 0x0f, 0x1f, 0x44, 0, 0, 0x0f, 0x19, 0xc0)).toBe(null);
+    expect(
+      run(
+        0xf3,
+        0x0f,
+        0x1e,
+        0xfa,
+        0xf3,
+        0x90,
+        0x0f,
+        0x18,
+        0x08,
+        0x0f,
+        0x0d,
+        0x08,
+        0x0f,
+        0xae,
+        0xe8,
+        0x0f,
+        0xae,
+        0xf0,
+        0x0f,
+        0xae,
+        0xf8,
+        0x66,
+        0x0f,
+        0x1f,
+        0x44,
+        0,
+        0,
+        0x0f,
+        0x19,
+        0xc0,
+      ),
+    ).toBe(null);
     expect([...Array(16).keys()].map(reg)).toEqual(before);
   });
 });

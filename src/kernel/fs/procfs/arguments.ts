@@ -22,5 +22,9 @@ function cmdline({ process, thread }: Subject): Uint8Array | string {
 }
 
 export const cmdlineEntry = pidEntry('cmdline', cmdline);
-export const environ = pidEntry('environ', ({ process, thread }) => (thread ? range(thread, process.envStart, process.envEnd) : ''), { perm: 0o400 });
+export const environ = pidEntry(
+  'environ',
+  ({ process, thread }) => (thread ? range(thread, process.envStart, process.envEnd) : ''),
+  { perm: 0o400 },
+);
 export const auxv = pidEntry('auxv', ({ process, thread }) => (thread ? process.auxv : ''), { perm: 0o400 });

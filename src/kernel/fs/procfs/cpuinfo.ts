@@ -5,12 +5,31 @@ import { systemEntry } from './entry.ts';
 function x86(cpu: CpuDescription): string {
   const largest = Math.max(0, ...cpu.caches.map((c) => c.bytes));
   const fields: [string, string | number][] = [
-    ['processor', 0], ['vendor_id', cpu.vendor], ['cpu family', cpu.family], ['model', cpu.model], ['model name', cpu.name],
-    ['stepping', cpu.stepping], ['cpu MHz', cpu.mhz.toFixed(3)], ['cache size', `${largest / 1024} KB`], ['physical id', 0],
-    ['siblings', 1], ['core id', 0], ['cpu cores', 1], ['apicid', 0], ['initial apicid', 0], ['fpu', 'yes'],
-    ['fpu_exception', 'yes'], ['cpuid level', cpu.cpuidLevel], ['wp', 'yes'], ['flags', cpu.flags.join(' ')], ['bugs', ''],
-    ['bogomips', (cpu.mhz * 2).toFixed(2)], ['clflush size', cpu.cacheLineBytes], ['cache_alignment', cpu.cacheLineBytes],
-    ['address sizes', `${cpu.physicalBits} bits physical, ${cpu.virtualBits} bits virtual`], ['power management', ''],
+    ['processor', 0],
+    ['vendor_id', cpu.vendor],
+    ['cpu family', cpu.family],
+    ['model', cpu.model],
+    ['model name', cpu.name],
+    ['stepping', cpu.stepping],
+    ['cpu MHz', cpu.mhz.toFixed(3)],
+    ['cache size', `${largest / 1024} KB`],
+    ['physical id', 0],
+    ['siblings', 1],
+    ['core id', 0],
+    ['cpu cores', 1],
+    ['apicid', 0],
+    ['initial apicid', 0],
+    ['fpu', 'yes'],
+    ['fpu_exception', 'yes'],
+    ['cpuid level', cpu.cpuidLevel],
+    ['wp', 'yes'],
+    ['flags', cpu.flags.join(' ')],
+    ['bugs', ''],
+    ['bogomips', (cpu.mhz * 2).toFixed(2)],
+    ['clflush size', cpu.cacheLineBytes],
+    ['cache_alignment', cpu.cacheLineBytes],
+    ['address sizes', `${cpu.physicalBits} bits physical, ${cpu.virtualBits} bits virtual`],
+    ['power management', ''],
   ];
   // Names are padded with tabs to two tab stops; those of eight and more letters need only one.
   const lines = fields.map(([name, value]) => {

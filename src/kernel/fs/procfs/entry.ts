@@ -43,8 +43,16 @@ export interface PidEntry {
   write?(subject: Subject, text: string, writer: Task): void;
 }
 
-export const systemEntry = (path: string, read: SystemEntry['read'], extra: Partial<SystemEntry> = {}): SystemEntry => ({ path, read, ...extra });
-export const pidEntry = (name: string, read: PidEntry['read'], extra: Partial<PidEntry> = {}): PidEntry => ({ name, read, ...extra });
+export const systemEntry = (
+  path: string,
+  read: SystemEntry['read'],
+  extra: Partial<SystemEntry> = {},
+): SystemEntry => ({ path, read, ...extra });
+export const pidEntry = (name: string, read: PidEntry['read'], extra: Partial<PidEntry> = {}): PidEntry => ({
+  name,
+  read,
+  ...extra,
+});
 
 /** Clock ticks in a second (USER_HZ). */
 const TICKS_PER_SECOND = 100;

@@ -34,7 +34,16 @@ abstract class DescriptorDir extends PseudoDir {
   readonly #key: string;
   readonly #type: number;
 
-  constructor(fs: PseudoFs, thread: GuestTask, kind: string, perm: number, type: number, uid: number, gid: number, ino: number) {
+  constructor(
+    fs: PseudoFs,
+    thread: GuestTask,
+    kind: string,
+    perm: number,
+    type: number,
+    uid: number,
+    gid: number,
+    ino: number,
+  ) {
     super(fs, { mode: S_IFDIR | perm, uid, gid, ino });
     this.thread = thread;
     this.#key = `${kind}/${this.ino}`;
@@ -62,7 +71,12 @@ export class FdDir extends DescriptorDir {
     const { thread, uid, gid } = this;
     const current = (): OpenFile => fileOf(thread, fd) ?? file;
     const init = { ino, uid, gid, mode: linkMode(file), size: 64 };
-    return new MagicLink(this.fs, () => fileName(current(), thread), () => ({ kind: 'file', file: current() }), init);
+    return new MagicLink(
+      this.fs,
+      () => fileName(current(), thread),
+      () => ({ kind: 'file', file: current() }),
+      init,
+    );
   }
 }
 
@@ -86,10 +100,12 @@ function fdInfo(thread: GuestTask, fd: number, file: OpenFile): string {
 function details(file: OpenFile): string {
   if (file instanceof EventFd) return file.fdinfo();
   if (!(file instanceof EpollFile)) return '';
-  return [...file.watched()].map((item) => {
-    const data = item.dataHi * 0x1_0000_0000 + item.dataLo;
-    const { ino, dev } = item.file.inode?.stat() ?? { ino: 0, dev: 0 };
-    const events = (item.events >>> 0).toString(16).padStart(8);
-    return `tfd: ${String(item.fd).padStart(8)} events: ${events} data: ${data.toString(16).padStart(16)}  pos:${item.file.offset} ino:${ino.toString(16)} sdev:${dev.toString(16)}\n`;
-  }).join('');
+  return [...file.watched()]
+    .map((item) => {
+      const data = item.dataHi * 0x1_0000_0000 + item.dataLo;
+      const { ino, dev } = item.file.inode?.stat() ?? { ino: 0, dev: 0 };
+      const events = (item.events >>> 0).toString(16).padStart(8);
+      return `tfd: ${String(item.fd).padStart(8)} events: ${events} data: ${data.toString(16).padStart(16)}  pos:${item.file.offset} ino:${ino.toString(16)} sdev:${dev.toString(16)}\n`;
+    })
+    .join('');
 }

@@ -28,19 +28,48 @@ import { interrupts, loadavg, softirqs, stat, uptime } from './system-stat.ts';
 import { vmstat } from './vmstat.ts';
 
 const systemEntries: readonly SystemEntry[] = [
-  cpuinfo, meminfo, stat, uptime, loadavg, interrupts, softirqs, vmstat, ...systemInfo, ...sysctls,
+  cpuinfo,
+  meminfo,
+  stat,
+  uptime,
+  loadavg,
+  interrupts,
+  softirqs,
+  vmstat,
+  ...systemInfo,
+  ...sysctls,
 ];
 
 const pidEntries: readonly PidEntry[] = [
-  auxv, cmdlineEntry, environ, limits, maps, mountinfo, mounts, mountstats, pidStat, schedstat, smaps, smapsRollup, statm, status,
+  auxv,
+  cmdlineEntry,
+  environ,
+  limits,
+  maps,
+  mountinfo,
+  mounts,
+  mountstats,
+  pidStat,
+  schedstat,
+  smaps,
+  smapsRollup,
+  statm,
+  status,
   ...pidSmall,
 ];
 
 /** Namespaces every process is in, with the numbers of the initial ones. */
 const namespaces: Readonly<Record<string, string>> = {
-  cgroup: 'cgroup:[4026531835]', ipc: 'ipc:[4026531839]', mnt: 'mnt:[4026531841]', net: 'net:[4026531840]', pid: 'pid:[4026531836]',
-  pid_for_children: 'pid:[4026531836]', time: 'time:[4026531834]', time_for_children: 'time:[4026531834]',
-  user: 'user:[4026531837]', uts: 'uts:[4026531838]',
+  cgroup: 'cgroup:[4026531835]',
+  ipc: 'ipc:[4026531839]',
+  mnt: 'mnt:[4026531841]',
+  net: 'net:[4026531840]',
+  pid: 'pid:[4026531836]',
+  pid_for_children: 'pid:[4026531836]',
+  time: 'time:[4026531834]',
+  time_for_children: 'time:[4026531834]',
+  user: 'user:[4026531837]',
+  uts: 'uts:[4026531838]',
 };
 
 /** Inode numbers of entries registered for good start here (PROC_DYNAMIC_FIRST); those of processes are low. */
@@ -73,10 +102,13 @@ export class ProcFs extends PseudoFs {
     this.net = new PseudoDir(this);
     for (const entry of netEntries) this.net.add(entry.path, this.#systemFile(entry));
     root.add('self', new PseudoLink(this, (task) => String(this.#asker(task).process.pid)));
-    root.add('thread-self', new PseudoLink(this, (task) => {
-      const { process, tid } = this.#asker(task);
-      return `${process.pid}/task/${tid}`;
-    }));
+    root.add(
+      'thread-self',
+      new PseudoLink(this, (task) => {
+        const { process, tid } = this.#asker(task);
+        return `${process.pid}/task/${tid}`;
+      }),
+    );
     root.add('mounts', new PseudoLink(this, 'self/mounts'));
     root.add('net', new PseudoLink(this, 'self/net'));
   }
@@ -151,20 +183,44 @@ class PidDir extends PseudoDir {
       if (thread ? entry.processOnly : entry.threadOnly) continue;
       this.add(entry.name, this.#file(entry));
     }
-    const link = (name: string, text: (t: GuestTask, task?: Task) => string, place: (t: GuestTask) => GuestTask['fs']['cwd'] | null): void => {
+    const link = (
+      name: string,
+      text: (t: GuestTask, task?: Task) => string,
+      place: (t: GuestTask) => GuestTask['fs']['cwd'] | null,
+    ): void => {
       const target = (): GuestTask => this.#living();
-      this.add(name, new OwnedLink(this, (task) => text(target(), task), () => {
-        const where = place(target());
-        return where ? { kind: 'place', place: where } : null;
-      }));
+      this.add(
+        name,
+        new OwnedLink(
+          this,
+          (task) => text(target(), task),
+          () => {
+            const where = place(target());
+            return where ? { kind: 'place', place: where } : null;
+          },
+        ),
+      );
     };
     const rootOf = (reader: Task | undefined, t: GuestTask): GuestTask['fs']['root'] => (reader ?? t).fs.root;
-    link('cwd', (t, reader) => pathName(t.fs.cwd, rootOf(reader, t)), (t) => t.fs.cwd);
-    link('root', (t, reader) => pathName(t.fs.root, rootOf(reader, t)), (t) => t.fs.root);
-    link('exe', (t, reader) => exeName(t, rootOf(reader, t)), (t) => t.process.exe);
+    link(
+      'cwd',
+      (t, reader) => pathName(t.fs.cwd, rootOf(reader, t)),
+      (t) => t.fs.cwd,
+    );
+    link(
+      'root',
+      (t, reader) => pathName(t.fs.root, rootOf(reader, t)),
+      (t) => t.fs.root,
+    );
+    link(
+      'exe',
+      (t, reader) => exeName(t, rootOf(reader, t)),
+      (t) => t.process.exe,
+    );
     this.add('net', proc.net);
     const ns = this.add('ns', new PseudoDir(proc, { mode: S_IFDIR | 0o511, uid, gid }));
-    for (const [name, text] of Object.entries(namespaces)) ns.add(name, new PseudoLink(proc, text, { size: 0, uid, gid }));
+    for (const [name, text] of Object.entries(namespaces))
+      ns.add(name, new PseudoLink(proc, text, { size: 0, uid, gid }));
     if (!thread) this.add('task', new TaskDir(proc, process));
   }
 
@@ -223,7 +279,11 @@ class PidDir extends PseudoDir {
   }
   protected override dynamicEntries(): DirEntry[] {
     if (!this.#subject().thread) return [];
-    const entry = (name: string, type: number): DirEntry => ({ name, ino: this.#proc.inoOf(`${this.ino}/${name}`), type });
+    const entry = (name: string, type: number): DirEntry => ({
+      name,
+      ino: this.#proc.inoOf(`${this.ino}/${name}`),
+      type,
+    });
     return [entry('fd', S_IFDIR), entry('fdinfo', S_IFDIR), entry('mem', 0o100000)];
   }
 }
@@ -281,6 +341,10 @@ class TaskDir extends PseudoDir {
     return thread ? this.#dir(thread) : null;
   }
   protected override dynamicEntries(): DirEntry[] {
-    return [...this.#process.tasks.values()].map((t) => ({ name: String(t.tid), ino: this.#dir(t).ino, type: S_IFDIR }));
+    return [...this.#process.tasks.values()].map((t) => ({
+      name: String(t.tid),
+      ino: this.#dir(t).ino,
+      type: S_IFDIR,
+    }));
   }
 }

@@ -1,7 +1,15 @@
 /** /proc/PID/maps, smaps and smaps_rollup (fs/proc/task_mmu.c). */
 import { MAP_GROWSDOWN, MAP_LOCKED, MAP_NORESERVE } from '../../mm/mman.ts';
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../mm/guest-memory.ts';
-import { type Vma, VM_DONTDUMP, VM_DONTFORK, VM_HUGEPAGE, VM_NOHUGEPAGE, VM_NO_WRITE, VM_WIPEONFORK } from '../../mm/vma.ts';
+import {
+  type Vma,
+  VM_DONTDUMP,
+  VM_DONTFORK,
+  VM_HUGEPAGE,
+  VM_NOHUGEPAGE,
+  VM_NO_WRITE,
+  VM_WIPEONFORK,
+} from '../../mm/vma.ts';
 import { escapeName, kB, pidEntry, type Subject } from './entry.ts';
 
 /** Where the name starts: 25 + 6 words, less one. */
@@ -55,8 +63,14 @@ function usageOf(v: Vma): Usage {
 }
 
 const FLAG_NAMES: readonly [number, string][] = [
-  [MAP_GROWSDOWN, 'gd'], [MAP_LOCKED, 'lo'], [VM_DONTFORK, 'dc'], [MAP_NORESERVE, 'nr'], [VM_WIPEONFORK, 'wf'], [VM_DONTDUMP, 'dd'],
-  [VM_HUGEPAGE, 'hg'], [VM_NOHUGEPAGE, 'nh'],
+  [MAP_GROWSDOWN, 'gd'],
+  [MAP_LOCKED, 'lo'],
+  [VM_DONTFORK, 'dc'],
+  [MAP_NORESERVE, 'nr'],
+  [VM_WIPEONFORK, 'wf'],
+  [VM_DONTDUMP, 'dd'],
+  [VM_HUGEPAGE, 'hg'],
+  [VM_NOHUGEPAGE, 'nh'],
 ];
 
 function vmFlags(v: Vma): string {
@@ -79,18 +93,42 @@ const line = (name: string, n: number): string => `${`${name}:`.padEnd(16)}${Str
 function usageLines(u: Usage, rollup: boolean): string {
   const pss = u.rss;
   const rows: [string, number][] = [
-    ['Rss', u.rss], ['Pss', pss], ['Pss_Dirty', u.privateDirty],
-    ...(rollup ? ([['Pss_Anon', u.anonymous], ['Pss_File', pss - u.anonymous], ['Pss_Shmem', 0]] as [string, number][]) : []),
-    ['Shared_Clean', u.sharedClean], ['Shared_Dirty', 0], ['Private_Clean', u.privateClean], ['Private_Dirty', u.privateDirty],
-    ['Referenced', u.rss], ['Anonymous', u.anonymous], ['LazyFree', 0], ['AnonHugePages', 0], ['ShmemPmdMapped', 0],
-    ['FilePmdMapped', 0], ['Shared_Hugetlb', 0], ['Private_Hugetlb', 0], ['Swap', 0], ['SwapPss', 0], ['Locked', u.locked],
+    ['Rss', u.rss],
+    ['Pss', pss],
+    ['Pss_Dirty', u.privateDirty],
+    ...(rollup
+      ? ([
+          ['Pss_Anon', u.anonymous],
+          ['Pss_File', pss - u.anonymous],
+          ['Pss_Shmem', 0],
+        ] as [string, number][])
+      : []),
+    ['Shared_Clean', u.sharedClean],
+    ['Shared_Dirty', 0],
+    ['Private_Clean', u.privateClean],
+    ['Private_Dirty', u.privateDirty],
+    ['Referenced', u.rss],
+    ['Anonymous', u.anonymous],
+    ['LazyFree', 0],
+    ['AnonHugePages', 0],
+    ['ShmemPmdMapped', 0],
+    ['FilePmdMapped', 0],
+    ['Shared_Hugetlb', 0],
+    ['Private_Hugetlb', 0],
+    ['Swap', 0],
+    ['SwapPss', 0],
+    ['Locked', u.locked],
   ];
   return rows.map(([name, n]) => line(name, n)).join('');
 }
 
 function smapsBlock(v: Vma): string {
   return (
-    mapsLine(v) + line('Size', kB(v.length)) + line('KernelPageSize', 4) + line('MMUPageSize', 4) + usageLines(usageOf(v), false) +
+    mapsLine(v) +
+    line('Size', kB(v.length)) +
+    line('KernelPageSize', 4) +
+    line('MMUPageSize', 4) +
+    usageLines(usageOf(v), false) +
     `THPeligible:    0\nVmFlags: ${vmFlags(v)} \n`
   );
 }

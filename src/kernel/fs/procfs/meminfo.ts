@@ -33,20 +33,57 @@ export const meminfo = systemEntry('meminfo', (kernel) => {
   const free = total - used;
   const anonymous = used - file;
   const lines: [string, number][] = [
-    ['MemTotal', kB(total)], ['MemFree', kB(free)], ['MemAvailable', kB(free + file)], ['Buffers', 0], ['Cached', kB(file)],
-    ['SwapCached', 0], ['Active', kB(used)], ['Inactive', 0], ['Active(anon)', kB(anonymous)], ['Inactive(anon)', 0],
-    ['Active(file)', kB(file)], ['Inactive(file)', 0], ['Unevictable', 0], ['Mlocked', 0], ['SwapTotal', 0], ['SwapFree', 0],
-    ['Zswap', 0], ['Zswapped', 0], ['Dirty', 0], ['Writeback', 0], ['AnonPages', kB(anonymous)], ['Mapped', kB(file)], ['Shmem', 0],
-    ['KReclaimable', 0], ['Slab', 0], ['SReclaimable', 0], ['SUnreclaim', 0], ['KernelStack', 16], ['PageTables', 0],
-    ['SecPageTables', 0], ['NFS_Unstable', 0], ['Bounce', 0], ['WritebackTmp', 0], ['CommitLimit', kB(total / 2)],
-    ['Committed_AS', kB(used)], ['VmallocTotal', 34359738367], ['VmallocUsed', 0], ['VmallocChunk', 0], ['Percpu', 0],
-    ['HardwareCorrupted', 0], ['AnonHugePages', 0], ['ShmemHugePages', 0], ['ShmemPmdMapped', 0], ['FileHugePages', 0],
+    ['MemTotal', kB(total)],
+    ['MemFree', kB(free)],
+    ['MemAvailable', kB(free + file)],
+    ['Buffers', 0],
+    ['Cached', kB(file)],
+    ['SwapCached', 0],
+    ['Active', kB(used)],
+    ['Inactive', 0],
+    ['Active(anon)', kB(anonymous)],
+    ['Inactive(anon)', 0],
+    ['Active(file)', kB(file)],
+    ['Inactive(file)', 0],
+    ['Unevictable', 0],
+    ['Mlocked', 0],
+    ['SwapTotal', 0],
+    ['SwapFree', 0],
+    ['Zswap', 0],
+    ['Zswapped', 0],
+    ['Dirty', 0],
+    ['Writeback', 0],
+    ['AnonPages', kB(anonymous)],
+    ['Mapped', kB(file)],
+    ['Shmem', 0],
+    ['KReclaimable', 0],
+    ['Slab', 0],
+    ['SReclaimable', 0],
+    ['SUnreclaim', 0],
+    ['KernelStack', 16],
+    ['PageTables', 0],
+    ['SecPageTables', 0],
+    ['NFS_Unstable', 0],
+    ['Bounce', 0],
+    ['WritebackTmp', 0],
+    ['CommitLimit', kB(total / 2)],
+    ['Committed_AS', kB(used)],
+    ['VmallocTotal', 34359738367],
+    ['VmallocUsed', 0],
+    ['VmallocChunk', 0],
+    ['Percpu', 0],
+    ['HardwareCorrupted', 0],
+    ['AnonHugePages', 0],
+    ['ShmemHugePages', 0],
+    ['ShmemPmdMapped', 0],
+    ['FileHugePages', 0],
     ['FilePmdMapped', 0],
   ];
   const text = lines.map(([name, value]) => row(name, value, ' kB')).join('');
   const huge = ['HugePages_Total', 'HugePages_Free', 'HugePages_Rsvd', 'HugePages_Surp'];
   return (
-    text + huge.map((name) => row(name, 0, '')).join('') +
+    text +
+    huge.map((name) => row(name, 0, '')).join('') +
     `Hugepagesize:       2048 kB\nHugetlb:               0 kB\nDirectMap4k:    ${String(kB(total)).padStart(8)} kB\n`
   );
 });

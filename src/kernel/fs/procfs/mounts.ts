@@ -6,10 +6,13 @@ const name = (text: string): string => escapeName(text, ' \t#');
 const access = (readOnly: boolean): string => (readOnly ? 'ro' : 'rw');
 
 /** As seen from the process's root. */
-const mountsOf = ({ process, thread }: Subject): MountInfo[] => (thread ? process.kernel.vfs.mounts(thread.fs.root) : []);
+const mountsOf = ({ process, thread }: Subject): MountInfo[] =>
+  thread ? process.kernel.vfs.mounts(thread.fs.root) : [];
 
 export const mounts = pidEntry('mounts', (subject) =>
-  mountsOf(subject).map((m) => `${name(m.source)} ${name(m.path)} ${m.type} ${access(m.readOnly)},relatime 0 0\n`).join(''),
+  mountsOf(subject)
+    .map((m) => `${name(m.source)} ${name(m.path)} ${m.type} ${access(m.readOnly)},relatime 0 0\n`)
+    .join(''),
 );
 
 function device(dev: number): string {
@@ -24,7 +27,11 @@ export const mountinfo = pidEntry('mountinfo', (subject) => {
   return mountsOf(subject).map(row).join('');
 });
 
-export const mountstats = pidEntry('mountstats', (subject) =>
-  mountsOf(subject).map((m) => `device ${name(m.source)} mounted on ${name(m.path)} with fstype ${m.type}\n`).join(''),
+export const mountstats = pidEntry(
+  'mountstats',
+  (subject) =>
+    mountsOf(subject)
+      .map((m) => `device ${name(m.source)} mounted on ${name(m.path)} with fstype ${m.type}\n`)
+      .join(''),
   { perm: 0o400 },
 );

@@ -3,7 +3,8 @@ import { errno, sysError } from '../../abi/errno.ts';
 import { CAP_SYS_RESOURCE } from '../../task/credentials.ts';
 import { type PidEntry, pidEntry, type Subject } from './entry.ts';
 
-const constant = (name: string, text: string, extra: Partial<PidEntry> = {}): PidEntry => pidEntry(name, () => text, extra);
+const constant = (name: string, text: string, extra: Partial<PidEntry> = {}): PidEntry =>
+  pidEntry(name, () => text, extra);
 
 const UNSET_ID = '4294967295';
 
@@ -34,29 +35,47 @@ export const pidSmall: PidEntry[] = [
       process.oomScoreAdj = n;
     },
   }),
-  pidEntry('oom_score', ({ process }) => `${Math.max(0, Math.min(2000, 666 + Math.trunc(process.oomScoreAdj * 0.667)))}\n`),
+  pidEntry(
+    'oom_score',
+    ({ process }) => `${Math.max(0, Math.min(2000, 666 + Math.trunc(process.oomScoreAdj * 0.667)))}\n`,
+  ),
   pidEntry('oom_adj', ({ process }) => `${Math.trunc((process.oomScoreAdj * 17) / 1000)}\n`, { perm: 0o644 }),
-  constant('io', 'rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n', { perm: 0o400 }),
+  constant('io', 'rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n', {
+    perm: 0o400,
+  }),
   constant('wchan', '0'),
   constant('loginuid', UNSET_ID, { perm: 0o644 }),
   constant('sessionid', UNSET_ID),
-  pidEntry('personality', ({ process }) => `${(process.personality >>> 0).toString(16).padStart(8, '0')}\n`, { perm: 0o400 }),
+  pidEntry('personality', ({ process }) => `${(process.personality >>> 0).toString(16).padStart(8, '0')}\n`, {
+    perm: 0o400,
+  }),
   constant('uid_map', '         0          0 4294967295\n', { perm: 0o644 }),
   constant('gid_map', '         0          0 4294967295\n', { perm: 0o644 }),
   constant('projid_map', '         0          0 4294967295\n', { perm: 0o644 }),
   constant('setgroups', 'allow\n', { perm: 0o644, processOnly: true }),
   constant('coredump_filter', '00000033\n', { perm: 0o644, processOnly: true }),
-  constant('timens_offsets', 'monotonic           0         0\nboottime            0         0\n', { perm: 0o644, processOnly: true }),
+  constant('timens_offsets', 'monotonic           0         0\nboottime            0         0\n', {
+    perm: 0o644,
+    processOnly: true,
+  }),
   pidEntry('timerslack_ns', ({ thread }) => `${thread?.timerSlack ?? 0}\n`, { perm: 0o666, processOnly: true }),
   constant('syscall', 'running\n', { perm: 0o400 }),
   constant('stack', '', { perm: 0o400 }),
   constant('arch_status', ''),
-  pidEntry('children', ({ process, thread }) => {
-    return thread?.tid === process.pid ? [...process.children].map((c) => `${c.pid} `).join('') : '';
-  }, { threadOnly: true }),
-  pidEntry('sched', (subject) => {
-    const { process, thread } = subject;
-    const head = `${thread?.comm ?? ''} (${thread?.tid ?? process.pid}, #threads: ${process.tasks.size})\n`;
-    return `${head}-------------------------------------------------------------------\npolicy                                       : ${String(thread?.schedPolicy ?? 0).padStart(20)}\nprio                                         : ${String(120 + process.nice).padStart(20)}\n`;
-  }, { perm: 0o644 }),
+  pidEntry(
+    'children',
+    ({ process, thread }) => {
+      return thread?.tid === process.pid ? [...process.children].map((c) => `${c.pid} `).join('') : '';
+    },
+    { threadOnly: true },
+  ),
+  pidEntry(
+    'sched',
+    (subject) => {
+      const { process, thread } = subject;
+      const head = `${thread?.comm ?? ''} (${thread?.tid ?? process.pid}, #threads: ${process.tasks.size})\n`;
+      return `${head}-------------------------------------------------------------------\npolicy                                       : ${String(thread?.schedPolicy ?? 0).padStart(20)}\nprio                                         : ${String(120 + process.nice).padStart(20)}\n`;
+    },
+    { perm: 0o644 },
+  ),
 ];

@@ -14,9 +14,22 @@ function memory({ thread }: Subject): string {
   const anonymous = Math.max(0, s.accessible - s.file);
   const program = s.exec;
   const rows: [string, number][] = [
-    ['VmPeak', s.peakTotal], ['VmSize', s.total], ['VmLck', s.locked], ['VmPin', 0], ['VmHWM', s.peakAccessible], ['VmRSS', s.accessible],
-    ['RssAnon', anonymous], ['RssFile', s.file], ['RssShmem', 0], ['VmData', s.data], ['VmStk', s.stack], ['VmExe', program], ['VmLib', 0],
-    ['VmPTE', pages(s.total) * 8], ['VmSwap', 0], ['HugetlbPages', 0],
+    ['VmPeak', s.peakTotal],
+    ['VmSize', s.total],
+    ['VmLck', s.locked],
+    ['VmPin', 0],
+    ['VmHWM', s.peakAccessible],
+    ['VmRSS', s.accessible],
+    ['RssAnon', anonymous],
+    ['RssFile', s.file],
+    ['RssShmem', 0],
+    ['VmData', s.data],
+    ['VmStk', s.stack],
+    ['VmExe', program],
+    ['VmLib', 0],
+    ['VmPTE', pages(s.total) * 8],
+    ['VmSwap', 0],
+    ['HugetlbPages', 0],
   ];
   const lines = rows.map(([name, bytes]) => `${name}:\t${String(kB(bytes)).padStart(8)} kB\n`).join('');
   return `${lines}CoreDumping:\t0\nTHP_enabled:\t0\n`;
@@ -27,8 +40,11 @@ function signals({ process, thread }: Subject): string {
   const queued = process.signals.length + (thread?.signals.length ?? 0);
   const zero = '0'.repeat(16);
   const sets: [string, string][] = [
-    ['SigPnd', thread?.signals.set.hex() ?? zero], ['ShdPnd', process.signals.set.hex()], ['SigBlk', thread?.signals.blocked.hex() ?? zero],
-    ['SigIgn', thread?.sighand.ignoredSet().hex() ?? zero], ['SigCgt', thread?.sighand.caughtSet().hex() ?? zero],
+    ['SigPnd', thread?.signals.set.hex() ?? zero],
+    ['ShdPnd', process.signals.set.hex()],
+    ['SigBlk', thread?.signals.blocked.hex() ?? zero],
+    ['SigIgn', thread?.sighand.ignoredSet().hex() ?? zero],
+    ['SigCgt', thread?.sighand.caughtSet().hex() ?? zero],
   ];
   return `SigQ:\t${queued}/${limit === Infinity ? '18446744073709551615' : limit}\n${sets.map(([n, v]) => `${n}:\t${v}\n`).join('')}`;
 }
@@ -38,7 +54,8 @@ export const status = pidEntry('status', (subject) => {
   const cred = thread?.cred;
   const state = stateOf(subject);
   const tid = thread?.tid ?? process.pid;
-  const ids = (names: ('uid' | 'euid' | 'suid' | 'fsuid' | 'gid' | 'egid' | 'sgid' | 'fsgid')[]): string => names.map((n) => cred?.[n] ?? 0).join('\t');
+  const ids = (names: ('uid' | 'euid' | 'suid' | 'fsuid' | 'gid' | 'egid' | 'sgid' | 'fsgid')[]): string =>
+    names.map((n) => cred?.[n] ?? 0).join('\t');
   return (
     `Name:\t${escapeName(thread?.comm ?? '')}\n` +
     (thread ? `Umask:\t${thread.fs.umask.toString(8).padStart(4, '0')}\n` : '') +

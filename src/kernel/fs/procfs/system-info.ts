@@ -4,12 +4,18 @@ import { type SystemEntry, systemEntry } from './entry.ts';
 const constant = (path: string, text: string, perm?: number): SystemEntry =>
   systemEntry(path, () => text, perm === undefined ? {} : { perm });
 
-export const version = systemEntry('version', (_kernel, { release, version: build }) => `Linux version ${release} (uktx@localhost) (TypeScript) ${build}\n`);
+export const version = systemEntry(
+  'version',
+  (_kernel, { release, version: build }) => `Linux version ${release} (uktx@localhost) (TypeScript) ${build}\n`,
+);
 
 export const systemInfo: SystemEntry[] = [
   version,
   constant('cmdline', 'BOOT_IMAGE=uktx\n'),
-  constant('filesystems', ['sysfs', 'tmpfs', 'proc', 'devtmpfs', 'pipefs', 'devpts', 'overlay'].map((n) => `nodev\t${n}\n`).join('')),
+  constant(
+    'filesystems',
+    ['sysfs', 'tmpfs', 'proc', 'devtmpfs', 'pipefs', 'devpts', 'overlay'].map((n) => `nodev\t${n}\n`).join(''),
+  ),
   constant(
     'devices',
     'Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n 10 misc\n136 pts\n\nBlock devices:\n',
@@ -27,8 +33,17 @@ export const systemInfo: SystemEntry[] = [
   constant('buddyinfo', ''),
   constant('zoneinfo', ''),
   constant('slabinfo', 'slabinfo - version: 2.1\n', 0o400),
-  constant('tty/drivers', '/dev/tty             /dev/tty        5       0 system:/dev/tty\n/dev/ptmx            /dev/ptmx       5       2 system\npty_slave            /dev/pts      136 0-1048575 pty:slave\n'),
-  constant('sysvipc/msg', '       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n'),
+  constant(
+    'tty/drivers',
+    '/dev/tty             /dev/tty        5       0 system:/dev/tty\n/dev/ptmx            /dev/ptmx       5       2 system\npty_slave            /dev/pts      136 0-1048575 pty:slave\n',
+  ),
+  constant(
+    'sysvipc/msg',
+    '       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n',
+  ),
   constant('sysvipc/sem', '       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n'),
-  constant('sysvipc/shm', '       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n'),
+  constant(
+    'sysvipc/shm',
+    '       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n',
+  ),
 ];

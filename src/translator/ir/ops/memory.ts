@@ -22,7 +22,15 @@ export function defineMemoryOps(t: OpTable): void {
   load(t, 'load.i64', 8, 'i64', 'load', (m, p) => m.i64.load(0, 1, p));
   load(t, 'load.l32', 4, 'l32', 'load into the low 4 bytes, the rest stays', (m, p) => m.i32.load(0, 1, p));
   load(t, 'load.v128', 16, 'v128', 'load', (m, p) => m.v128.load(0, 1, p));
-  load(t, 'load.v128.aligned', 16, 'v128', 'load that faults when not 16-byte aligned', (m, p) => m.v128.load(0, 1, p), 16);
+  load(
+    t,
+    'load.v128.aligned',
+    16,
+    'v128',
+    'load that faults when not 16-byte aligned',
+    (m, p) => m.v128.load(0, 1, p),
+    16,
+  );
   load(t, 'load.v128.z32', 4, 'v128', 'load 4 bytes, zero the rest', (m, p) => m.v128.load32_zero(0, 1, p));
   load(t, 'load.v128.z64', 8, 'v128', 'load 8 bytes, zero the rest', (m, p) => m.v128.load64_zero(0, 1, p));
 
@@ -31,7 +39,15 @@ export function defineMemoryOps(t: OpTable): void {
   store(t, 'store.i32', 4, 'i32', 'store', (m, p, v) => m.i32.store(0, 1, p, v));
   store(t, 'store.i64', 8, 'i64', 'store', (m, p, v) => m.i64.store(0, 1, p, v));
   store(t, 'store.v128', 16, 'v128', 'store', (m, p, v) => m.v128.store(0, 1, p, v));
-  store(t, 'store.v128.aligned', 16, 'v128', 'store that faults when not 16-byte aligned', (m, p, v) => m.v128.store(0, 1, p, v), 16);
+  store(
+    t,
+    'store.v128.aligned',
+    16,
+    'v128',
+    'store that faults when not 16-byte aligned',
+    (m, p, v) => m.v128.store(0, 1, p, v),
+    16,
+  );
 
   // Wasm atomics trap when misaligned; the plain sequence is as atomic, since one thread runs all vCPUs.
   const access = {
@@ -44,38 +60,51 @@ export function defineMemoryOps(t: OpTable): void {
     const { bytes, n, suffix, store: st, atomic } = access[w];
     const result = w === 'i64' ? 'i64' : 'i32';
     const misaligned = (m: ExprBuilder, p: Expr) => m.i32.and(p, m.constI32(bytes - 1));
-    const either = (m: ExprBuilder, p: Expr, slow: Expr, fast: Expr) => (bytes === 1 ? fast : m.if(misaligned(m, p), slow, fast));
+    const either = (m: ExprBuilder, p: Expr, slow: Expr, fast: Expr) =>
+      bytes === 1 ? fast : m.if(misaligned(m, p), slow, fast);
     for (const name of ['add', 'sub', 'and', 'or', 'xor', 'xchg'] as const) {
-      rmw(t, `atomic.${name}.${w}`, bytes, `${w} -> ${result}`, `atomic ${name}; gives the old value`, (m, ptr, value) =>
-        m.bind('i32', ptr, (p) =>
-          m.bind(n, value, (v) =>
-            either(
-              m,
-              p(),
-              m.bind(n, m[n][`load${suffix}`](0, 1, p()), (old) =>
-                m.block(n, [m[n][st](0, 1, p(), name === 'xchg' ? v() : m[n][name](old(), v())), old()]),
+      rmw(
+        t,
+        `atomic.${name}.${w}`,
+        bytes,
+        `${w} -> ${result}`,
+        `atomic ${name}; gives the old value`,
+        (m, ptr, value) =>
+          m.bind('i32', ptr, (p) =>
+            m.bind(n, value, (v) =>
+              either(
+                m,
+                p(),
+                m.bind(n, m[n][`load${suffix}`](0, 1, p()), (old) =>
+                  m.block(n, [m[n][st](0, 1, p(), name === 'xchg' ? v() : m[n][name](old(), v())), old()]),
+                ),
+                m[n].atomic[atomic][name](0, p(), v()),
               ),
-              m[n].atomic[atomic][name](0, p(), v()),
             ),
           ),
-        ),
       );
     }
-    rmw(t, `atomic.cmpxchg.${w}`, bytes, `${w} ${w} -> ${result}`, 'stores input 2 if memory equals input 1; gives the old value', (m, ptr, expected, desired) =>
-      m.bind('i32', ptr, (p) =>
-        m.bind(n, expected, (e) =>
-          m.bind(n, desired, (v) =>
-            either(
-              m,
-              p(),
-              m.bind(n, m[n][`load${suffix}`](0, 1, p()), (old) =>
-                m.block(n, [m[n][st](0, 1, p(), m.select(m[n].eq(old(), e()), v(), old())), old()]),
+    rmw(
+      t,
+      `atomic.cmpxchg.${w}`,
+      bytes,
+      `${w} ${w} -> ${result}`,
+      'stores input 2 if memory equals input 1; gives the old value',
+      (m, ptr, expected, desired) =>
+        m.bind('i32', ptr, (p) =>
+          m.bind(n, expected, (e) =>
+            m.bind(n, desired, (v) =>
+              either(
+                m,
+                p(),
+                m.bind(n, m[n][`load${suffix}`](0, 1, p()), (old) =>
+                  m.block(n, [m[n][st](0, 1, p(), m.select(m[n].eq(old(), e()), v(), old())), old()]),
+                ),
+                m[n].atomic[atomic].cmpxchg(0, p(), e(), v()),
               ),
-              m[n].atomic[atomic].cmpxchg(0, p(), e(), v()),
             ),
           ),
         ),
-      ),
     );
   }
 }
