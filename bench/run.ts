@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { packageRoot } from '../src/runtime/package-root.ts';
 
 const root = packageRoot();
-const { values } = parseArgs({ options: { json: { type: 'string' }, runs: { type: 'string', default: '5' } } });
+const { values } = parseArgs({ options: { json: { type: 'string' }, runs: { type: 'string', default: '11' } } });
 const runs = Number(values.runs);
 const uktx = [join(root, 'bin/uktx'), 'run'];
 const node = [process.execPath, '-e', '0'];
@@ -53,11 +53,18 @@ results['integer loop, million guest instructions a second'] = {
 };
 
 const scratch = mkdtempSync(join(tmpdir(), 'uktx-bench-'));
-const hello = join(root, 'test/guests/hello-static');
-if (existsSync(hello)) {
-  const start = compare({ native: [hello], 'node -e 0': node, uktx: [...uktx, hello] });
-  results['static hello world, ms'] = start;
-  results['static hello world, times node -e 0'] = { uktx: start.uktx! / start['node -e 0']! };
+
+/** Static hello worlds: musl's is small and comes with the tests; glibc's is built where there is a compiler. */
+function helloPrograms(): [string, string][] {
+  const source = join(root, 'test/guests/hello.c');
+  const glibc = join(scratch, 'hello-glibc');
+  const built = spawnSync('gcc', ['-O2', '-static', '-o', glibc, source]).status === 0;
+  return [['musl', join(root, 'test/guests/prebuilt/hello-musl-static')], ...(built ? [['glibc', glibc] as [string, string]] : [])];
+}
+for (const [libc, hello] of helloPrograms()) {
+  const start = compare({ native: [hello], 'node -e 0': node, qemu: qemu && [...qemu, hello], uktx: [...uktx, hello] });
+  results[`static hello world (${libc}), ms`] = start;
+  results[`static hello world (${libc}), times node -e 0`] = { uktx: start.uktx! / start['node -e 0']! };
 }
 const programs: Record<string, string[]> = {
   'ls -la /usr': ['/bin/ls', '-la', '/usr'],
