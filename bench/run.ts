@@ -59,7 +59,10 @@ function helloPrograms(): [string, string][] {
   const source = join(root, 'test/guests/hello.c');
   const glibc = join(scratch, 'hello-glibc');
   const built = spawnSync('gcc', ['-O2', '-static', '-o', glibc, source]).status === 0;
-  return [['musl', join(root, 'test/guests/prebuilt/hello-musl-static')], ...(built ? [['glibc', glibc] as [string, string]] : [])];
+  return [
+    ['musl', join(root, 'test/guests/prebuilt/hello-musl-static')],
+    ...(built ? [['glibc', glibc] as [string, string]] : []),
+  ];
 }
 for (const [libc, hello] of helloPrograms()) {
   const start = compare({ native: [hello], 'node -e 0': node, qemu: qemu && [...qemu, hello], uktx: [...uktx, hello] });

@@ -1,6 +1,6 @@
 /** `npm run build`: helper and interpreter modules, then the bundle of the command line. */
 import { spawnSync } from 'node:child_process';
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
 
 const step = (...args: string[]): void => {
@@ -33,6 +33,10 @@ if (!only || only === 'js') {
     outExtension: { '.js': '.cjs' },
     logOverride: { 'empty-import-meta': 'silent' },
   });
+  // esbuild copies the exports of every CommonJS module, for default imports; of node:fs that takes 3 ms, and we have none.
+  const bundle = 'dist/cli/main.cjs';
+  const plain = readFileSync(bundle, 'utf8').replace(/__toESM\((require\("node:[a-z_/]+"\))(?:, ?1)?\)/g, '$1');
+  writeFileSync(bundle, plain);
   await build({
     ...common,
     entryPoints: readdirSync('src/cli/commands').map((f) => `src/cli/commands/${f}`),

@@ -82,10 +82,13 @@ export class Bytecode {
           this.#branch.set(`${compare}.${width}.${constant}`, form);
         }
     this.opcodeCount = opcode;
+    // Made at every start, so it looks at a few characters of each name only.
     let hash = 0x811c9dc5;
-    for (const op of table.ops) {
-      const text = `${op.name} ${op.inputs.join()} ${op.result}`;
-      for (let k = 0; k < text.length; k++) hash = Math.imul(hash ^ text.charCodeAt(k), 0x01000193);
+    for (const { name, inputs } of table.ops) {
+      const end = name.length - 1;
+      const word =
+        name.charCodeAt(end) | (name.charCodeAt(end >> 1) << 8) | (name.charCodeAt(0) << 16) | (inputs.length << 24);
+      hash = Math.imul(hash ^ word ^ end, 0x01000193);
     }
     this.hash = hash;
   }
