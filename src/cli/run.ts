@@ -67,7 +67,8 @@ export async function run(options: RunOptions): Promise<number> {
   const alive = setInterval(() => {}, 1 << 30);
   try {
     const status = (await new ThreadRunner(task, (t) => engines.of(t.mm.memory)).run())!;
-    await finish(task);
+    // Shared file mappings; the rest of the memory goes with this process.
+    await task.mm.flush(task);
     report(options, host, kernel, engines, task, status);
     const { files } = root.overlay.changes();
     if (files > 0)
@@ -107,11 +108,6 @@ async function start(task: GuestTask, options: RunOptions): Promise<{ status: nu
     status: missing ? NOT_FOUND : NOT_RUNNABLE,
     message: `${options.program}: ${failure?.reason ?? 'not found'}`,
   };
-}
-
-/** Writes shared file mappings back. */
-async function finish(task: GuestTask): Promise<void> {
-  await task.mm.release(task);
 }
 
 function forwardSignals(kernel: Kernel): () => void {

@@ -354,7 +354,12 @@ export class AddressSpace {
 
   /** Writes back and unmaps everything: at exit, and before a new program. */
   release(task: Task | null): MaybePromise<void> {
-    return after(flushRange(this, task, 0, GUEST_LIMIT), () => this.reset());
+    return after(this.flush(task), () => this.reset());
+  }
+
+  /** Writes dirty shared mappings back, as the exit of a process does; everything stays mapped. */
+  flush(task: Task | null): MaybePromise<void> {
+    return flushRange(this, task, 0, GUEST_LIMIT);
   }
 
   /** Unmaps everything without writing back. */
