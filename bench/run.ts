@@ -54,15 +54,12 @@ results['integer loop, million guest instructions a second'] = {
 
 const scratch = mkdtempSync(join(tmpdir(), 'uktx-bench-'));
 
-/** Static hello worlds: musl's is small and comes with the tests; glibc's is built where there is a compiler. */
+/** Static hello worlds: musl's is small and lies here; glibc's is built where there is a compiler. */
 function helloPrograms(): [string, string][] {
-  const source = join(root, 'test/guests/hello.c');
+  const source = join(root, 'bench/guests/hello.c');
   const glibc = join(scratch, 'hello-glibc');
   const built = spawnSync('gcc', ['-O2', '-static', '-o', glibc, source]).status === 0;
-  return [
-    ['musl', join(root, 'test/guests/prebuilt/hello-musl-static')],
-    ...(built ? [['glibc', glibc] as [string, string]] : []),
-  ];
+  return [['musl', join(root, 'bench/guests/hello')], ...(built ? [['glibc', glibc] as [string, string]] : [])];
 }
 for (const [libc, hello] of helloPrograms()) {
   const start = compare({ native: [hello], 'node -e 0': node, qemu: qemu && [...qemu, hello], uktx: [...uktx, hello] });
