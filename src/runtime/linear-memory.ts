@@ -35,7 +35,7 @@ export class LinearMemory implements GuestMemory {
   code: CodeOwner | null = null;
 
   constructor() {
-    // Created small and grown: creation at full size forces a garbage collection (docs/memory.md).
+    // Created small and grown: creation at full size forces a garbage collection.
     this.memory = new WebAssembly.Memory({ initial: 16, maximum: WASM_PAGES, shared: true });
     this.memory.grow(WASM_PAGES - 16);
     const { buffer } = this.memory;
