@@ -1,10 +1,5 @@
 /** What the kernel asks of the machine it runs on. The runtime implements it on Node; tests implement it in memory. */
 
-export interface HostTerminal {
-  rows: number;
-  columns: number;
-}
-
 export interface Host {
   /** CLOCK_MONOTONIC and CLOCK_REALTIME as [seconds, nanoseconds]. */
   monotonic(): [number, number];
