@@ -1,90 +1,166 @@
 /**
- * `npm run bench`: what a run costs, beside native, beside Node's own start-up and, when it is installed, beside qemu-user.
- * Commands of one group are interleaved; medians are reported. `--json FILE` also writes the figures.
+ * `npm run bench`: our own kernels and real programs on the bare processor, under qemu-user and under uktx in each of its
+ * modes. docs/benchmarks.md says what is measured and how.
  */
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { packageRoot } from '../src/runtime/package-root.ts';
+import { bars } from './bars.ts';
+import { type Engine, engineIds, findEngines } from './engines.ts';
+import { inputMaker } from './inputs.ts';
+import { describeMachine } from './machine.ts';
+import { peakResident, type RunLimits } from './measure.ts';
+import { runMicro } from './micro/index.ts';
+import { runOneLoop } from './one-loop.ts';
+import { htmlReport } from './report-html.ts';
+import { microTable, textReport } from './report-text.ts';
+import { jsonReport, problems, type Results, type SectionId, sectionIds } from './results.ts';
+import { runTasks, type Task, type TaskResult } from './schedule.ts';
+import * as sections from './sections.ts';
 
-const root = packageRoot();
-const { values } = parseArgs({ options: { json: { type: 'string' }, runs: { type: 'string', default: '11' } } });
-const runs = Number(values.runs);
-const uktx = [join(root, 'bin/uktx'), 'run'];
-const node = [process.execPath, '-e', '0'];
-const qemu = spawnSync('qemu-x86_64', ['--version']).status === 0 ? ['qemu-x86_64'] : null;
+const USAGE = `usage: npm run bench -- [options]
+  --runs N          rounds, of which the median counts (default 5; 1 with --quick)
+  --quick           small sizes, one round
+  --sections A,B    of ${sectionIds.join(', ')} (default: all)
+  --only PATTERN    regular expression on SECTION/PROGRAM, as in kernels/fib
+  --engines A,B     of ${engineIds.join(', ')} (default: all there are)
+  --timeout S       seconds after which a run is given up (default 120)
+  --scale F         multiplies the work of the real programs
+  --micro           benchmark.js on the parts of the translator, and nothing else
+  --uktx FILE       the launcher to measure (default: bin/uktx of this checkout)
+  --json FILE       all figures; written anew after each section
+  --html FILE       report with plots, likewise`;
 
-/** Wall time of one run in milliseconds. */
-function time(command: string[]): number {
-  const start = performance.now();
-  const r = spawnSync(command[0]!, command.slice(1), { stdio: ['ignore', 'ignore', 'inherit'] });
-  if (r.status !== 0) throw new Error(`${command.join(' ')} ended with ${r.status ?? r.signal}`);
-  return performance.now() - start;
-}
-
-const median = (xs: number[]): number => xs.sort((a, b) => a - b)[xs.length >> 1]!;
-
-/** Medians of several commands, interleaved. */
-function compare(commands: Record<string, string[] | null>): Record<string, number> {
-  const times: Record<string, number[]> = {};
-  for (let k = 0; k < runs; k++)
-    for (const [name, c] of Object.entries(commands)) if (c) (times[name] ??= []).push(time(c));
-  return Object.fromEntries(Object.entries(times).map(([name, xs]) => [name, median(xs)]));
-}
-
-const results: Record<string, Record<string, number>> = {};
-const loop = join(root, 'bench/guests/integer-loop');
-const LOOPS = 400_000_000;
-const INSTRUCTIONS = LOOPS * 5;
-const speed = compare({
-  native: [loop, String(LOOPS)],
-  qemu: qemu && [...qemu, loop, String(LOOPS)],
-  uktx: [...uktx, loop, String(LOOPS)],
-  'uktx, empty loop': [...uktx, loop, '1'],
+const { values: flags } = parseArgs({
+  options: {
+    runs: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    sections: { type: 'string' },
+    only: { type: 'string' },
+    engines: { type: 'string' },
+    timeout: { type: 'string', default: '120' },
+    scale: { type: 'string', default: '1' },
+    micro: { type: 'boolean', default: false },
+    uktx: { type: 'string', default: join(packageRoot(), 'bin/uktx') },
+    json: { type: 'string' },
+    html: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
 });
-const work = speed.uktx! - speed['uktx, empty loop']!;
-results['integer loop, ms'] = speed;
-results['integer loop, million guest instructions a second'] = {
-  native: INSTRUCTIONS / speed.native! / 1e3,
-  ...(speed.qemu && { qemu: INSTRUCTIONS / speed.qemu / 1e3 }),
-  uktx: INSTRUCTIONS / work / 1e3,
-};
+
+function usageError(text: string): never {
+  process.stderr.write(`${text}\n${USAGE}\n`);
+  process.exit(2);
+}
+
+/** Words of a comma-separated list, each of which must be one of `allowed`. */
+function list<T extends string>(name: string, text: string | undefined, allowed: readonly T[]): readonly T[] {
+  if (text === undefined) return allowed;
+  const words = text.split(',');
+  for (const w of words)
+    if (!allowed.includes(w as T)) usageError(`--${name}: no ${w}; there are ${allowed.join(', ')}`);
+  return words as T[];
+}
+
+function positive(name: string, text: string): number {
+  const n = Number(text);
+  if (!(n > 0)) usageError(`--${name}: ${text} is no positive number`);
+  return n;
+}
+
+if (flags.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
+const rounds = Math.ceil(positive('runs', flags.runs ?? (flags.quick ? '1' : '5')));
+const chosenSections = new Set<SectionId>(list('sections', flags.sections, sectionIds));
+const chosenEngines = list('engines', flags.engines, engineIds);
+const only = flags.only === undefined ? null : new RegExp(flags.only);
+const started = performance.now();
+
+/** One line that is overwritten on a terminal; nothing when the output goes to a file. */
+function progress(text: string): void {
+  if (!process.stderr.isTTY) return;
+  const minutes = ((performance.now() - started) / 60_000).toFixed(1);
+  process.stderr.write(`\r\x1b[K${text.slice(0, (process.stderr.columns || 80) - 12)} (${minutes} min)`);
+}
+const clearProgress = (): void => void (process.stderr.isTTY && process.stderr.write('\r\x1b[K'));
 
 const scratch = mkdtempSync(join(tmpdir(), 'uktx-bench-'));
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 
-/** Static hello worlds: musl's is small and lies here; glibc's is built where there is a compiler. */
-function helloPrograms(): [string, string][] {
-  const source = join(root, 'bench/guests/hello.c');
-  const glibc = join(scratch, 'hello-glibc');
-  const built = spawnSync('gcc', ['-O2', '-static', '-o', glibc, source]).status === 0;
-  return [['musl', join(root, 'bench/guests/hello')], ...(built ? [['glibc', glibc] as [string, string]] : [])];
-}
-for (const [libc, hello] of helloPrograms()) {
-  const start = compare({ native: [hello], 'node -e 0': node, qemu: qemu && [...qemu, hello], uktx: [...uktx, hello] });
-  results[`static hello world (${libc}), ms`] = start;
-  results[`static hello world (${libc}), times node -e 0`] = { uktx: start.uktx! / start['node -e 0']! };
-}
-const programs: Record<string, string[]> = {
-  'ls -la /usr': ['/bin/ls', '-la', '/usr'],
-  'python3 -c 0': ['/usr/bin/python3', '-c', '0'],
-};
-for (const [name, command] of Object.entries(programs)) {
-  if (!existsSync(command[0]!)) continue;
-  results[`${name}, ms`] = compare({
-    native: command,
-    qemu: qemu && [...qemu, ...command],
-    uktx: [...uktx, ...command],
-  });
+const limits: RunLimits = { scratch, timeoutMs: positive('timeout', flags.timeout) * 1000 };
+
+function write(path: string, text: string): void {
+  mkdirSync(dirname(resolve(path)), { recursive: true });
+  writeFileSync(path, text);
 }
 
-for (const [name, row] of Object.entries(results)) {
-  console.log(name);
-  for (const [who, value] of Object.entries(row))
-    console.log(`  ${who.padEnd(20)} ${value.toFixed(value < 10 ? 2 : 0).padStart(10)}`);
+async function measureMemory(engines: readonly Engine[], choice: sections.Choice): Promise<Results['memory']> {
+  const memory: Results['memory'] = [];
+  const input = inputMaker(scratch);
+  for (const task of sections.realTasks({ ...choice, engines, only: /real\/python3/ }, input))
+    for (const lane of task.lanes) {
+      if (lane.engine === 'node' || (lane.engine === 'native' && lane.workload !== 'full')) continue;
+      progress(`memory: ${task.name}, ${lane.label}`);
+      const bytes = await peakResident(lane.command, limits);
+      memory.push({ name: task.name, label: lane.label, engine: lane.engine, bytes });
+    }
+  return memory;
 }
-writeFileSync(
-  values.json ?? join(scratch, 'bench.json'),
-  `${JSON.stringify({ node: process.version, runs, results }, null, 2)}\n`,
-);
+
+async function main(): Promise<number> {
+  if (flags.micro) {
+    const micro = await runMicro(only, flags.quick, progress);
+    clearProgress();
+    console.log(microTable(micro));
+    if (flags.json) write(flags.json, `${JSON.stringify({ machine: describeMachine(), micro }, null, 2)}\n`);
+    return 0;
+  }
+  const machine = describeMachine();
+  const engines = findEngines(resolve(flags.uktx), scratch).filter((e) => chosenEngines.includes(e.id));
+  const choice: sections.Choice = { engines, quick: flags.quick, scale: positive('scale', flags.scale), only };
+  const results: Results = {
+    date: new Date().toISOString(),
+    machine,
+    quick: flags.quick,
+    rounds,
+    engines: engines.map(({ id, label, version }) => ({ id, label, version })),
+    ...{ kernels: [], real: [], wholeRuns: [], startUp: [], integerLoop: [], systemCalls: [], oneLoop: [], memory: [] },
+  };
+  const measure = async (section: SectionId, tasks: () => Task[], times = rounds): Promise<TaskResult[]> =>
+    chosenSections.has(section) ? await runTasks(tasks(), times, limits, progress) : [];
+  const chosen = (id: SectionId, name: string): boolean =>
+    chosenSections.has(id) && (only?.test(`${id}/${name}`) ?? true);
+  const save = (): void => {
+    if (flags.json) write(flags.json, jsonReport(results, bars(results)));
+    if (flags.html) write(flags.html, htmlReport(results));
+  };
+
+  results.kernels = await measure('kernels', () => sections.kernelTasks(choice));
+  save();
+  results.real = await measure('real', () => sections.realTasks(choice, inputMaker(scratch)));
+  save();
+  if (chosen('one-loop', 'one-loop'))
+    for (const e of engines.filter(({ id }) => id !== 'qemu' && id !== 'interpreter'))
+      results.oneLoop.push(await runOneLoop(e, flags.quick ? 1 : 10, Math.min(rounds, 3), limits, progress));
+  results.wholeRuns = await measure('start-up', () => sections.wholeRunTasks(choice));
+  results.startUp = await measure(
+    'start-up',
+    () => sections.startUpTasks(choice),
+    flags.quick ? 3 : Math.max(rounds, 11),
+  );
+  results.integerLoop = await measure('start-up', () => sections.integerLoopTasks(choice));
+  results.systemCalls = await measure('system-calls', () => sections.systemCallTasks(choice));
+  if (chosen('memory', 'python3')) results.memory = await measureMemory(engines, choice);
+  save();
+  clearProgress();
+  console.log(textReport(results));
+  for (const file of [flags.json, flags.html]) if (file) process.stderr.write(`written: ${file}\n`);
+  return problems(results).some((p) => p.wrong) ? 1 : 0;
+}
+
+process.exitCode = await main();

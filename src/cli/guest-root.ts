@@ -36,6 +36,7 @@ export function mountGuestRoot(
   const procfs = new ProcFs({ cpu });
   const cwd = process.cwd();
   const volumes = options.volume.map(parseVolume);
+  const dev = new DevFs({ terminal });
   let root: GuestRoot;
   try {
     root = buildRoot({
@@ -44,7 +45,8 @@ export function mountGuestRoot(
       rw: options.rw ? cwd : null,
       proc: procfs,
       sys: new SysFs({ cpu }),
-      dev: new DevFs({ terminal }),
+      dev,
+      devMounts: dev.mounts,
       clock: () => host.realtime(),
     });
   } catch (e) {

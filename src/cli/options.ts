@@ -53,6 +53,22 @@ export const runOptions = [
   },
   { name: 'rw', type: 'boolean', description: 'mount the working folder read-write' },
   {
+    name: 'publish',
+    char: 'p',
+    type: 'string',
+    multiple: true,
+    value: '[ADDR:]HOST:GUEST[/udp]',
+    description: "lead a port of the host to the guest's port",
+  },
+  {
+    name: 'network',
+    type: 'string',
+    value: 'MODE',
+    choices: ['host', 'none'],
+    env: 'UKTX_NETWORK',
+    description: 'host: the guest reaches what the host reaches; none: its own loopback only (default: host)',
+  },
+  {
     name: 'memory',
     type: 'string',
     value: 'SIZE',
@@ -69,6 +85,43 @@ export const runOptions = [
     value: 'MODEL',
     choices: ['x86-64-v2'],
     description: 'CPU the guest sees (default: x86-64-v2)',
+  },
+  {
+    name: 'jit',
+    type: 'string',
+    value: 'on|off',
+    choices: ['on', 'off'],
+    env: 'UKTX_JIT',
+    description: 'translate hot code to WebAssembly (default: on)',
+  },
+  {
+    name: 'jit-threshold',
+    type: 'string',
+    value: 'N',
+    env: 'UKTX_JIT_THRESHOLD',
+    description: 'how often a piece of code runs before it is translated',
+  },
+  {
+    name: 'jit-workers',
+    type: 'string',
+    value: 'N',
+    env: 'UKTX_JIT_WORKERS',
+    description: 'threads that translate (default: 1, or 2 on 4 CPUs and more)',
+  },
+  {
+    name: 'jit-sync',
+    type: 'boolean',
+    env: 'UKTX_JIT_SYNC',
+    debug: true,
+    description: 'wait for each translation, so that every run translates the same',
+  },
+  {
+    name: 'memory-checks',
+    type: 'string',
+    value: 'MODE',
+    choices: ['none', 'null', 'range', 'full'],
+    env: 'UKTX_MEMORY_CHECKS',
+    description: 'what translated code checks on memory accesses: none, null, range or full (default: null)',
   },
   { name: 'dump', type: 'string', value: 'asm,ir', debug: true, description: 'print blocks as they are translated' },
   {
@@ -111,6 +164,8 @@ export interface RunOptions {
   argv0?: string;
   rootfs?: string;
   volume: string[];
+  publish: string[];
+  network: 'host' | 'none';
   rw: boolean;
   /** Bytes. */
   memory?: number;
@@ -120,6 +175,11 @@ export interface RunOptions {
   stats: boolean;
   statsFile?: string;
   cpu?: string;
+  jit: boolean;
+  jitSync: boolean;
+  jitThreshold?: number;
+  jitWorkers?: number;
+  memoryChecks?: 'none' | 'null' | 'range' | 'full';
   dump?: readonly ('asm' | 'ir')[];
   range?: readonly [number, number];
   disabledPasses: string[];
@@ -165,6 +225,12 @@ function parseRange(text: string): [number, number] {
   return [Number.parseInt(m[1]!, 16), Number.parseInt(m[2]!, 16)];
 }
 
+function parseCount(flag: string, text: string): number {
+  const n = Number(text);
+  if (!/^\d+$/.test(text) || n < 1 || n > 1_000_000_000) throw new UsageError(`--${flag} takes a number from 1 on, not '${text}'`);
+  return n;
+}
+
 type RawValues = Record<string, string | boolean | (string | boolean)[] | undefined>;
 
 /** Checked options from parsed flag values and the words from PROGRAM on. */
@@ -195,14 +261,20 @@ export function toRunOptions(values: RawValues, rest: readonly string[], environ
     (v === undefined ? {} : { [key]: v }) as { [P in K]?: V };
   const size = (name: string): number | undefined =>
     text(name) === undefined ? undefined : parseSize(name, text(name)!);
+  const count = (name: string): number | undefined =>
+    text(name) === undefined ? undefined : parseCount(name, text(name)!);
   return {
     program,
     args,
     env: list('env'),
     volume: list('volume'),
+    publish: list('publish'),
+    network: text('network') === 'none' ? 'none' : 'host',
     rw: flag('rw'),
     strace: flag('strace'),
     stats: flag('stats'),
+    jit: text('jit') !== 'off',
+    jitSync: flag('jit-sync'),
     disabledPasses: list('disable-pass'),
     verifyIr: flag('verify-ir'),
     debug: flag('debug'),
@@ -213,6 +285,9 @@ export function toRunOptions(values: RawValues, rest: readonly string[], environ
     ...optional('stackSize', size('stack-size')),
     ...optional('statsFile', text('stats-file')),
     ...optional('cpu', text('cpu')),
+    ...optional('jitThreshold', count('jit-threshold')),
+    ...optional('jitWorkers', count('jit-workers')),
+    ...optional('memoryChecks', text('memory-checks') as RunOptions['memoryChecks'] | undefined),
     ...optional('dump', dump as ('asm' | 'ir')[] | undefined),
     ...optional('range', text('range') === undefined ? undefined : parseRange(text('range')!)),
   };

@@ -1,25 +1,30 @@
 /** `uktx run`: puts host, kernel and engine together, runs one program, and reports. */
 import { writeFileSync } from 'node:fs';
-import { constants } from 'node:os';
+import { availableParallelism, constants } from 'node:os';
 import { openStdio } from '../kernel/fs/host-stream.ts';
 import { restoreTerminal } from '../kernel/fs/tty.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import { type ExecResult, loadProgram } from '../kernel/loader/exec.ts';
 import { configureLoader } from '../kernel/loader/options.ts';
+import { mapVdso } from '../kernel/loader/vdso.ts';
 import { errno } from '../kernel/abi/errno.ts';
 import { syscallName } from '../kernel/syscalls/table.ts';
 import { type ExitStatus, shellStatus } from '../kernel/task/exit-status.ts';
 import type { GuestTask } from '../kernel/task/guest-task.ts';
 import { EngineTable } from '../runtime/engine-table.ts';
-import { LinearMemory } from '../runtime/linear-memory.ts';
+import { isaRuntime, loadIsa } from '../runtime/isa.ts';
+import { Compiler } from '../runtime/jit/compiler.ts';
+import { Ticker } from '../runtime/jit/ticker.ts';
 import { NodeHost } from '../runtime/node-host.ts';
-import { ThreadRunner } from '../runtime/thread.ts';
-import { hwcap } from '../translator/x86_64/cpuid.ts';
+import { Scheduler } from '../runtime/scheduler.ts';
 import { guestCpu } from './guest-cpu.ts';
 import { guestEnvironment, toGuest } from './guest-environment.ts';
 import { mountGuestRoot } from './guest-root.ts';
+import { guestNetwork } from './network.ts';
 import type { RunOptions } from './options.ts';
 
+/** Entries of a block after which it is translated. */
+const JIT_THRESHOLD = 400;
 const NOT_FOUND = 127;
 const NOT_RUNNABLE = 126;
 
@@ -31,10 +36,25 @@ export async function run(options: RunOptions): Promise<number> {
   const host = new NodeHost(options.memory);
   const stdio = openStdio();
   const root = mountGuestRoot(options, host, guestCpu, stdio.terminal);
+  const engines = new EngineTable({
+    compiler: new Compiler(options.jitWorkers ?? (availableParallelism() >= 4 ? 2 : 1), options.jitSync),
+    verifyIr: options.verifyIr,
+    disabledPasses: options.disabledPasses,
+    ...(options.jit && {
+      jit: {
+        ticker: new Ticker(),
+        threshold: options.jitThreshold ?? JIT_THRESHOLD,
+        checks: options.memoryChecks ?? 'null',
+      },
+    }),
+  });
+  const scheduler = new Scheduler(engines);
   const kernel = new Kernel({
     host,
     vfs: root.vfs,
-    createMemory: () => new LinearMemory(),
+    createMemory: () => engines.takeMemory(),
+    machine: scheduler,
+    network: guestNetwork(options),
     options: {
       memoryLimit: host.memoryTotal,
       pid: process.pid,
@@ -45,8 +65,12 @@ export async function run(options: RunOptions): Promise<number> {
     },
   });
   root.procfs.kernel = kernel;
-  configureLoader(kernel, { hwcap });
-  const engines = new EngineTable({ verifyIr: options.verifyIr, disabledPasses: options.disabledPasses });
+  configureLoader(kernel, {
+    prepareIsa: loadIsa,
+    mapVdso: (mm, isa) => mapVdso(kernel, mm, isa),
+    attachCpu: (_task, mm, isa) => engines.newContext(mm, isa),
+    hwcap: (isa) => [isaRuntime(isa).hwcap, isaRuntime(isa).hwcap2],
+  });
   if (options.dump) {
     const { blockDumper } = await import('./dump.ts');
     engines.onCreate = await blockDumper(
@@ -54,8 +78,16 @@ export async function run(options: RunOptions): Promise<number> {
       host,
     );
   }
-  const task = kernel.spawnInit({ cpu: (mm) => engines.newContext(mm), fs: root.context, stdio: stdio.files });
-  stdio.terminal?.attach(task.process);
+  const task = kernel.spawnInit({
+    cpu: (mm) => engines.newContext(mm, 'x86_64'),
+    fs: root.context,
+    stdio: stdio.files,
+  });
+  const { terminal } = stdio;
+  if (terminal) {
+    terminal.attach(task.process);
+    kernel.foreground = () => terminal.pgrp;
+  }
 
   const program = await start(task, options);
   if (program !== null) {
@@ -63,12 +95,10 @@ export async function run(options: RunOptions): Promise<number> {
     return program.status;
   }
   const restore = forwardSignals(kernel);
-  // A guest that waits must not let Node find nothing to do and leave.
-  const alive = setInterval(() => {}, 1 << 30);
   try {
-    const status = (await new ThreadRunner(task, (t) => engines.of(t.mm.memory)).run())!;
-    // Shared file mappings; the rest of the memory goes with this process.
-    await task.mm.flush(task);
+    const status = await scheduler.run(task);
+    // What the guest has written to the network still leaves.
+    await kernel.net.shutdown();
     report(options, host, kernel, engines, task, status);
     const { files } = root.overlay.changes();
     if (files > 0)
@@ -77,7 +107,6 @@ export async function run(options: RunOptions): Promise<number> {
       );
     return shellStatus(status);
   } finally {
-    clearInterval(alive);
     restore();
     restoreTerminal();
   }
@@ -137,12 +166,13 @@ function report(
   status: ExitStatus,
 ): void {
   if (!options.stats && options.statsFile === undefined) return;
-  const engine = engines.of(task.mm.memory);
+  const engine = engines.of(task.mm.memory, task.cpu.isa);
   const stats = {
     status,
     wallMs: Math.round(process.uptime() * 1000),
     translator: engine.code.stats,
-    kernel: kernel.stats.report((nr) => syscallName('x86_64', nr)),
+    ...(engine.regions && { regions: engine.regions.stats }),
+    kernel: kernel.stats.report((nr) => syscallName(task.cpu.isa, nr)),
     hostResidentBytes: process.memoryUsage.rss(),
   };
   if (options.statsFile !== undefined) {

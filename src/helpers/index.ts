@@ -13,3 +13,6 @@ export * from './softfloat-sse';
 export * from './mxcsr';
 export * from './fxsave';
 export * from './x87';
+export * from './a64-flags';
+export * from './a64-integer';
+export * from './a64-system';

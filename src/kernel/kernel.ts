@@ -6,7 +6,9 @@ import type { Vfs } from './fs/vfs.ts';
 import { AddressSpace } from './mm/address-space.ts';
 import type { GuestMemory } from './mm/guest-memory.ts';
 import { UserMemory } from './mm/user-memory.ts';
-import { SI_KERNEL } from './abi/signals.ts';
+import type { HostNetwork } from './net/host-network.ts';
+import { Network } from './net/network.ts';
+import { SI_KERNEL, SIGINT, SIGKILL, SIGQUIT, SIGTSTP } from './abi/signals.ts';
 import { sendSignal } from './signals/send.ts';
 import { PendingSignals, SignalHandlers } from './signals/state.ts';
 import type { CpuContext, Isa } from './task/cpu-context.ts';
@@ -14,6 +16,7 @@ import { type Credentials, hostCredentials } from './task/credentials.ts';
 import { FutexTable } from './task/futex-table.ts';
 import { GuestTask } from './task/guest-task.ts';
 import type { Host } from './task/host.ts';
+import type { Machine } from './task/machine.ts';
 import { Process } from './task/process.ts';
 import { RLIMIT_NOFILE } from './task/rlimits.ts';
 import { KernelStats } from './task/stats.ts';
@@ -44,6 +47,10 @@ export interface KernelInit {
   vfs: Vfs;
   options?: Partial<KernelOptions>;
   createMemory: () => GuestMemory;
+  /** Without it there is one thread only: clone(2) returns ENOSYS. */
+  machine?: Machine;
+  /** The way out of the guest's own loopback; absent: there is none. */
+  network?: HostNetwork | null;
 }
 
 export interface SpawnInit {
@@ -74,12 +81,14 @@ export class Kernel {
   readonly vfs: Vfs;
   readonly options: KernelOptions;
   readonly createMemory: () => GuestMemory;
+  readonly machine: Machine | null;
   readonly processes = new Map<number, Process>();
   /** Every live thread by tid. */
   readonly tasks = new Map<number, GuestTask>();
   readonly stats = new KernelStats();
   readonly timers: Timers;
   readonly futexes = new FutexTable();
+  readonly net: Network;
   /** Monotonic and real time at start, milliseconds. */
   readonly bootMonotonic: number;
   readonly bootRealtime: number;
@@ -87,7 +96,10 @@ export class Kernel {
   domainname: string;
   /** The first process. */
   init: Process | null = null;
+  /** Process group in the terminal's foreground, 0 without a terminal. Set by whoever has the terminal. */
+  foreground: () => number = () => 0;
   #nextPid: number;
+  #tracesTids = false;
   #exitListeners: ((process: Process) => void)[] = [];
 
   constructor(init: KernelInit) {
@@ -96,10 +108,16 @@ export class Kernel {
     this.options = { ...defaultOptions, ...init.options };
     this.options.memoryLimit ||= init.host.memoryTotal;
     this.createMemory = init.createMemory;
+    this.machine = init.machine ?? null;
     this.hostname = this.options.hostname;
     this.domainname = this.options.domainname;
     this.#nextPid = this.options.pid;
     this.timers = new Timers(() => this.monotonicMs());
+    this.net = new Network({
+      host: init.network ?? null,
+      randomFill: (dst) => this.host.randomFill(dst),
+      diagnostic: (line) => this.host.diagnostic(line),
+    });
     this.bootMonotonic = this.monotonicMs();
     const [sec, nsec] = this.host.realtime();
     this.bootRealtime = sec * 1000 + nsec / 1e6;
@@ -172,19 +190,45 @@ export class Kernel {
     return sum;
   }
 
+  /** The last thread of a process has gone. The memory is wiped and reused once no process uses it. */
+  releaseMemory(mm: AddressSpace): void {
+    if (--mm.users > 0 || !this.machine) return;
+    mm.reset();
+    mm.scrub();
+    this.machine.releaseMemory(mm.memory);
+  }
+
   /** A thread has gone: close its descriptors unless another thread uses the same table. */
   releaseFiles(task: GuestTask): void {
+    for (const other of task.process.tasks.values()) if (other.files === task.files) return;
     for (const other of this.tasks.values()) if (other.files === task.files) return;
     task.files.closeAll();
   }
 
-  /** A signal that reached the host process (SIGINT, SIGTERM, SIGWINCH ...), for the foreground of the guest. */
+  /**
+   * A signal that reached the host process: what keys make goes to the terminal's foreground group, the rest to the first
+   * process, which is what the host knows as this run.
+   */
   hostSignal(signo: number): void {
     const { init } = this;
     if (!init) return;
-    for (const process of this.processes.values()) {
-      if (process.pgid === init.pgid && process.exitStatus === null) sendSignal(process, signo, { code: SI_KERNEL });
-    }
+    const fromKeys = signo === SIGINT || signo === SIGQUIT || signo === SIGTSTP;
+    const group = (fromKeys && this.foreground()) || 0;
+    const targets = group ? [...this.processes.values()].filter((p) => p.pgid === group) : [init];
+    for (const process of targets) if (process.exitStatus === null) sendSignal(process, signo, { code: SI_KERNEL });
+  }
+
+  /** The first process has ended: like those of a container, the others end with it. */
+  killAll(): void {
+    for (const process of this.processes.values()) process.exitGroup({ kind: 'killed', signal: SIGKILL, core: false });
+  }
+
+  /** One line for --strace, with the thread in front once there is more than one. */
+  trace(task: GuestTask, text: string): void {
+    const { strace } = this.options;
+    if (!strace) return;
+    this.#tracesTids ||= this.tasks.size > 1;
+    strace(this.#tracesTids ? `[pid ${task.tid}] ${text}` : text);
   }
 
   get isa(): Isa {

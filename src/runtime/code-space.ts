@@ -4,7 +4,7 @@
  */
 import { GUEST_LIMIT, PAGE_SIZE } from '../kernel/mm/guest-memory.ts';
 import type { Block, Inst } from '../translator/ir/block.ts';
-import { type Bytecode, exitLayout, MIN_BLOCK } from '../translator/ir/bytecode.ts';
+import { type Bytecode, exitLayout, MIN_BLOCK, stubLayout } from '../translator/ir/bytecode.ts';
 import {
   CODE_END,
   CODE_START,
@@ -15,6 +15,8 @@ import {
   PAGE_GUEST_WRITE,
   PAGE_TABLE,
   PAGE_WRITE,
+  REGION_CACHE,
+  REGION_CACHE_ENTRIES,
 } from '../translator/ir/layout.ts';
 import type { CodeOwner, LinearMemory } from './linear-memory.ts';
 
@@ -35,6 +37,26 @@ export interface CodeBlock {
   /** Not entered in any map: made to step over one instruction. */
   transient: boolean;
   dead: boolean;
+  /** It ends with a call. */
+  call: boolean;
+}
+
+/** A translated region as the code space watches it. */
+export interface RegionCode {
+  readonly pc: number;
+  /** Guest bytes it was made from. */
+  readonly ranges: readonly (readonly [number, number])[];
+  /** Number in the table of regions. */
+  readonly slot: number;
+  /** Takes it out of the table, with those that call it directly. */
+  drop(): void;
+}
+
+/** What stands before a block that is counted, or has a region. */
+interface Stub {
+  pc: number;
+  ip: number;
+  region: RegionCode | null;
 }
 
 export interface CodeStats {
@@ -52,7 +74,13 @@ export class CodeSpace implements CodeOwner {
   /** In order of `ip`. */
   #blocks: CodeBlock[] = [];
   #byPc: Map<number, CodeBlock>[] = [];
-  readonly #byPage = new Map<number, Set<CodeBlock>>();
+  readonly #byPage = new Map<number, Set<CodeBlock | RegionCode>>();
+  /** By guest address; of flavour 0, the only one that has regions. */
+  readonly #stubs = new Map<number, Stub>();
+  /** How often a block is entered until it is hot; 0: blocks are not counted. */
+  hotThreshold = 0;
+  /** Ranges invalidated since, for those who translate in the background. */
+  onInvalidate: ((start: number, end: number) => void) | null = null;
   /** Sees every block that is translated (--dump). */
   onTranslate: ((block: Block) => void) | null = null;
   readonly stats: CodeStats = { blocks: 0, guestInstructions: 0, invalidated: 0, flushes: 0 };
@@ -75,8 +103,90 @@ export class CodeSpace implements CodeOwner {
     this.onTranslate?.(block);
     const code = this.#encode(block, flavour, false);
     (this.#byPc[flavour] ??= new Map()).set(pc, code);
-    this.#watch(code);
+    this.#watch(code, code.pc, code.end);
+    const stub = flavour === 0 ? this.#stubs.get(pc) : undefined;
+    if (stub) this.#memory.u32[(stub.ip + stubLayout.ip) >>> 2] = code.ip;
     return code.ip;
+  }
+
+  /** As `entry`, but counted: for targets of calls, indirect jumps and back edges. */
+  countedEntry(pc: number, flavour: number): number {
+    if (this.hotThreshold === 0 || flavour !== 0) return this.entry(pc, flavour);
+    const known = this.#stubs.get(pc);
+    // The block behind it may have been dropped: then the stub leads to an op that leaves with `miss`.
+    if (known) return known.region || this.#byPc[0]?.has(pc) || this.entry(pc, 0) !== 0 ? known.ip : 0;
+    const block = this.entry(pc, 0);
+    if (block === 0) return 0;
+    const ip = this.#next;
+    this.#next += stubLayout.size;
+    const { u32 } = this.#memory;
+    u32[(ip + stubLayout.ip) >>> 2] = block;
+    u32[(ip + stubLayout.pc) >>> 2] = pc;
+    const stub: Stub = { pc, ip, region: null };
+    this.#stubs.set(pc, stub);
+    this.#count(stub, this.hotThreshold);
+    const place = { pc, end: pc + 1, ip, ipEnd: this.#next, flavour: 0, transient: false, dead: false, call: false };
+    this.#blocks.push(place);
+    return ip;
+  }
+  #count(stub: Stub, times: number): void {
+    this.#memory.u16[stub.ip >>> 1] = this.#front.bytecode.exits.count;
+    this.#memory.u32[(stub.ip + stubLayout.counter) >>> 2] = times;
+    stub.region = null;
+  }
+  /** Counts the block at `pc` from anew. */
+  recount(pc: number, times: number): void {
+    const stub = this.#stubs.get(pc);
+    if (stub && !stub.region) this.#count(stub, times);
+  }
+  /** Guest addresses of counted blocks that have been entered at least `times`, and have no region. */
+  warm(times: number): number[] {
+    const out: number[] = [];
+    const most = this.hotThreshold - times;
+    for (const { pc, ip, region } of this.#stubs.values())
+      if (!region && this.#memory.u32[(ip + stubLayout.counter) >>> 2]! <= most) out.push(pc);
+    return out;
+  }
+  hasRegion(pc: number): boolean {
+    return (this.#stubs.get(pc)?.region ?? null) !== null;
+  }
+  /** From now on the block at the region's pc is entered through the region. False when it cannot be executed (any more). */
+  install(region: RegionCode): boolean {
+    for (const [start, end] of region.ranges)
+      for (let page = Math.floor(start / PAGE_SIZE); page * PAGE_SIZE < end; page++)
+        if (!(this.#memory.u8[PAGE_TABLE + page]! & PAGE_EXEC)) return false;
+    if (this.full || this.countedEntry(region.pc, 0) === 0) return false;
+    const stub = this.#stubs.get(region.pc)!;
+    const before = stub.region;
+    if (before) this.dropRegion(before);
+    stub.region = region;
+    const { u16, u32 } = this.#memory;
+    u32[(stub.ip + stubLayout.counter) >>> 2] = region.slot;
+    u16[stub.ip >>> 1] = this.#front.bytecode.exits.enter;
+    for (const [start, end] of region.ranges) this.#watch(region, start, end);
+    return true;
+  }
+  dropRegion(region: RegionCode): void {
+    const stub = this.#stubs.get(region.pc);
+    if (stub?.region !== region) return;
+    this.#count(stub, this.hotThreshold);
+    const { u32 } = this.#memory;
+    const at = (REGION_CACHE + (region.pc & (REGION_CACHE_ENTRIES - 1)) * 8) >>> 2;
+    if (u32[at] === region.pc) u32[at] = 0;
+    region.drop();
+  }
+  /** Drops all regions: they were made for another way of accessing memory. No thread may be inside of one. */
+  dropRegions(): void {
+    for (const { region } of this.#stubs.values()) if (region) this.dropRegion(region);
+  }
+  /** Whether the guest may write to a page without anybody noticing. */
+  unwatched(page: number): boolean {
+    return (this.#memory.u8[PAGE_TABLE + page]! & PAGE_WRITE) !== 0;
+  }
+  /** Whether stores to the page are noticed from now on. */
+  watchPage(pc: number, page: number): void {
+    const block = this.#byPc[0]?.get(pc);
+    if (block) this.#watch(block, page * PAGE_SIZE, page * PAGE_SIZE + 1);
   }
 
   /** Code that runs just the instruction at `pc` and then looks up the next; 0 when it cannot be fetched. */
@@ -87,7 +197,7 @@ export class CodeSpace implements CodeOwner {
 
   /** As `entry`, and enters it into the jump cache, which indirect jumps look at. */
   cachedEntry(pc: number, flavour: number): number {
-    const ip = this.entry(pc, flavour);
+    const ip = this.countedEntry(pc, flavour);
     if (ip !== 0) {
       const at = (JUMP_CACHE + (pc & (JUMP_CACHE_ENTRIES - 1)) * 8) >>> 2;
       this.#memory.u32[at] = pc;
@@ -96,10 +206,13 @@ export class CodeSpace implements CodeOwner {
     return ip;
   }
 
-  /** Points an unlinked exit at the code of its target. */
-  link(linkAddress: number, ip: number): void {
+  /** Points an unlinked exit at the code of its target, `pc`, and returns that; 0 when `pc` cannot be fetched. */
+  link(linkAddress: number, pc: number, flavour: number): number {
     const owner = this.blockAt(linkAddress);
-    if (owner && !owner.dead) this.#memory.u32[linkAddress >>> 2] = ip;
+    const counted = owner !== null && (owner.call || pc < owner.end);
+    const ip = counted ? this.countedEntry(pc, flavour) : this.entry(pc, flavour);
+    if (ip !== 0 && owner && !owner.dead) this.#memory.u32[linkAddress >>> 2] = ip;
+    return ip;
   }
 
   /** Jump-cache entries are of one flavour: to be called before code of `flavour` runs. */
@@ -147,6 +260,7 @@ export class CodeSpace implements CodeOwner {
   }
 
   invalidate(start: number, end: number): void {
+    this.onInvalidate?.(start, end);
     if (this.#byPage.size === 0) return;
     const first = Math.floor(start / PAGE_SIZE);
     const last = Math.ceil(end / PAGE_SIZE);
@@ -160,7 +274,9 @@ export class CodeSpace implements CodeOwner {
     const blocks = this.#byPage.get(page)!;
     this.#byPage.delete(page);
     if (u8[PAGE_TABLE + page]! & PAGE_GUEST_WRITE) u8[PAGE_TABLE + page]! |= PAGE_WRITE;
-    for (const b of blocks) this.#drop(b);
+    for (const b of blocks)
+      if ('ranges' in b) this.dropRegion(b);
+      else this.#drop(b);
   }
 
   #drop(b: CodeBlock): void {
@@ -174,12 +290,15 @@ export class CodeSpace implements CodeOwner {
     u32[(b.ip + exitLayout.pc + 4) >>> 2] = 0;
     this.#byPc[b.flavour]?.delete(b.pc);
     const at = (JUMP_CACHE + (b.pc & (JUMP_CACHE_ENTRIES - 1)) * 8) >>> 2;
-    if (u32[at] === b.pc) u32[at] = 0;
+    if (u32[at] === b.pc && u32[at + 1] === b.ip) u32[at] = 0;
   }
 
   /** Forgets everything (exec, or the code area is full). No thread may hold an address in it. */
   flush(): void {
     for (const page of [...this.#byPage.keys()]) this.#dropPage(page);
+    this.dropRegions();
+    this.#stubs.clear();
+    this.#memory.u8.fill(0, REGION_CACHE, REGION_CACHE + REGION_CACHE_ENTRIES * 8);
     this.#byPc = [];
     this.#blocks = [];
     this.#next = CODE_START;
@@ -201,11 +320,11 @@ export class CodeSpace implements CodeOwner {
     return this.#front.lift(u8, pc, page * PAGE_SIZE, flavour, single);
   }
 
-  /** Stores to the pages of the block's bytes now fault, so that the change is noticed. */
-  #watch(b: CodeBlock): void {
+  /** Stores to the pages of the bytes that `b` was made from now fault, so that the change is noticed. */
+  #watch(b: CodeBlock | RegionCode, start: number, end: number): void {
     const { u8 } = this.#memory;
-    const last = Math.floor((b.end - 1) / PAGE_SIZE);
-    for (let page = Math.floor(b.pc / PAGE_SIZE); page <= last; page++) {
+    const last = Math.floor((end - 1) / PAGE_SIZE);
+    for (let page = Math.floor(start / PAGE_SIZE); page <= last; page++) {
       let set = this.#byPage.get(page);
       if (!set) {
         set = new Set();
@@ -301,7 +420,16 @@ export class CodeSpace implements CodeOwner {
     }
     if (at - start < MIN_BLOCK) at = start + MIN_BLOCK;
     this.#next = at;
-    const code: CodeBlock = { pc: block.pc, end: block.end, ip: start, ipEnd: at, flavour, transient, dead: false };
+    const code: CodeBlock = {
+      pc: block.pc,
+      end: block.end,
+      ip: start,
+      ipEnd: at,
+      flavour,
+      transient,
+      dead: false,
+      call: block.exit.kind === 'call',
+    };
     this.#blocks.push(code);
     this.stats.blocks++;
     this.stats.guestInstructions += block.guestInstructions;

@@ -1,33 +1,105 @@
-/** The engine of each address space, and the registers of threads in it. */
+/** The engine of each guest memory, the registers of threads in it, and the pool that memories come from and go back to. */
+import { errno, sysError } from '../kernel/abi/errno.ts';
 import type { AddressSpace } from '../kernel/mm/address-space.ts';
 import type { GuestMemory } from '../kernel/mm/guest-memory.ts';
+import type { CpuContext, Isa } from '../kernel/task/cpu-context.ts';
+import { VCPU_SIZE, VCPUS } from '../translator/ir/layout.ts';
 import { Engine, type EngineOptions } from './engine.ts';
+import type { GuestContext } from './isa.ts';
 import { LinearMemory } from './linear-memory.ts';
-import { X86Context } from './x86-context.ts';
+
+/** vCPU states a memory has room for, less some for threads that are about to leave. */
+const MAX_VCPUS = 4000;
+/** Memories kept for the next process. More than this many processes ended without as many new ones beginning. */
+const POOL_SIZE = 64;
+
+interface Slots {
+  /** Addresses of vCPU states that nobody uses. */
+  free: number[];
+  allocated: number;
+}
 
 export class EngineTable {
   readonly #options: EngineOptions;
-  readonly #engines = new WeakMap<GuestMemory, Engine>();
+  /** By memory, one for each instruction set that has run there. */
+  readonly #engines = new WeakMap<GuestMemory, Map<Isa, Engine>>();
+  readonly #slots = new WeakMap<GuestMemory, Slots>();
+  readonly #pool: LinearMemory[] = [];
   /** Called once for each engine made. */
   onCreate: ((engine: Engine) => void) | null = null;
 
   constructor(options: EngineOptions) {
     this.#options = options;
   }
-  of(memory: GuestMemory): Engine {
-    let engine = this.#engines.get(memory);
+  of(memory: GuestMemory, isa: Isa): Engine {
+    let engines = this.#engines.get(memory);
+    if (!engines) {
+      engines = new Map();
+      this.#engines.set(memory, engines);
+    }
+    let engine = engines.get(isa);
     if (!engine) {
       if (!(memory instanceof LinearMemory)) throw new Error('this memory has no engine');
-      engine = new Engine(memory, this.#options);
-      this.#engines.set(memory, engine);
+      engine = new Engine(memory, this.#options, isa);
+      engines.set(isa, engine);
       this.onCreate?.(engine);
     }
     return engine;
   }
+
+  // Memories: creating one costs milliseconds, and some Node.js versions never collect one (an engine's instances with it).
+
+  /** A memory that reads as zeros. */
+  takeMemory(): LinearMemory {
+    return this.#pool.pop() ?? new LinearMemory();
+  }
+  /** A memory nobody uses any more, zero below GUEST_LIMIT. */
+  giveBack(memory: GuestMemory): void {
+    memory.onWritten = null;
+    const slots = this.#slots.get(memory);
+    if (slots && slots.free.length !== slots.allocated) throw new Error('a thread still has registers in this memory');
+    this.forgetCode(memory);
+    if (this.#pool.length < POOL_SIZE) this.#pool.push(memory as LinearMemory);
+  }
+
+  /** Drops all translations made from a memory. */
+  forgetCode(memory: GuestMemory): void {
+    for (const engine of this.#engines.get(memory)?.values() ?? []) engine.code.flush();
+  }
+
+  // Registers.
+
+  #allocate(memory: LinearMemory): number {
+    let slots = this.#slots.get(memory);
+    if (!slots) {
+      slots = { free: [], allocated: 0 };
+      this.#slots.set(memory, slots);
+    }
+    const recycled = slots.free.pop();
+    if (recycled !== undefined) {
+      memory.u8.fill(0, recycled, recycled + VCPU_SIZE);
+      return recycled;
+    }
+    if (slots.allocated >= MAX_VCPUS) throw sysError(errno.EAGAIN);
+    return VCPUS + slots.allocated++ * VCPU_SIZE;
+  }
+
   /** Registers for a new thread in `mm`. */
-  newContext(mm: AddressSpace): X86Context {
+  newContext(mm: AddressSpace, isa: Isa): GuestContext {
     const memory = mm.memory as LinearMemory;
-    const engine = this.of(memory);
-    return new X86Context(memory, engine.allocateVcpu(), engine.flags);
+    const engine = this.of(memory, isa);
+    // A memory from the pool may have been used for the other instruction set.
+    memory.code = engine.code;
+    return engine.isa.createContext(memory, this.#allocate(memory), engine.flags);
+  }
+  /** Registers for another thread in `mm`, equal to those of a thread in `from`. */
+  cloneContext(of: CpuContext, from: AddressSpace, mm: AddressSpace): GuestContext {
+    const copy = this.newContext(mm, of.isa);
+    const { address } = of as GuestContext;
+    mm.memory.u8.set(from.memory.u8.subarray(address, address + VCPU_SIZE), copy.address);
+    return copy;
+  }
+  releaseContext(cpu: CpuContext, mm: AddressSpace): void {
+    this.#slots.get(mm.memory)?.free.push((cpu as GuestContext).address);
   }
 }

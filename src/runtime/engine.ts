@@ -4,12 +4,19 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { VCPU_SIZE, VCPUS } from '../translator/ir/layout.ts';
-import { X86FrontEnd } from '../translator/x86_64/front-end.ts';
+import { SLOT_LIMIT, VCPU_SIZE, VCPUS } from '../translator/ir/layout.ts';
+import type { MemoryChecks } from '../translator/wasm/region.ts';
+import type { Isa } from '../kernel/task/cpu-context.ts';
+import { engineFrontEnd } from './block-cache.ts';
 import { CodeSpace } from './code-space.ts';
+import { type FlagReader, type GuestContext, type GuestFrontEnd, type IsaRuntime, isaRuntime } from './isa.ts';
+import type { Compiler } from './jit/compiler.ts';
+import { isBaselineOnly } from './jit/v8-flags.ts';
+import { Regions } from './jit/regions.ts';
+import type { Ticker } from './jit/ticker.ts';
 import type { LinearMemory } from './linear-memory.ts';
+import { counter } from './node-host.ts';
 import { packageRoot } from './package-root.ts';
-import type { FlagReader } from './x86-context.ts';
 
 export type Run = (cpu: number, ip: number, budget: number) => number;
 
@@ -18,22 +25,38 @@ interface Modules {
   helpers: WebAssembly.Module;
 }
 
-/** The launcher starts Node with this flag: see `Engine.optimise`. */
-const BASELINE_ONLY = '--liftoff-only';
+interface IsaModules {
+  baseline: Modules | null;
+  optimised: Modules | null;
+  requested: boolean;
+}
 
-/** Compiled once a process, the second for use once `optimise` has been called. */
-const modules: { baseline: Modules | null; optimised: Modules | null } = { baseline: null, optimised: null };
+/** Compiled once a process and ISA: at once, by V8's baseline compiler; then by its optimising one, in a worker. */
+const modulesOf = new Map<IsaRuntime, IsaModules>();
 
 /** An empty custom section: V8 knows modules by their bytes, and would hand out the one it has. */
 const MARK = Uint8Array.of(0, 2, 1, 0x6f);
 
-function compileModules(mark: Uint8Array): Modules {
-  const compile = (name: string): WebAssembly.Module =>
-    new WebAssembly.Module(Buffer.concat([readFileSync(join(packageRoot(), 'dist/wasm', name)), mark]));
-  return { interpreter: compile('interpreter-x86_64.wasm'), helpers: compile('helpers.wasm') };
+const readModule = (name: string): Buffer => readFileSync(join(packageRoot(), 'dist/wasm', name));
+const HELPERS = 'helpers.wasm';
+
+/** Translation of hot code. */
+export interface JitOptions {
+  ticker: Ticker;
+  /** Entries of a block after which it is hot. */
+  threshold: number;
+  checks: MemoryChecks;
 }
 
+/** Bytes of host stack for regions: V8's limit less what the interpreter and JavaScript need. */
+const regionStack = (): number => {
+  const flag = process.execArgv.find((a) => a.startsWith('--stack-size='));
+  return (flag ? Number(flag.slice('--stack-size='.length)) : 984) * 1024 - 320 * 1024;
+};
+
 export interface EngineOptions {
+  compiler: Compiler;
+  jit?: JitOptions;
   /** Run the IR verifier on every block. */
   verifyIr?: boolean;
   /** IR passes to leave out. */
@@ -43,51 +66,102 @@ export interface EngineOptions {
 export class Engine {
   readonly memory: LinearMemory;
   readonly code: CodeSpace;
-  readonly front: X86FrontEnd;
+  readonly isa: IsaRuntime;
+  readonly front: GuestFrontEnd;
   /** Changes once, with `optimise`; all state is in the memory. */
   run!: Run;
-  /** Computes rflags' arithmetic bits from their lazy form. */
+  /** Computes the arithmetic flags from their lazy form. */
   flags!: FlagReader;
+  readonly regions: Regions | null;
+  readonly #table = new WebAssembly.Table({ initial: 64, element: 'anyfunc' });
+  #imports!: WebAssembly.Imports;
+  #miss!: WebAssembly.ImportValue;
+  /** Number of the memory for the ticker. */
+  readonly #ticker: { ticker: Ticker; memory: number } | null;
   #vcpus = 0;
-  #optimised = !process.execArgv.includes(BASELINE_ONLY);
+  readonly #compiler: Compiler;
+  readonly #modules: IsaModules;
+  #optimised: boolean;
 
-  constructor(memory: LinearMemory, options: EngineOptions = {}) {
+  constructor(memory: LinearMemory, options: EngineOptions, isa: Isa = 'x86_64') {
     this.memory = memory;
-    this.front = new X86FrontEnd({ verify: options.verifyIr ?? false, disabledPasses: options.disabledPasses ?? [] });
+    this.isa = isaRuntime(isa);
+    this.front = engineFrontEnd(this.isa, {
+      verify: options.verifyIr ?? false,
+      disabledPasses: options.disabledPasses ?? [],
+    });
     this.code = new CodeSpace(memory, this.front);
-    modules.baseline ??= compileModules(new Uint8Array(0));
-    this.#instantiate(modules.baseline);
+    const compile = (name: string): WebAssembly.Module =>
+      new WebAssembly.Module(readModule(name) as Uint8Array<ArrayBuffer>);
+    const modules = modulesOf.get(this.isa) ?? { baseline: null, optimised: null, requested: false };
+    modulesOf.set(this.isa, modules);
+    this.#modules = modules;
+    modules.baseline ??= { interpreter: compile(this.isa.interpreter), helpers: compile(HELPERS) };
+    this.#optimised = modules.optimised !== null;
+    this.#instantiate(modules.optimised ?? modules.baseline);
+    const { jit, compiler } = options;
+    this.#compiler = compiler;
+    this.#ticker = jit ? { ticker: jit.ticker, memory: jit.ticker.addMemory(memory.memory) } : null;
+    this.regions = jit
+      ? new Regions(memory, this.code, compiler, { isa, ...jit }, () => ({
+          imports: this.#imports,
+          table: this.#table,
+          miss: this.#miss,
+          onFloatUse: () => this.front.noteFloatUse(),
+        }))
+      : null;
+    if (this.regions && jit) this.regions.onFirst = () => jit.ticker.start();
+  }
+
+  /** To be called before guest code runs on the vCPU at `cpu`. */
+  enter(cpu: number): void {
+    const { optimised } = this.#modules;
+    if (!this.#optimised && optimised) {
+      this.#optimised = true;
+      this.#instantiate(optimised);
+    }
+    this.memory.u32[(cpu + SLOT_LIMIT) >>> 2] = 0;
+    this.#ticker?.ticker.run(this.#ticker.memory, cpu);
   }
 
   #instantiate({ interpreter, helpers }: Modules): void {
     const env = { memory: this.memory.memory, abort: helperAbort };
     const helperExports = new WebAssembly.Instance(helpers, { env }).exports;
-    const imports = { env, helpers: { ...helperExports, host_tsc: hostTsc } as WebAssembly.ModuleImports };
-    const { run, table_hash } = new WebAssembly.Instance(interpreter, imports).exports;
+    const helperImports = { ...helperExports, host_counter: counter } as WebAssembly.ModuleImports;
+    this.#imports = { env: { memory: this.memory.memory }, helpers: helperImports };
+    const { run, miss, table_hash } = new WebAssembly.Instance(interpreter, {
+      env: {
+        memory: this.memory.memory,
+        table: this.#table,
+        region_stack: new WebAssembly.Global({ value: 'i32' }, regionStack()),
+      },
+      helpers: helperImports,
+    }).exports;
+    this.#miss = miss!;
+    if (this.#table.get(0) === null) for (let k = 0; k < this.#table.length; k++) this.#table.set(k, miss);
     if ((table_hash as { value: number }).value !== this.front.bytecode.hash)
       throw new Error("dist/wasm is of another version than the program: run 'npm run build'");
     this.run = run as Run;
-    this.flags = helperExports.x86_eflags as FlagReader;
-    const useFloat = helperExports.x86_float_used as () => void;
+    this.flags = helperExports[this.isa.flagReader] as FlagReader;
+    if (!this.isa.floatUsed) return;
+    const useFloat = helperExports[this.isa.floatUsed] as () => void;
     if (this.front.floatUsed) useFloat();
     else this.front.onFloatUse = useFloat;
   }
 
   /**
-   * Lets V8 optimise the interpreter. It would begin with that within the first milliseconds, and its compiler works on
+   * Has V8 optimise the interpreter. It would begin with that within the first milliseconds, and its compiler works on
    * this one large function for some 50 ms that a process cannot leave before; a program that is done by then is better
    * off without. So the launcher starts Node with baseline code only, and the runtime calls this for a program that goes on.
    */
   optimise(): void {
-    if (this.#optimised) return;
-    this.#optimised = true;
-    if (!modules.optimised) {
-      // The first flag alone does not bring back the second, which it implied to be off.
-      for (const flag of ['--no-liftoff-only', '--wasm-dynamic-tiering'])
-        process.getBuiltinModule('node:v8').setFlagsFromString(flag);
-      modules.optimised = compileModules(MARK);
-    }
-    this.#instantiate(modules.optimised);
+    const modules = this.#modules;
+    if (modules.requested || !isBaselineOnly()) return;
+    modules.requested = true;
+    const wasm = [this.isa.interpreter, HELPERS].map((name) => Buffer.concat([readModule(name), MARK]));
+    this.#compiler.optimise(wasm, ([interpreter, helpers]) => {
+      modules.optimised = { interpreter: interpreter!, helpers: helpers! };
+    });
   }
 
   /** Address of a zeroed vCPU state. */
@@ -96,11 +170,10 @@ export class Engine {
     this.memory.u8.fill(0, address, address + VCPU_SIZE);
     return address;
   }
-}
-
-/** Time-stamp counter: nanoseconds, so that a guest which calibrates it finds 1 GHz. */
-function hostTsc(): bigint {
-  return process.hrtime.bigint();
+  /** Registers of a new thread. */
+  newContext(): GuestContext {
+    return this.isa.createContext(this.memory, this.allocateVcpu(), this.flags);
+  }
 }
 
 function helperAbort(): never {

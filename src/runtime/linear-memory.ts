@@ -33,6 +33,7 @@ export class LinearMemory implements GuestMemory {
   readonly i64: BigInt64Array;
   readonly view: DataView;
   code: CodeOwner | null = null;
+  onWritten: ((start: number, end: number) => void) | null = null;
 
   constructor() {
     // Created small and grown: creation at full size forces a garbage collection.
@@ -84,6 +85,7 @@ export class LinearMemory implements GuestMemory {
   }
 
   written(start: number, end: number): void {
+    this.onWritten?.(start, end);
     this.code?.invalidate(start, end);
   }
 }

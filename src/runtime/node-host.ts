@@ -6,25 +6,54 @@ import type { Host } from '../kernel/task/host.ts';
 /** The guest's memory is one 4 GiB linear memory: more than 2 GiB in use leaves no room for reservations. */
 const MEMORY_CEILING = 2 * 1024 ** 3;
 
+const NSEC = 1e9;
+/** Difference to the host's real-time clock that does not matter: Date.now() is coarse, and clocks are slewed. */
+const TOLERANCE_MS = 50;
+
+const [counterStart] = process.hrtime();
+/**
+ * The CPU's counter: nanoseconds of the monotonic clock since its second `counterStart`, exact for 100 days. What
+ * RDTSC and CNTVCT_EL0 read; a guest that calibrates it finds 1 GHz.
+ */
+export function counter(): number {
+  const [sec, nsec] = process.hrtime();
+  return (sec - counterStart) * NSEC + nsec;
+}
+
 export class NodeHost implements Host {
   readonly memoryTotal: number;
-  readonly #realtimeOffset: bigint;
+  /** CLOCK_REALTIME at counter 0. */
+  readonly #realtimeStart: [sec: number, nsec: number] = [0, 0];
   #random: ((dst: Uint8Array) => number) | null = null;
 
   constructor(memoryLimit?: number) {
     this.memoryTotal = Math.min(memoryLimit ?? totalmem(), MEMORY_CEILING);
-    this.#realtimeOffset = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
+    this.#adjust(0);
   }
   monotonic(): [number, number] {
     const [sec, nsec] = process.hrtime();
     return [sec, nsec];
   }
+  /** The monotonic clock with an offset: as fine as that, and in step with the vDSO. */
   realtime(): [number, number] {
-    // Date.now() follows clock adjustments; the monotonic clock supplies what lies below a millisecond.
-    const now = process.hrtime.bigint() + this.#realtimeOffset;
-    const drift = BigInt(Date.now()) * 1_000_000n - now;
-    const exact = drift > 50_000_000n || drift < -50_000_000n ? now + drift : now;
-    return [Number(exact / 1_000_000_000n), Number(exact % 1_000_000_000n)];
+    const [sec, nsec] = this.#realtimeStart;
+    const total = nsec + counter();
+    const whole = Math.floor(total / NSEC);
+    return [sec + whole, total - whole * NSEC];
+  }
+  counterStart(): { monotonic: [number, number]; realtime: [number, number] } {
+    this.#adjust(TOLERANCE_MS);
+    return { monotonic: [counterStart, 0], realtime: [...this.#realtimeStart] };
+  }
+  /** Follows Date.now(), which is the host's clock in milliseconds, when it is off by more than `tolerance` of them. */
+  #adjust(tolerance: number): void {
+    const [sec, nsec] = this.realtime();
+    const now = Date.now();
+    if (Math.abs(now - (sec * 1000 + nsec / 1e6)) <= tolerance) return;
+    const total = (now % 1000) * 1e6 - counter();
+    const whole = Math.floor(total / NSEC);
+    this.#realtimeStart[0] = Math.floor(now / 1000) + whole;
+    this.#realtimeStart[1] = total - whole * NSEC;
   }
   cpuTime(): [number, number] {
     const { user, system } = process.cpuUsage();
@@ -58,4 +87,10 @@ function openRandom(): (dst: Uint8Array) => number {
     const { randomFillSync } = process.getBuiltinModule('node:crypto');
     return (dst) => randomFillSync(dst).length;
   }
+}
+
+/** Monotonic milliseconds. The global `performance` loads modules that a short run does not need. */
+export function nowMs(): number {
+  const [sec, nsec] = process.hrtime();
+  return sec * 1000 + nsec / 1e6;
 }

@@ -2,11 +2,11 @@
  * The loop that runs one guest thread: translated code until it needs something, then the runtime or the kernel. It is
  * synchronous for as long as nothing has to wait.
  */
-import { SIGFPE, SIGILL, SIGSEGV, SIGTRAP, SI_KERNEL } from '../kernel/abi/signals.ts';
+import { SIGSEGV, SI_KERNEL } from '../kernel/abi/signals.ts';
 import { GUEST_LIMIT, PAGE_SIZE } from '../kernel/mm/guest-memory.ts';
 import { type Fault, raiseFault } from '../kernel/signals/deliver.ts';
 import { dispatchSyscall } from '../kernel/syscalls/dispatch.ts';
-import type { ExitStatus } from '../kernel/task/exit-status.ts';
+import { vsyscall } from '../kernel/syscalls/vsyscall.ts';
 import type { GuestTask } from '../kernel/task/guest-task.ts';
 import {
   exitReason,
@@ -19,20 +19,20 @@ import {
   SLOT_EXIT_IP,
   SLOT_FAULT_ACCESS,
   SLOT_FAULT_ADDRESS,
-  trap,
+  SLOT_PC,
 } from '../translator/ir/layout.ts';
-import { FCW, FSW, MXCSR } from '../translator/x86_64/state.ts';
 import type { Engine } from './engine.ts';
-import type { X86Context } from './x86-context.ts';
+import type { GuestContext } from './isa.ts';
+import { nowMs } from './node-host.ts';
 
 /** Block exits between looks at the clock: some milliseconds. */
 const BUDGET = 200_000;
+/** Times that code is left, with a new budget, between looks at the clock. */
+const LEAVES_PER_LOOK = 1000;
 /** System calls between looks at the clock. */
-const CALLS_PER_LOOK = 256;
+const CALLS_PER_LOOK = 32;
 /** Time after which a program is worth optimised code, in milliseconds from its start. */
 const OPTIMISE_AFTER_MS = 60;
-/** Guest time after which the host's event loop gets a turn, in milliseconds. */
-const SLICE_MS = 4;
 
 const TRAP_PAGE_FAULT = 14;
 const TRAP_GENERAL_PROTECTION = 13;
@@ -43,64 +43,63 @@ const PF_USER = 4;
 const PF_FETCH = 16;
 const SEGV_ACCERR = 2;
 
-/** Monotonic milliseconds. The global `performance` loads modules that a short run does not need. */
-function nowMs(): number {
-  const [sec, nsec] = process.hrtime();
-  return sec * 1000 + nsec / 1e6;
-}
+/** What a step ends with, beside a promise: the thread goes on when that settles. */
+export const SLICE_OVER = Symbol('slice over');
+export const ENDED = Symbol('ended');
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const started = nowMs();
 
 export class ThreadRunner {
-  readonly #task: GuestTask;
+  readonly task: GuestTask;
   readonly #engineOf: (task: GuestTask) => Engine;
   #engine: Engine;
-  #context: X86Context;
-  readonly #start = nowMs();
-  #lastTurn = this.#start;
-  #calls = 0;
+  #context: GuestContext;
 
   /** `engineOf` gives the engine of the task's current address space: execve(2) changes it. */
   constructor(task: GuestTask, engineOf: (task: GuestTask) => Engine) {
-    this.#task = task;
+    this.task = task;
     this.#engineOf = engineOf;
     this.#engine = engineOf(task);
-    this.#context = task.cpu as X86Context;
+    this.#context = task.cpu as GuestContext;
   }
 
-  /** Runs the thread to its end. The status is the process's, null while other threads of it live. */
-  async run(): Promise<ExitStatus | null> {
-    const task = this.#task;
-    let ip = 0;
+  /** Runs the thread until it waits, it ends, or `nowMs()` is past `sliceEnd`. */
+  step(sliceEnd: number): Promise<unknown> | typeof SLICE_OVER | typeof ENDED {
+    const from = nowMs();
+    this.task.runningSince = from;
+    try {
+      return this.#step(sliceEnd);
+    } finally {
+      const { task } = this;
+      task.runningSince = null;
+      const used = nowMs() - from;
+      if (task.dead) task.process.addCpuTime(used);
+      else task.cpuTime += used;
+    }
+  }
+
+  #step(sliceEnd: number): Promise<unknown> | typeof SLICE_OVER | typeof ENDED {
+    const { task } = this;
+    let calls = 0;
     for (;;) {
       const action = task.beforeUserMode();
-      if (action.kind === 'exit') return action.status;
-      if (action.kind === 'wait') {
-        await action.until;
-        continue;
-      }
+      if (action.kind === 'exit') return ENDED;
+      if (action.kind === 'wait') return action.until;
       this.#engine = this.#engineOf(task);
-      this.#context = task.cpu as X86Context;
-      ip = this.#runCode(ip);
-      while (ip < 0) {
+      this.#context = task.cpu as GuestContext;
+      while (this.#runCode(0) < 0) {
         // A system call: synchronous ones that leave nothing to do go straight back to the code.
         const result = dispatchSyscall(task);
-        if (typeof result !== 'number') await result;
-        ip = 0;
-        if (++this.#calls >= CALLS_PER_LOOK) {
-          this.#calls = 0;
-          if (nowMs() - this.#lastTurn > SLICE_MS) break;
+        if (typeof result !== 'number') return result;
+        if (++calls >= CALLS_PER_LOOK) {
+          calls = 0;
+          if (nowMs() > sliceEnd) return SLICE_OVER;
         }
         if (task.restart !== 0 || task.syscallNumber < 0 || task.signalPending()) break;
-        ip = this.#runCode(0);
       }
       const now = nowMs();
-      if (now - this.#start > OPTIMISE_AFTER_MS) this.#engine.optimise();
-      if (now - this.#lastTurn > SLICE_MS) {
-        await turn();
-        this.#lastTurn = nowMs();
-        ip = 0;
-      }
+      if (now - started > OPTIMISE_AFTER_MS) this.#engine.optimise();
+      if (now > sliceEnd) return SLICE_OVER;
     }
   }
 
@@ -112,12 +111,14 @@ export class ThreadRunner {
    * Runs guest code. Returns -1 at a system call, otherwise 0 with `pc` set, when signals and the clock want looking at.
    */
   #runCode(ip: number): number {
-    const { code, run } = this.#engine;
     const context = this.#context;
     const cpu = context.address;
     let flavour = context.flavour;
     let at = ip;
+    this.#engine.enter(cpu);
+    const { code, run } = this.#engine;
     code.useFlavour(flavour);
+    let leaves = 0;
     for (;;) {
       if (at === 0) {
         if (code.full) code.flush();
@@ -135,9 +136,7 @@ export class ThreadRunner {
           break;
         case exitReason.link: {
           const linkAddress = this.#slot(SLOT_EXIT_ARG);
-          if (code.full) break;
-          at = code.entry(context.pc, flavour);
-          if (at !== 0) code.link(linkAddress, at);
+          if (!code.full) at = code.link(linkAddress, context.pc, flavour);
           break;
         }
         case exitReason.syscall:
@@ -148,9 +147,21 @@ export class ThreadRunner {
           context.pc = block ? block.pc : context.pc;
           return 0;
         }
+        case exitReason.hot:
+          this.#engine.regions?.request(context.pc);
+          if (++leaves === LEAVES_PER_LOOK) return 0;
+          break;
+        case exitReason.interpret:
+          // The instruction at the pc, by the interpreter; not through its region again.
+          if (++leaves === LEAVES_PER_LOOK) return 0;
+          break;
+        case exitReason.attention:
+          if (this.#stackOverflow()) this.#pageFault(context.sp - 8, true, false);
+          return 0;
         case exitReason.fault:
           at = this.#memoryFault();
           if (at === 0) return 0;
+          flavour = context.flavour;
           break;
         case exitReason.trap:
           this.#trap();
@@ -165,8 +176,14 @@ export class ThreadRunner {
     }
   }
 
+  /** Regions do not look where the stack pointer leads, and are asked here each time their host stack is used up. */
+  #stackOverflow(): boolean {
+    const page = Math.floor((this.#context.sp - 8) / PAGE_SIZE);
+    return !(page >= 0 && page < GUEST_LIMIT / PAGE_SIZE && this.#engine.memory.u8[PAGE_TABLE + page]! & PAGE_MAPPED);
+  }
+
   #fault(fault: Fault): void {
-    raiseFault(this.#task, fault);
+    raiseFault(this.task, fault);
   }
 
   /** Handles a refused access: code to go on at when it was a store to a page with translations, else 0 after a signal. */
@@ -182,8 +199,12 @@ export class ThreadRunner {
     const high = memory.u32[at + 1]!;
     const write = (this.#slot(SLOT_FAULT_ACCESS) & PAGE_WRITE) !== 0;
     if (high !== 0) {
-      const canonical = high < 0x8000 || high >= 0xffff_8000;
-      if (canonical) this.#pageFault(high * 0x1_0000_0000 + low, write, false);
+      const kind = this.#engine.isa.highAddress(context, high);
+      if (kind === 'retry') {
+        code.useFlavour(context.flavour);
+        return code.entry(where.pc, context.flavour);
+      }
+      if (kind === 'page') this.#pageFault(high * 0x1_0000_0000 + low, write, false);
       else this.#fault({ signo: SIGSEGV, code: SI_KERNEL, address: 0, trapno: TRAP_GENERAL_PROTECTION, err: 0 });
       return 0;
     }
@@ -204,7 +225,7 @@ export class ThreadRunner {
 
   #pageFault(address: number, write: boolean, present: boolean): void {
     // The address space knows SIGBUS (a mapped page beyond the end of its file) from SIGSEGV.
-    const { signo, code } = this.#task.mm.faultInfo(address);
+    const { signo, code } = this.task.mm.faultInfo(address);
     this.#fault({
       signo,
       code,
@@ -215,11 +236,12 @@ export class ThreadRunner {
   }
 
   #fetchFault(pc: number): void {
+    if (vsyscall(this.task, this.#slot(SLOT_PC), this.#slot(SLOT_PC + 4))) return;
     const page = Math.floor(pc / PAGE_SIZE);
     const bits = pc < GUEST_LIMIT ? this.#engine.memory.u8[PAGE_TABLE + page]! : 0;
     // A block may begin in an executable page and need bytes of the next one.
     const address = bits & PAGE_EXEC ? (page + 1) * PAGE_SIZE : pc;
-    const { signo, code } = this.#task.mm.faultInfo(address);
+    const { signo, code } = this.task.mm.faultInfo(address);
     this.#fault({
       signo,
       code,
@@ -232,47 +254,14 @@ export class ThreadRunner {
   #trap(): void {
     const where = this.#engine.code.locate(this.#slot(SLOT_EXIT_IP));
     if (!where) throw new Error('a trap outside translated code');
-    const number = this.#slot(SLOT_EXIT_ARG);
-    // INT3 and INT1 are traps: the handler sees the address of the next instruction.
-    const behind = number === trap.breakpoint || number === trap.debug;
-    this.#context.pc = behind ? where.block.end : where.pc;
-    this.#fault(this.#trapFault(number, this.#context.pc));
+    const { fault, pc } = this.#engine.isa.trap({
+      number: this.#slot(SLOT_EXIT_ARG),
+      pc: where.pc,
+      end: where.block.end,
+      inst: where.inst,
+      slot: (at) => this.#slot(at),
+    });
+    this.#context.pc = pc;
+    this.#fault(fault);
   }
-
-  /** Synchronous exceptions (SDM volume 3, chapter 6) as the signals Linux makes of them. */
-  #trapFault(number: number, address: number): Fault {
-    switch (number) {
-      case trap.invalidOpcode:
-        return { signo: SIGILL, code: 2 /* ILL_ILLOPN */, address, trapno: 6, err: 0 };
-      case trap.divide:
-        return { signo: SIGFPE, code: 1 /* FPE_INTDIV */, address, trapno: 0, err: 0 };
-      case trap.breakpoint:
-        return { signo: SIGTRAP, code: SI_KERNEL, address: 0, trapno: 3, err: 0 };
-      case trap.debug:
-        return { signo: SIGTRAP, code: 1 /* TRAP_BRKPT */, address, trapno: 1, err: 0 };
-      case trap.x87: {
-        const code = floatingPointCode(this.#slot(FSW), this.#slot(FCW));
-        return { signo: SIGFPE, code, address, trapno: 16, err: 0 };
-      }
-      case trap.simd: {
-        const mxcsr = this.#slot(MXCSR);
-        return { signo: SIGFPE, code: floatingPointCode(mxcsr, mxcsr >> 7), address, trapno: 19, err: 0 };
-      }
-      case trap.overflow:
-        return { signo: SIGSEGV, code: SI_KERNEL, address: 0, trapno: 4, err: 0 };
-      default:
-        return { signo: SIGSEGV, code: SI_KERNEL, address: 0, trapno: TRAP_GENERAL_PROTECTION, err: 0 };
-    }
-  }
-}
-
-/** si_code of the first unmasked exception flag, in the order Linux looks at them (arch/x86 fpu__exception_code). */
-function floatingPointCode(status: number, mask: number): number {
-  const raised = status & ~mask & 0x3f;
-  if (raised & 0x01) return 7; // FPE_FLTINV
-  if (raised & 0x04) return 3; // FPE_FLTDIV
-  if (raised & 0x08) return 4; // FPE_FLTOVF
-  if (raised & 0x12) return 5; // FPE_FLTUND
-  if (raised & 0x20) return 6; // FPE_FLTRES
-  return 0;
 }

@@ -16,6 +16,16 @@ declare namespace WebAssembly {
     readonly buffer: SharedArrayBuffer;
     grow(pages: number): number;
   }
+  class Table {
+    constructor(descriptor: { initial: number; element: 'anyfunc' });
+    readonly length: number;
+    get(index: number): unknown;
+    set(index: number, value: unknown): void;
+    grow(by: number, value: unknown): number;
+  }
+  class Global {
+    constructor(descriptor: { value: 'i32' | 'i64' | 'f64'; mutable?: boolean }, value: number);
+  }
   class RuntimeError extends Error {}
 }
 type BufferSource = ArrayBufferView | ArrayBuffer;

@@ -45,6 +45,7 @@ export const errno = {
   EIDRM: 43,
   ENODATA: 61,
   ETIME: 62,
+  EPROTO: 71,
   EBADMSG: 74,
   EOVERFLOW: 75,
   ELIBBAD: 80,

@@ -1,9 +1,11 @@
 /** /dev: the devices every program may expect (null(4), random(4), full(4), tty(4)). */
 import { errno, sysError } from '../abi/errno.ts';
 import type { Task } from '../task/task.ts';
-import { type Inode, S_IFCHR, S_IFDIR, type SetAttr } from './inode.ts';
+import { type FileSystem, type Inode, S_IFCHR, S_IFDIR, type SetAttr } from './inode.ts';
 import { type MaybePromise, OpenFile } from './open-file.ts';
 import { makedev, PseudoDir, PseudoFs, PseudoInode, PseudoLink, TMPFS_MAGIC } from './pseudo.ts';
+import { DevPts } from './devpts.ts';
+import { MqueueFs } from './mqueue.ts';
 import { setDeviceOpener } from './special.ts';
 import { openControllingTerminal, type Terminal } from './tty.ts';
 
@@ -103,6 +105,12 @@ export interface DevFsOptions {
 }
 
 export class DevFs extends PseudoFs {
+  readonly pts = new DevPts();
+  /** File systems to be mounted below, by relative path. */
+  readonly mounts: readonly { path: string; fs: FileSystem; source: string }[] = [
+    { path: 'pts', fs: this.pts, source: 'devpts' },
+    { path: 'mqueue', fs: new MqueueFs(), source: 'mqueue' },
+  ];
   readonly #dir: PseudoDir;
   readonly #devices = new Map<number, DeviceInode>();
 
@@ -120,9 +128,20 @@ export class DevFs extends PseudoFs {
     const refuse = (): never => {
       throw sysError(errno.ENXIO);
     };
-    this.register('tty', new DeviceInode(this, makedev(5, 0), 0o666, openControllingTerminal));
+    this.register(
+      'tty',
+      new DeviceInode(this, makedev(5, 0), 0o666, (flags, task) => {
+        const file = openControllingTerminal(flags, task);
+        // fstat(2) shows this device, not the terminal behind it.
+        file.inode = null;
+        return file;
+      }),
+    );
     this.register('console', new DeviceInode(this, makedev(5, 1), 0o600, refuse));
-    this.register('ptmx', new DeviceInode(this, makedev(5, 2), 0o666, refuse));
+    this.register(
+      'ptmx',
+      new DeviceInode(this, makedev(5, 2), 0o666, (flags, task) => this.pts.openMaster(flags, task)),
+    );
     const links = {
       fd: '/proc/self/fd',
       stdin: '/proc/self/fd/0',
@@ -149,7 +168,8 @@ export class DevFs extends PseudoFs {
   }
   /** Gives a terminal the name it has on the host, if that is below /dev. */
   addTerminal(terminal: Terminal): void {
-    const name = /^\/dev\/(pts\/\d+|[\w.-]+)$/.exec(terminal.port.path)?.[1];
-    if (name && (name.includes('/') || this.#dir.lookup(name) === null)) this.register(name, terminal.inode);
+    const [, name, index] = /^\/dev\/(pts\/(\d+)|[\w.-]+)$/.exec(terminal.port.path) ?? [];
+    if (index !== undefined) this.pts.reserve(Number(index), terminal.inode);
+    else if (name && this.#dir.lookup(name) === null) this.register(name, terminal.inode);
   }
 }

@@ -3,6 +3,7 @@
  * ready list, and a wait looks at the items there. Level-triggered items stay on it until they are found not ready.
  */
 import { errno, sysError } from '../abi/errno.ts';
+import type { Task } from '../task/task.ts';
 import { type OpenFile, O_RDWR, OpenFile as OpenFileBase, POLLIN, POLLRDNORM } from './open-file.ts';
 import { POLL_ALWAYS } from './poll.ts';
 import { anonInode } from './pseudo.ts';
@@ -61,7 +62,7 @@ export class EpollFile extends OpenFileBase {
   }
 
   /** EPOLL_CTL_ADD. Throws EEXIST, EPERM (no readiness), EINVAL (itself, bad EPOLLEXCLUSIVE), ELOOP. */
-  add(file: OpenFile, fd: number, events: number, dataLo: number, dataHi: number): void {
+  add(file: OpenFile, fd: number, events: number, dataLo: number, dataHi: number, task?: Task): void {
     this.#check(file);
     if (events & EPOLLEXCLUSIVE && (file instanceof EpollFile || events & ~EXCLUSIVE_OK)) throw sysError(errno.EINVAL);
     if (file instanceof EpollFile && (file.#reaches(this) || file.#depth() + 1 + this.#height() > MAX_NESTS))
@@ -85,10 +86,10 @@ export class EpollFile extends OpenFileBase {
     if (file instanceof EpollFile) file.#parents.add(this);
     file.waiters.add(item.woken);
     file.onRelease(item.forget);
-    this.#look(item);
+    this.#look(item, task);
   }
   /** EPOLL_CTL_MOD. Throws ENOENT, and EINVAL where EPOLLEXCLUSIVE is involved. */
-  modify(file: OpenFile, fd: number, events: number, dataLo: number, dataHi: number): void {
+  modify(file: OpenFile, fd: number, events: number, dataLo: number, dataHi: number, task?: Task): void {
     this.#check(file);
     if (events & EPOLLEXCLUSIVE) throw sysError(errno.EINVAL);
     const item = this.#find(file, fd);
@@ -97,7 +98,7 @@ export class EpollFile extends OpenFileBase {
     item.events = events;
     item.dataLo = dataLo;
     item.dataHi = dataHi;
-    this.#look(item);
+    this.#look(item, task);
   }
   /** EPOLL_CTL_DEL. Throws ENOENT. */
   remove(file: OpenFile, fd: number): void {
@@ -149,32 +150,32 @@ export class EpollFile extends OpenFileBase {
     this.#ready.add(item);
     this.waiters.wake(POLLIN | POLLRDNORM);
   }
-  #pollItem(item: Item): number {
+  #pollItem(item: Item, task: Task | undefined): number {
     const wanted = item.events & ~PRIVATE_BITS;
-    return wanted === 0 ? 0 : item.file.poll() & (wanted | POLL_ALWAYS);
+    return wanted === 0 ? 0 : item.file.poll(task) & (wanted | POLL_ALWAYS);
   }
-  #look(item: Item): void {
-    if (this.#pollItem(item) === 0) return;
+  #look(item: Item, task?: Task): void {
+    if (this.#pollItem(item, task) === 0) return;
     this.#ready.add(item);
     this.waiters.wake(POLLIN | POLLRDNORM);
   }
 
   /** Whether a wait would find something. Items on the ready list that are not ready leave it. */
-  hasReady(): boolean {
+  hasReady(task?: Task): boolean {
     for (const item of this.#ready) {
-      if (this.#pollItem(item) !== 0) return true;
+      if (this.#pollItem(item, task) !== 0) return true;
       this.#ready.delete(item);
     }
     return false;
   }
 
   /** Takes up to `max` events, least recently reported first. */
-  collect(max: number): ReadyEvent[] {
+  collect(max: number, task?: Task): ReadyEvent[] {
     const out: ReadyEvent[] = [];
     for (const item of [...this.#ready]) {
       if (out.length >= max) break;
       this.#ready.delete(item);
-      const bits = this.#pollItem(item);
+      const bits = this.#pollItem(item, task);
       if (bits === 0) continue;
       out.push({ events: bits >>> 0, dataLo: item.dataLo, dataHi: item.dataHi });
       if (item.events & EPOLLONESHOT) item.events &= PRIVATE_BITS;
@@ -183,14 +184,14 @@ export class EpollFile extends OpenFileBase {
     return out;
   }
   /** Puts back what `collect` took, when it could not be told to the guest. */
-  uncollect(): void {
-    for (const byFd of this.#items.values()) for (const item of byFd.values()) this.#look(item);
+  uncollect(task?: Task): void {
+    for (const byFd of this.#items.values()) for (const item of byFd.values()) this.#look(item, task);
   }
 
   override lseek(): number {
     return 0;
   }
-  override poll(): number {
-    return this.hasReady() ? POLLIN | POLLRDNORM : 0;
+  override poll(task?: Task): number {
+    return this.hasReady(task) ? POLLIN | POLLRDNORM : 0;
   }
 }

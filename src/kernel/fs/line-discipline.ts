@@ -13,6 +13,8 @@ export interface DisciplineHooks {
   signal(signo: number): void;
   /** ^S and ^Q. */
   stopped(on: boolean): void;
+  /** Unread input was thrown away because of a signal key. */
+  flushed?(): void;
 }
 
 /** A finished line of canonical mode: its bytes, and whether ^D ended it (then an empty one reads as end of file). */
@@ -71,6 +73,11 @@ export class LineDiscipline {
   /** FIONREAD: bytes a read could get. */
   get available(): number {
     return this.#canonical ? this.#lines.reduce((n, l) => n + l.bytes.length, 0) : this.#raw.length;
+  }
+  /** Bytes `input` can take now: without a whole line to read, canonical mode takes (and drops) anything. */
+  get room(): number {
+    if (this.#canonical) return this.#lines.length === 0 ? Infinity : Math.max(0, LIMIT - this.available - this.#edit.length);
+    return Math.max(0, LIMIT - 1 - this.#raw.length);
   }
   /** Whether a read would return at once with at least `min` bytes (non-canonical) or a line or end of file. */
   readable(min: number): boolean {
@@ -131,10 +138,9 @@ export class LineDiscipline {
     return false;
   }
   #setStopped(on: boolean): true {
-    if (this.#stopped !== on) {
-      this.#stopped = on;
-      this.#hooks.stopped(on);
-    }
+    // Told every time: TCXONC stops and starts output, too.
+    this.#stopped = on;
+    this.#hooks.stopped(on);
     return true;
   }
 
@@ -142,7 +148,10 @@ export class LineDiscipline {
     if (!this.#has(t.ISIG)) return false;
     const signo = this.#is(c, t.VINTR) ? SIGINT : this.#is(c, t.VQUIT) ? SIGQUIT : this.#is(c, t.VSUSP) ? SIGTSTP : 0;
     if (signo === 0) return false;
-    if (!this.#has(t.NOFLSH)) this.flush();
+    if (!this.#has(t.NOFLSH)) {
+      this.flush();
+      this.#hooks.flushed?.();
+    }
     if (this.#stopped) this.#setStopped(false);
     this.#echoChar(c);
     this.#hooks.signal(signo);

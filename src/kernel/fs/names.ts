@@ -2,8 +2,9 @@
 import { errno, sysError } from '../abi/errno.ts';
 import type { Task } from '../task/task.ts';
 import { type Path, samePath } from './fs-context.ts';
-import { S_IFDIR } from './inode.ts';
+import { type Inode, S_IFDIR } from './inode.ts';
 import { type Found, isDirectory } from './namei.ts';
+import { countOpen, IN_ATTRIB, IN_CREATE, IN_DELETE, IN_ISDIR, notifyInode, notifyMove, notifyName, notifyUnlinked, watching } from './notify.ts';
 import { groupOfNew } from './open.ts';
 import { accessOf, checkAccess, checkDelete, fileType, isOwner, S_ISVTX, W_OK, X_OK } from './permission.ts';
 import type { Vfs } from './vfs.ts';
@@ -26,7 +27,13 @@ export function makeDirectory(vfs: Vfs, task: Task, dirfd: number, path: string,
   const { parent, name } = newName(vfs, task, dirfd, path, true);
   const dir = parent.dentry.inode;
   const perm = mode & (0o777 | S_ISVTX) & ~task.fs.umask;
-  parent.dentry.adopt(name, dir.mkdir(name, perm, task.cred.fsuid, groupOfNew(task, dir)));
+  made(parent, name, dir.mkdir(name, perm, task.cred.fsuid, groupOfNew(task, dir)));
+}
+
+/** Enters a new name and tells who watches the directory. */
+function made(parent: Path, name: string, inode: Inode): void {
+  parent.dentry.adopt(name, inode);
+  if (watching()) notifyName(parent.dentry.inode, name, IN_CREATE, inode);
 }
 
 /** `mode` holds a file type. */
@@ -34,13 +41,13 @@ export function makeNode(vfs: Vfs, task: Task, dirfd: number, path: string, mode
   const { parent, name } = newName(vfs, task, dirfd, path, false);
   const dir = parent.dentry.inode;
   const kept = mode & ~(task.fs.umask & 0o777);
-  parent.dentry.adopt(name, dir.mknod(name, kept, rdev, task.cred.fsuid, groupOfNew(task, dir)));
+  made(parent, name, dir.mknod(name, kept, rdev, task.cred.fsuid, groupOfNew(task, dir)));
 }
 
 export function makeSymlink(vfs: Vfs, task: Task, target: string, dirfd: number, path: string): void {
   const { parent, name } = newName(vfs, task, dirfd, path, false);
   const dir = parent.dentry.inode;
-  parent.dentry.adopt(name, dir.symlink(name, target, task.cred.fsuid, groupOfNew(task, dir)));
+  made(parent, name, dir.symlink(name, target, task.cred.fsuid, groupOfNew(task, dir)));
 }
 
 /** link(2): another name for `old`. Throws EXDEV, EPERM for directories. */
@@ -54,6 +61,9 @@ export function makeLink(vfs: Vfs, task: Task, old: Path, dirfd: number, path: s
   if (old.dentry.deleted && !old.dentry.linkable && inode.stat().nlink === 0) throw sysError(errno.ENOENT);
   // The new name gets its dentry when it is looked up: inodes of some file systems know one name only.
   parent.dentry.inode.link(name, inode);
+  if (!watching()) return;
+  notifyInode(inode, IN_ATTRIB);
+  notifyName(parent.dentry.inode, name, IN_CREATE, inode);
 }
 
 /** An existing name that is to go. */
@@ -71,8 +81,30 @@ export function removeFile(vfs: Vfs, task: Task, dirfd: number, path: string): v
   const victim = oldName(vfs, task, found);
   if (fileType(victim.dentry.inode) === S_IFDIR) throw sysError(errno.EISDIR);
   if (vfs.isMountpoint(victim)) throw sysError(errno.EBUSY);
+  const told = removal(task, victim);
   found.parent.dentry.inode.unlink(found.name, victim.dentry.inode);
   victim.dentry.detach();
+  told?.changed();
+  told?.gone();
+  if (watching()) notifyName(found.parent.dentry.inode, found.name, IN_DELETE, victim.dentry.inode);
+}
+
+/**
+ * What is to be told of a name that is about to be removed, once it is: that its links have changed, and perhaps that
+ * the file is gone. Links are counted while they can be.
+ */
+function removal(task: Task, { dentry: { inode } }: Path): { changed(): void; gone(): void } | null {
+  if (!watching()) return null;
+  const directory = fileType(inode) === S_IFDIR;
+  const last = directory || inode.stat().nlink <= 1;
+  const tables = [...task.kernel.tasks.values()].map((t) => t.files);
+  const open = last && !directory ? countOpen(inode, tables) : 0;
+  return {
+    changed: () => {
+      if (!directory) notifyInode(inode, IN_ATTRIB);
+    },
+    gone: () => notifyUnlinked(inode, last, open),
+  };
 }
 
 export function removeDirectory(vfs: Vfs, task: Task, dirfd: number, path: string): void {
@@ -83,8 +115,13 @@ export function removeDirectory(vfs: Vfs, task: Task, dirfd: number, path: strin
   const victim = oldName(vfs, task, found);
   if (fileType(victim.dentry.inode) !== S_IFDIR) throw sysError(errno.ENOTDIR);
   if (vfs.isMountpoint(victim)) throw sysError(errno.EBUSY);
-  found.parent.dentry.inode.rmdir(found.name, victim.dentry.inode);
+  const { inode } = victim.dentry;
+  const told = removal(task, victim);
+  found.parent.dentry.inode.rmdir(found.name, inode);
   victim.dentry.detach();
+  told?.changed();
+  told?.gone();
+  if (watching()) notifyName(found.parent.dentry.inode, found.name, IN_DELETE | IN_ISDIR, inode);
 }
 
 /** Whether `path` is `top` or stands below it. */
@@ -119,8 +156,17 @@ export function renameName(vfs: Vfs, task: Task, from: RenameEnd, to: RenameEnd,
   const dir = source.parent.dentry;
   const newDir = target.parent.dentry;
   const moving = source.path.dentry.inode;
+  const replaced = target.path && !(flags & RENAME_EXCHANGE) ? removal(task, target.path) : null;
   dir.inode.rename(source.name, newDir.inode, target.name, flags & RENAME_EXCHANGE, moving, target.path?.dentry.inode);
   moveDentries(source, target, (flags & RENAME_EXCHANGE) !== 0);
+  if (!watching()) return;
+  const ends = [
+    { dir: dir.inode, name: source.name },
+    { dir: newDir.inode, name: target.name },
+  ] as const;
+  notifyMove(ends[0], ends[1], moving, () => replaced?.changed());
+  replaced?.gone();
+  if (flags & RENAME_EXCHANGE && target.path) notifyMove(ends[1], ends[0], target.path.dentry.inode, () => {});
 }
 
 const sameInode = (a: Path, b: Path): boolean => {

@@ -6,6 +6,7 @@ import { errno, sysError } from '../abi/errno.ts';
 import { WaitQueue } from '../task/wait-queue.ts';
 import type { Task } from '../task/task.ts';
 import { type Path, pathName } from './fs-context.ts';
+import { IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, notifyFile, notifyOrphanClosed, watching } from './notify.ts';
 import type { DirEntry, Inode, SetAttr, Stat, StatFs } from './inode.ts';
 
 export const O_RDONLY = 0;
@@ -92,7 +93,13 @@ export abstract class OpenFile {
     const observers = this.#observers;
     this.#observers = null;
     for (const observer of observers ?? []) observer();
+    if (watching() && this.location && (this.flags & O_PATH) === 0) this.#tellClosed();
     this.release();
+  }
+  #tellClosed(): void {
+    notifyFile(this, this.writable ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
+    // The last use of a file without a name ends its watches.
+    if (this.inode && this.location!.dentry.deleted) notifyOrphanClosed(this.inode);
   }
   /** Has `observer` called when the last reference goes, just before `release` (epoll forgets the file then). */
   onRelease(observer: () => void): void {
@@ -127,8 +134,8 @@ export abstract class OpenFile {
   get pollable(): boolean {
     return !this.seekable;
   }
-  /** POLL* bits that hold now, among all bits (not only those asked for). */
-  poll(): number {
+  /** POLL* bits that hold now, among all bits (not only those asked for). `task` is who asks (a signalfd cares). */
+  poll(_task?: Task): number {
     return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
   }
   /** `arg` is the raw third argument: a guest address or an int. */

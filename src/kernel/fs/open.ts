@@ -6,6 +6,7 @@ import { Dentry } from './dentry.ts';
 import type { Path } from './fs-context.ts';
 import { type Inode, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from './inode.ts';
 import { type Found, RESOLVE_CREATE } from './namei.ts';
+import { IN_CREATE, IN_MODIFY, IN_OPEN, notifyName, notifyPath, watching } from './notify.ts';
 import {
   type MaybePromise,
   O_ACCMODE,
@@ -85,6 +86,7 @@ function finish(task: Task, path: Path, flags: number): MaybePromise<OpenFile> {
   const name = (file: OpenFile): OpenFile => {
     file.location = path;
     file.flags = (file.flags & ~TRANSIENT) | O_LARGEFILE;
+    if (watching()) notifyPath(path, IN_OPEN);
     return file;
   };
   return opened instanceof Promise ? opened.then(name) : name(opened);
@@ -97,6 +99,7 @@ function openNew(vfs: Vfs, task: Task, found: Found, flags: number, mode: number
   if (parent.dentry.deleted) throw sysError(errno.ENOENT);
   checkAccess(task.cred, dir, W_OK | X_OK);
   const inode = dir.create(name, mode & 0o7777 & ~task.fs.umask, task.cred.fsuid, groupOfNew(task, dir));
+  if (watching()) notifyName(dir, name, IN_CREATE, inode);
   // Whoever makes a file may open it, whatever its mode says.
   return finish(task, { mount: parent.mount, dentry: parent.dentry.adopt(name, inode) }, flags);
 }
@@ -130,6 +133,7 @@ function openExisting(vfs: Vfs, task: Task, path: Path, flags: number): MaybePro
   const opened = finish(task, path, flags);
   const resized = (file: OpenFile): OpenFile => {
     sharedFileResized(file.mapKey(), 0);
+    if (watching()) notifyPath(path, IN_MODIFY);
     return file;
   };
   return opened instanceof Promise ? opened.then(resized) : resized(opened);

@@ -16,10 +16,10 @@ export interface PollItem {
 }
 
 /** Fills in `revents` and returns the number of items with any. Items whose file is null keep theirs. */
-export function pollOnce(items: readonly PollItem[]): number {
+export function pollOnce(items: readonly PollItem[], task?: Task): number {
   let ready = 0;
   for (const item of items) {
-    if (item.file) item.revents = item.file.poll() & (item.events | POLL_ALWAYS);
+    if (item.file) item.revents = item.file.poll(task) & (item.events | POLL_ALWAYS);
     if (item.revents !== 0) ready++;
   }
   return ready;
@@ -39,7 +39,7 @@ export function pollFiles(
   items: readonly PollItem[],
   timeoutMs: number | null,
 ): PollResult | Promise<PollResult> {
-  const ready = pollOnce(items);
+  const ready = pollOnce(items, task);
   if (ready > 0) return { ready, result: 'ready' };
   if (timeoutMs !== null && timeoutMs <= 0) return { ready: 0, result: 'timeout' };
   return waitForFiles(task, items, timeoutMs);
@@ -55,8 +55,8 @@ async function waitForFiles(task: Task, items: readonly PollItem[], timeoutMs: n
     queues.push(file.waiters);
   }
   try {
-    const result = await task.wait(queues, () => pollOnce(items) > 0, timeoutMs);
-    return { ready: pollOnce(items), result };
+    const result = await task.wait(queues, () => pollOnce(items, task) > 0, timeoutMs);
+    return { ready: pollOnce(items, task), result };
   } finally {
     for (const file of files) file.unref();
   }

@@ -31,6 +31,8 @@ export const PROC_SUPER_MAGIC = 0x9fa0;
 export const SYSFS_MAGIC = 0x6265_6572;
 export const TMPFS_MAGIC = 0x0102_1994;
 export const PIPEFS_MAGIC = 0x5049_5045;
+export const DEVPTS_SUPER_MAGIC = 0x1cd1;
+export const MQUEUE_MAGIC = 0x1980_0202;
 export const ANON_INODE_FS_MAGIC = 0x0904_1934;
 
 export function now(): Timespec {

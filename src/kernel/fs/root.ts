@@ -31,6 +31,8 @@ export interface RootOptions {
   proc?: FileSystem | null;
   sys?: FileSystem | null;
   dev?: FileSystem | null;
+  /** File systems below /dev (DevFs.mounts). */
+  devMounts?: readonly { path: string; fs: FileSystem; source: string }[];
   /** Bytes the overlay may hold; /dev/shm gets as much. */
   memoryLimit?: number;
   /** Realtime clock file times are taken from. */
@@ -57,6 +59,7 @@ export function buildRoot(options: RootOptions = {}): GuestRoot {
   if (options.dev) {
     const shm = new Tmpfs({ ...(options.memoryLimit !== undefined && { limit: options.memoryLimit }) });
     mountAt(vfs, shm, '/dev/shm', { source: 'tmpfs' });
+    for (const { path, fs, source } of options.devMounts ?? []) mountAt(vfs, fs, `/dev/${path}`, { source });
   }
   makePlace(vfs, '/tmp', S_IFDIR, 0o1777);
   const { rw } = options;

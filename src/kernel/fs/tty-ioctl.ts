@@ -1,10 +1,10 @@
-/** ioctl_tty(2). */
+/** ioctl_tty(2): what every terminal understands. A pseudoterminal's master passes on what concerns the slave. */
 import { errno, sysError } from '../abi/errno.ts';
 import { SIGTTOU } from '../abi/signals.ts';
 import type { Process } from '../task/process.ts';
 import type { Task } from '../task/task.ts';
-import { decodeTermios, encodeTermios, TERMIOS2_SIZE, TERMIOS_SIZE } from './termios.ts';
-import type { Terminal, TtyFile } from './tty.ts';
+import { decodeTermios, DISABLED, encodeTermios, TERMIOS2_SIZE, TERMIOS_SIZE, VSTART, VSTOP } from './termios.ts';
+import { controllingTty, type Tty } from './tty-device.ts';
 
 const CAP_SYS_ADMIN = 21;
 
@@ -27,9 +27,12 @@ export const ttyRequests = {
   TIOCSWINSZ: 0x5414,
   FIONREAD: 0x541b,
   TIOCNOTTY: 0x5422,
+  TIOCSETD: 0x5423,
   TIOCGETD: 0x5424,
   TCSBRKP: 0x5425,
   TIOCGSID: 0x5429,
+  TIOCGDEV: 0x80045432,
+  TIOCGEXCL: 0x80045440,
   TCGETS2: 0x802c542a,
   TCSETS2: 0x402c542b,
   TCSETSW2: 0x402c542c,
@@ -37,10 +40,16 @@ export const ttyRequests = {
 } as const;
 const R = ttyRequests;
 
-/** `arg` is a guest address or an int, by request. Throws ENOTTY for requests a terminal does not have. */
-export function ttyIoctl(task: Task, file: TtyFile, request: number, arg: number): number {
-  const { terminal } = file;
+/**
+ * `arg` is a guest address or an int, by request. `asMaster`: asked of a pseudoterminal's master, for whom no foreground is
+ * checked. Throws ENOTTY for requests a terminal does not have.
+ */
+export function ttyIoctl(task: Task, terminal: Tty, request: number, arg: number, asMaster = false): number {
   const { mem } = task;
+  const change = (): void => {
+    if (!asMaster) terminal.checkForeground(task, SIGTTOU);
+  };
+  const int = arg | 0;
   switch (request >>> 0) {
     case R.TCGETS:
       mem.copyOut(arg, encodeTermios(terminal.termios));
@@ -51,11 +60,15 @@ export function ttyIoctl(task: Task, file: TtyFile, request: number, arg: number
     case R.TCSETS:
     case R.TCSETSW:
     case R.TCSETSF:
-      return setTermios(task, terminal, arg, TERMIOS_SIZE, request === R.TCSETSF);
+      change();
+      terminal.setTermios(decodeTermios(mem.copyIn(arg, TERMIOS_SIZE)), request === R.TCSETSF);
+      return 0;
     case R.TCSETS2:
     case R.TCSETSW2:
     case R.TCSETSF2:
-      return setTermios(task, terminal, arg, TERMIOS2_SIZE, request === R.TCSETSF2);
+      change();
+      terminal.setTermios(decodeTermios(mem.copyIn(arg, TERMIOS2_SIZE)), request >>> 0 === R.TCSETSF2);
+      return 0;
     case R.TIOCGWINSZ: {
       const { rows, columns, xpixel, ypixel } = terminal.size;
       mem.copyOut(arg, new Uint8Array(new Uint16Array([rows, columns, xpixel, ypixel]).buffer));
@@ -63,32 +76,39 @@ export function ttyIoctl(task: Task, file: TtyFile, request: number, arg: number
     }
     case R.TIOCSWINSZ: {
       const bytes = mem.copyIn(arg, 8);
-      const [rows, columns, xpixel, ypixel] = new Uint16Array(bytes.buffer, bytes.byteOffset, 4) as unknown as [
-        number,
-        number,
-        number,
-        number,
-      ];
-      terminal.setSize({ rows, columns, xpixel, ypixel });
+      const [rows, columns, xpixel, ypixel] = new Uint16Array(bytes.buffer, bytes.byteOffset, 4);
+      terminal.setSize({ rows: rows!, columns: columns!, xpixel: xpixel!, ypixel: ypixel! });
       return 0;
     }
     case R.FIONREAD:
       mem.writeU32(arg, terminal.availableInput);
       return 0;
     case R.TIOCOUTQ:
-      mem.writeU32(arg, 0);
+      mem.writeU32(arg, terminal.queuedOutput);
       return 0;
     case R.TCFLSH:
-      return flush(task, terminal, arg);
+      change();
+      if (int < 0 || int > 2) throw sysError(errno.EINVAL);
+      if (int !== 1) terminal.flushInput();
+      if (int !== 0) terminal.flushOutput();
+      return 0;
+    case R.TCXONC:
+      change();
+      return flowControl(terminal, int);
     case R.TCSBRK:
     case R.TCSBRKP:
-    case R.TCXONC:
-      // Output has left us when write returns; breaks and suspended output mean nothing to the host's terminal.
-      terminal.checkForeground(task, SIGTTOU);
-      if (request === R.TCXONC && (arg < 0 || arg > 3)) throw sysError(errno.EINVAL);
+      // Output has left when write returns, and a break means nothing here.
+      change();
       return 0;
     case R.TIOCEXCL:
     case R.TIOCNXCL:
+      terminal.exclusive = request === R.TIOCEXCL;
+      return 0;
+    case R.TIOCGEXCL:
+      mem.writeU32(arg, terminal.exclusive ? 1 : 0);
+      return 0;
+    case R.TIOCGDEV:
+      mem.writeU32(arg, terminal.rdev);
       return 0;
     case R.TIOCSTI:
       // dev.tty.legacy_tiocsti is 0.
@@ -96,33 +116,43 @@ export function ttyIoctl(task: Task, file: TtyFile, request: number, arg: number
     case R.TIOCGETD:
       mem.writeU32(arg, 0);
       return 0;
+    case R.TIOCSETD:
+      // N_TTY is the only line discipline.
+      if (mem.readI32(arg) !== 0) throw sysError(errno.EINVAL);
+      return 0;
     default:
-      return jobControl(task, terminal, request >>> 0, arg);
+      return jobControl(task, terminal, request >>> 0, arg, asMaster);
   }
 }
 
-function setTermios(task: Task, terminal: Terminal, arg: number, size: number, drop: boolean): number {
-  terminal.checkForeground(task, SIGTTOU);
-  terminal.setTermios(decodeTermios(task.mem.copyIn(arg, size)), drop);
-  return 0;
+/** TCOOFF, TCOON, TCIOFF, TCION. */
+function flowControl(terminal: Tty, action: number): number {
+  switch (action) {
+    case 0:
+    case 1:
+      terminal.setOutputStopped(action === 0);
+      return 0;
+    case 2:
+    case 3: {
+      const c = terminal.termios.cc[action === 2 ? VSTOP : VSTART]!;
+      if (c !== DISABLED) terminal.sendCharacter(c);
+      return 0;
+    }
+    default:
+      throw sysError(errno.EINVAL);
+  }
 }
 
-function flush(task: Task, terminal: Terminal, queue: number): number {
-  terminal.checkForeground(task, SIGTTOU);
-  if (queue < 0 || queue > 2) throw sysError(errno.EINVAL);
-  if (queue !== 1) terminal.flushInput();
-  return 0;
-}
-
-function jobControl(task: Task, terminal: Terminal, request: number, arg: number): number {
+function jobControl(task: Task, terminal: Tty, request: number, arg: number, asMaster: boolean): number {
   const { process } = task;
   switch (request) {
     case R.TIOCGPGRP:
-      mustControl(terminal, process);
+      if (!asMaster) mustControl(terminal, process);
       task.mem.writeU32(arg, terminal.pgrp);
       return 0;
     case R.TIOCGSID:
-      mustControl(terminal, process);
+      if (!asMaster) mustControl(terminal, process);
+      if (terminal.session === 0) throw sysError(errno.ENOTTY);
       task.mem.writeU32(arg, terminal.session);
       return 0;
     case R.TIOCSPGRP:
@@ -131,23 +161,19 @@ function jobControl(task: Task, terminal: Terminal, request: number, arg: number
       return setControlling(task, terminal, arg);
     case R.TIOCNOTTY:
       mustControl(terminal, process);
+      if (process.pid === terminal.session) terminal.leaveSession(false);
       process.ttyDev = 0;
-      // A session leader that lets go frees the terminal for another session.
-      if (process.pid === terminal.session) {
-        terminal.session = 0;
-        terminal.pgrp = 0;
-      }
       return 0;
     default:
       throw sysError(errno.ENOTTY);
   }
 }
 
-function mustControl(terminal: Terminal, process: Process): void {
+function mustControl(terminal: Tty, process: Process): void {
   if (!terminal.isControllingOf(process)) throw sysError(errno.ENOTTY);
 }
 
-function setForeground(task: Task, terminal: Terminal, arg: number): number {
+function setForeground(task: Task, terminal: Tty, arg: number): number {
   const { process } = task;
   terminal.checkForeground(task, SIGTTOU);
   mustControl(terminal, process);
@@ -160,13 +186,16 @@ function setForeground(task: Task, terminal: Terminal, arg: number): number {
   return 0;
 }
 
-function setControlling(task: Task, terminal: Terminal, steal: number): number {
+function setControlling(task: Task, terminal: Tty, steal: number): number {
   const { process } = task;
   if (terminal.isControllingOf(process) && process.sid === process.pid) return 0;
-  if (process.sid !== process.pid || process.ttyDev !== 0) throw sysError(errno.EPERM);
-  if (terminal.session !== 0 && !(steal === 1 && task.cred.capable(CAP_SYS_ADMIN))) throw sysError(errno.EPERM);
-  terminal.session = process.sid;
-  terminal.pgrp = process.pgid;
-  process.ttyDev = terminal.rdev;
+  if (process.sid !== process.pid || controllingTty(process) !== null) throw sysError(errno.EPERM);
+  if (terminal.session !== 0) {
+    if (!(steal === 1 && task.cred.capable(CAP_SYS_ADMIN))) throw sysError(errno.EPERM);
+    // session_clear_tty: the former session loses it without a signal.
+    for (const p of task.kernel.processes.values())
+      if (p.sid === terminal.session && p.ttyDev === terminal.rdev) p.ttyDev = 0;
+  }
+  terminal.takeSession(process);
   return 0;
 }

@@ -121,6 +121,7 @@ async function prepare(task: Task, request: ExecRequest): Promise<Loaded<Prepare
   const read = await closing(file, () => readProgram(task, file, head, open, (isa) => isSupported(task, isa)));
   if (!read.ok) return read;
   const program = read.value;
+  await loaderOptions(task.kernel).prepareIsa?.(program.image.isa);
   const layout = makeLayout(stackSize(task, argv, envp, execfn));
   const tooLong = argumentsError(argv, envp, execfn, task.process.stackLimit);
   const fits = tooLong ? refusal(tooLong, reasonOf(tooLong)) : checkPlaces(program, layout, memoryLimit(task));
@@ -212,6 +213,8 @@ async function followScripts(
 async function start(task: Task, prepared: Prepared): Promise<Loaded<null>> {
   const { program, argv, envp, execfn, layout, executable } = prepared;
   const { isa } = program.image;
+  // Killed meanwhile: what is returned does not matter any more.
+  if (!(await (task as GuestTask).becomeOnlyThread())) return refusal(errno.EINTR, 'killed');
   const mm = await takeAddressSpace(task, isa);
   mm.layout = layout;
   mm.memoryLimit = memoryLimit(task);
@@ -236,15 +239,18 @@ async function takeAddressSpace(task: Task, isa: Isa): Promise<AddressSpace> {
   const { mm } = task;
   if (mm.users === 1 && isa === task.cpu.isa) {
     await mm.release(task);
+    task.kernel.machine?.forgetCode(mm.memory);
     return mm;
   }
   if (!attachCpu) throw sysError(errno.ENOMEM);
   const fresh = new AddressSpace(task.kernel.createMemory());
-  const cpu = attachCpu(task, fresh, isa);
-  if (--mm.users === 0) await mm.release(task);
+  const before = task.cpu;
+  task.cpu = attachCpu(task, fresh, isa);
   task.mm = fresh;
   task.mem = new UserMemory(fresh.memory);
-  task.cpu = cpu;
+  task.kernel.machine?.releaseCpu(before, mm);
+  if (mm.users === 1) await mm.flush(task);
+  task.kernel.releaseMemory(mm);
   return fresh;
 }
 
@@ -254,7 +260,8 @@ function mapStack(mm: AddressSpace, layout: Layout, executable: boolean): void {
 }
 
 function stackInit(task: Task, isa: Isa, mapped: MappedProgram, vdso: number) {
-  const { hwcap, hwcap2, minSigStackSize } = loaderOptions(task.kernel);
+  const { hwcap: capabilities, minSigStackSize } = loaderOptions(task.kernel);
+  const [hwcap, hwcap2] = capabilities?.(isa) ?? [defaultHwcap[isa], 0];
   const { uid, euid, gid, egid } = task.cred;
   const random = new Uint8Array(16);
   task.kernel.host.randomFill(random);
@@ -262,7 +269,7 @@ function stackInit(task: Task, isa: Isa, mapped: MappedProgram, vdso: number) {
   return {
     isa,
     random,
-    hwcap: hwcap ?? defaultHwcap[isa],
+    hwcap,
     hwcap2,
     minSigStackSize,
     phdr,

@@ -8,9 +8,10 @@ import type { Task } from '../task/task.ts';
 export interface LoaderOptions {
   /** Whether programs of this ISA can run; by default only those of the task's own CPU. */
   isaSupported: ((isa: Isa) => boolean) | null;
+  /** Called, and waited for, before anything else is asked about programs of an ISA. */
+  prepareIsa: ((isa: Isa) => Promise<void>) | null;
   /** AT_HWCAP and AT_HWCAP2. On x86-64 AT_HWCAP is EDX of CPUID leaf 1 and must equal what CPUID says. */
-  hwcap: number | null;
-  hwcap2: number;
+  hwcap: ((isa: Isa) => readonly [hwcap: number, hwcap2: number]) | null;
   /** AT_MINSIGSTKSZ: bytes a signal frame may take. */
   minSigStackSize: number;
   /**
@@ -36,8 +37,8 @@ function state(kernel: Kernel): LoaderState {
   if (!s) {
     const options: LoaderOptions = {
       isaSupported: null,
+      prepareIsa: null,
       hwcap: null,
-      hwcap2: 0,
       minSigStackSize: 2048,
       attachCpu: null,
       mapVdso: null,

@@ -9,7 +9,7 @@ import { errno, sysError } from '../abi/errno.ts';
 import type { MaybePromise } from '../fs/open-file.ts';
 import { RLIMIT_AS, RLIMIT_DATA, type Rlimit } from '../task/rlimits.ts';
 import type { Task } from '../task/task.ts';
-import { forgetSharedFile, registerSharedFile } from './file-coherence.ts';
+import { forgetShared, registerShared } from './file-coherence.ts';
 import { GapFinder, highestGap, lowestGap } from './gaps.ts';
 import { GUEST_LIMIT, type GuestMemory, PAGE_SIZE, PROT_EXEC, PROT_READ, PROT_WRITE } from './guest-memory.ts';
 import { type Layout, makeLayout, pageUp } from './layout.ts';
@@ -28,6 +28,7 @@ import { type MmapRequest, mmap } from './mmap.ts';
 import { mprotect } from './mprotect.ts';
 import { mremap } from './mremap.ts';
 import { after } from './promise.ts';
+import { claimShared, publish } from './shared-memory.ts';
 import { effectiveProt, Vma, VmaList, VM_DONTFORK, VM_WIPEONFORK } from './vma.ts';
 import { flushRange } from './writeback.ts';
 
@@ -81,6 +82,8 @@ export class AddressSpace {
   /** Commands registered with membarrier(2). */
   membarrier = 0;
   readonly gaps = new GapFinder(this.list);
+  /** Keys of shared objects that other address spaces map, too (shared-memory.ts). */
+  readonly coherent = new Set<object>();
   /** One byte a page: the page is not mapped (or not accessible) and may hold something else than zeros. */
   readonly #stale = new Uint8Array(PAGES);
   readonly #stats: MemoryStats = {
@@ -226,18 +229,20 @@ export class AddressSpace {
     this.#touch(vma);
     this.#account(vma, 1);
     this.protectPages(vma);
-    if (vma.file && vma.object) registerSharedFile(vma.object, this);
+    const { object } = vma;
     this.list.insert(vma);
+    if (object) registerShared(object, this);
   }
 
   /** Unmaps without writing back. */
   remove(start: number, end: number): void {
+    if (this.coherent.size > 0) publish(this, start, end);
     const pieces = start < end ? this.list.cut(start, end) : [];
     for (const vma of pieces) {
       this.#account(vma, -1);
       if (vma.touched) this.#stale.fill(1, vma.start / PAGE_SIZE, vma.end / PAGE_SIZE);
       this.memory.protect(vma.start, vma.end, -1);
-      if (vma.file && vma.object) forgetSharedFile(vma.object, this);
+      if (vma.object) forgetShared(vma.object, this);
       vma.release();
     }
     if (pieces.length > 0) this.gaps.freed(end);
@@ -374,10 +379,12 @@ export class AddressSpace {
     this.#stats.peakAccessible = 0;
   }
 
-  /**
-   * A copy for fork(2) in fresh memory. Shared writable mappings become copies of their own: keeping them equal is
-   * the business of whoever schedules the processes.
-   */
+  /** Makes everything unmapped read as zeros again, for the memory's next user. Nothing may be mapped. */
+  scrub(): void {
+    this.clear(0, GUEST_LIMIT);
+  }
+
+  /** A copy for fork(2) in fresh memory. */
   fork(memory: GuestMemory): AddressSpace {
     const copy = new AddressSpace(memory);
     const { layout, memoryLimit, rlimits, book, brkStart, brkEnd, membarrier } = this;
@@ -387,11 +394,24 @@ export class AddressSpace {
       const twin = vma.slice(vma.start, vma.end);
       twin.flags &= ~MAP_LOCKED;
       twin.shadow = vma.shadow?.slice() ?? null;
-      if (vma.touched && !(vma.flags & VM_WIPEONFORK)) {
-        memory.u8.set(this.memory.u8.subarray(vma.start, vma.eof), vma.start);
-      }
+      if (vma.touched && !(vma.flags & VM_WIPEONFORK)) copyTouched(this.memory.u8, memory.u8, vma.start, vma.eof);
       copy.insert(twin);
     }
+    claimShared(this);
     return copy;
+  }
+}
+
+const ZEROS = new Uint8Array(16 * PAGE_SIZE);
+
+/** Copies what is not zero into memory that is: untouched pages stay so. */
+function copyTouched(from: Uint8Array, to: Uint8Array, start: number, end: number): void {
+  for (let at = start; at < end; at += ZEROS.length) {
+    const stop = Math.min(at + ZEROS.length, end);
+    if (Buffer.compare(from.subarray(at, stop), ZEROS.subarray(0, stop - at)) === 0) continue;
+    for (let page = at; page < stop; page += PAGE_SIZE) {
+      const part = from.subarray(page, page + PAGE_SIZE);
+      if (Buffer.compare(part, ZEROS.subarray(0, PAGE_SIZE)) !== 0) to.set(part, page);
+    }
   }
 }

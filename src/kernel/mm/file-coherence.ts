@@ -10,34 +10,29 @@ import type { AddressSpace } from './address-space.ts';
 import { GUEST_LIMIT } from './guest-memory.ts';
 import { pageDown } from './layout.ts';
 import { forEachInOrder } from './promise.ts';
+import { addUser, anyObjects, dropUser, usersOf } from './shared-memory.ts';
 import type { Vma } from './vma.ts';
 import { flushRange } from './writeback.ts';
 
-const mapped = new Map<object, Set<AddressSpace>>();
-
-export function registerSharedFile(key: object, mm: AddressSpace): void {
-  const set = mapped.get(key);
-  if (set) set.add(mm);
-  else mapped.set(key, new Set([mm]));
+/** A shared mapping has come to `mm`. */
+export function registerShared(key: object, mm: AddressSpace): void {
+  addUser(key, mm);
 }
 
-/** A VMA of the file has gone from `mm`. */
-export function forgetSharedFile(key: object, mm: AddressSpace): void {
-  if (mm.list.items.some((vma) => vma.object === key)) return;
-  const set = mapped.get(key);
-  set?.delete(mm);
-  if (set?.size === 0) mapped.delete(key);
+/** A VMA of the object has gone from `mm`. */
+export function forgetShared(key: object, mm: AddressSpace): void {
+  if (!mm.list.items.some((vma) => vma.object === key)) dropUser(key, mm);
 }
 
 /** Whether any file (or the one with this key) is mapped shared. */
 export function anySharedFiles(key?: object): boolean {
-  return key ? mapped.has(key) : mapped.size > 0;
+  return key ? usersOf(key) !== null : anyObjects();
 }
 
 /** Writes dirty pages of all shared mappings of the file into it. */
 export function flushSharedFile(task: Task, key: object | null): MaybePromise<void> {
-  if (mapped.size === 0 || key === null) return;
-  const users = mapped.get(key);
+  if (!anyObjects() || key === null) return;
+  const users = usersOf(key);
   if (users) return forEachInOrder([...users], (mm) => flushRange(mm, task, 0, GUEST_LIMIT, false, key));
 }
 
@@ -70,8 +65,8 @@ export function sharedFileResized(key: object | null, size: number): void {
 }
 
 function eachMapping(key: object | null, visit: (mm: AddressSpace, vma: Vma) => void): void {
-  if (mapped.size === 0 || key === null) return;
-  for (const mm of mapped.get(key) ?? []) {
+  if (!anyObjects() || key === null) return;
+  for (const mm of usersOf(key) ?? []) {
     for (const vma of mm.list.items) if (vma.object === key && vma.file) visit(mm, vma);
   }
 }

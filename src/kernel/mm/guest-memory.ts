@@ -33,4 +33,7 @@ export interface GuestMemory {
 
   /** The kernel has written `[start, end)`: drops code translated from it. Cheap when the range holds none. */
   written(start: number, end: number): void;
+
+  /** Told of every `written` range, when set. */
+  onWritten?: ((start: number, end: number) => void) | null;
 }

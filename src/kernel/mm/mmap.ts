@@ -4,6 +4,7 @@ import type { MaybePromise, OpenFile } from '../fs/open-file.ts';
 import { RLIMIT_MEMLOCK } from '../task/rlimits.ts';
 import type { Task } from '../task/task.ts';
 import type { AddressSpace } from './address-space.ts';
+import { flushSharedFile } from './file-coherence.ts';
 import { GUEST_LIMIT, PAGE_SIZE, PROT_EXEC, PROT_READ, PROT_WRITE } from './guest-memory.ts';
 import { pageDown, pageUp } from './layout.ts';
 import { IMAGE_ALIGN } from './load-address-book.ts';
@@ -64,8 +65,14 @@ export function mmap(mm: AddressSpace, task: Task, request: MmapRequest): MaybeP
   const fixed = (request.flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) !== 0;
   if (fixed) checkFixed(mm, request.address, length, request.flags);
   const plan = makePlan(task, mm, { ...request, length, prot: request.prot & (PROT_READ | PROT_WRITE | PROT_EXEC) });
+  // What others have stored in their shared mappings of the file is part of it.
+  return plan.stamp ? after(flushSharedFile(task, plan.stamp.key), () => put(mm, task, plan, fixed)) : put(mm, task, plan, fixed);
+}
+
+function put(mm: AddressSpace, task: Task, plan: Plan, fixed: boolean): MaybePromise<number> {
+  const { length } = plan;
   if (fixed) {
-    const start = request.address;
+    const start = plan.address;
     return after(flushRange(mm, task, start, start + length), () => place(mm, task, plan, start));
   }
   if (length > GUEST_LIMIT) throw sysError(errno.ENOMEM);

@@ -11,6 +11,7 @@ import type { AddressSpace } from './address-space.ts';
 import { PAGE_SIZE } from './guest-memory.ts';
 import { pageDown, pageUp } from './layout.ts';
 import { forEachInOrder, after } from './promise.ts';
+import { settle } from './shared-memory.ts';
 import type { Vma } from './vma.ts';
 
 /** Reads until `dst` is full or the file ends. Returns the number of bytes read. */
@@ -119,6 +120,7 @@ export function flushRange(
 ): MaybePromise<void> {
   if (!task) return;
   const parts: { vma: Vma; from: number; to: number }[] = [];
+  for (const key of mm.coherent) settle(key);
   mm.list.each(start, end, (vma, from, to) => {
     if (vma.shadow && (object === null || vma.object === object)) parts.push({ vma, from, to });
   });

@@ -42,7 +42,7 @@ export function deliverSignals(task: GuestTask): UserModeAction {
     const info = dequeueSignal(task, task.signals.blocked);
     if (!info) break;
     const action = task.sighand.get(info.signo);
-    task.kernel.options.strace?.(`--- ${signalName(info.signo)} ${describeSigInfo(info)} ---`);
+    task.kernel.trace(task, `--- ${signalName(info.signo)} ${describeSigInfo(info)} ---`);
     if (action.handler === SIG_IGN && info.signo !== SIGKILL && info.signo !== SIGSTOP) continue;
     if (action.handler !== SIG_DFL && action.handler !== SIG_IGN) callHandler(task, info, action);
     else doDefault(task, info.signo);
@@ -59,13 +59,21 @@ export function deliverSignals(task: GuestTask): UserModeAction {
 }
 
 function leave(task: GuestTask): UserModeAction {
-  const { process } = task;
+  const { process, mm, kernel } = task;
   const status: ExitStatus = process.groupExit ?? {
     kind: 'exited',
     code: process.leaderExitCode ?? task.exitCode ?? 0,
   };
+  if (process.tasks.size === 1 && mm.users === 1 && !task.flushed) {
+    // Whoever waits for the process finds in the files what it stored in its mappings.
+    task.flushed = true;
+    const wait = mm.flush(task);
+    if (wait instanceof Promise) return { kind: 'wait', until: wait };
+  }
   const last = task.leave();
   if (!last) return { kind: 'exit', status: process.exitStatus };
+  // Nobody needs the first process's memory after it.
+  if (process !== kernel.init) kernel.releaseMemory(mm);
   process.finish(status);
   return { kind: 'exit', status };
 }

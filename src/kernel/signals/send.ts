@@ -26,6 +26,7 @@ export function queueSignal(target: Task | Process, info: SigInfo): void {
   // Every task is a GuestTask.
   const candidates = target instanceof Process ? [...target.tasks.values()] : [target as GuestTask];
   if (isDiscarded(candidates, signo) || !target.signals.push(info)) return;
+  candidates[0]!.sighand.arrivals.wake();
   candidates.find((t) => accepts(t, signo))?.signalArrived();
 }
 

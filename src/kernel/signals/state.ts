@@ -1,6 +1,7 @@
 /** Signal dispositions (shared by the threads of a process) and pending sets (one per thread, one per process). */
 import type { SigInfo } from '../abi/siginfo.ts';
 import { defaultAction, NSIG, SA_RESETHAND, SIGRTMIN, SS_DISABLE } from '../abi/signals.ts';
+import { WaitQueue } from '../task/wait-queue.ts';
 import { SigSet } from './sigset.ts';
 
 export const SIG_DFL = 0;
@@ -19,6 +20,8 @@ const defaultSigAction = (): SigAction => ({ handler: SIG_DFL, flags: 0, restore
 
 /** The table of dispositions: shared under CLONE_SIGHAND, copied by fork, reset by exec. */
 export class SignalHandlers {
+  /** Woken at every signal that becomes pending for a user of this table (signalfd). */
+  readonly arrivals = new WaitQueue();
   #actions: SigAction[] = Array.from({ length: NSIG + 1 }, defaultSigAction);
 
   /** Disposition of signal 1..64. */

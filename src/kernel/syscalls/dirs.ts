@@ -3,6 +3,7 @@ import { errno, sysError } from '../abi/errno.ts';
 import { locate, type Path } from '../fs/fs-context.ts';
 import { S_IFDIR } from '../fs/inode.ts';
 import { makeDirectory, removeDirectory } from '../fs/names.ts';
+import { IN_ACCESS, notifyFile, watching } from '../fs/notify.ts';
 import type { OpenFile } from '../fs/open-file.ts';
 import { checkAccess, fileType, X_OK } from '../fs/permission.ts';
 import { latin1Bytes } from '../mm/user-memory.ts';
@@ -91,6 +92,7 @@ function getdentsAs(task: Task, fd: number, buf: number, count: number, old: boo
   }
   task.mem.copyOut(buf, out.subarray(0, at));
   file.offset = next;
+  if (watching()) notifyFile(file, IN_ACCESS);
   return at;
 }
 

@@ -61,7 +61,7 @@ export function dispatchSyscall(task: GuestTask): number | Promise<number> {
   task.syscallNumber = nr;
   task.restart = 0;
   kernel.stats.countCall(nr);
-  const trace = kernel.options.strace ? traceCall(task, nr, kernel.options.strace) : null;
+  const trace = kernel.options.strace ? traceCall(task, nr, (text) => kernel.trace(task, text)) : null;
   const result = invoke(task, cpu, nr);
   if (typeof result === 'number') {
     trace?.(result);

@@ -69,10 +69,10 @@ function epollCtl(task: Task, epfd: number, op: number, fd: number, event: numbe
   if (file === outer || !(outer instanceof EpollFile)) throw sysError(errno.EINVAL);
   switch (op) {
     case EPOLL_CTL_ADD:
-      outer.add(file, fd, events, dataLo, dataHi);
+      outer.add(file, fd, events, dataLo, dataHi, task);
       return 0;
     case EPOLL_CTL_MOD:
-      outer.modify(file, fd, events, dataLo, dataHi);
+      outer.modify(file, fd, events, dataLo, dataHi, task);
       return 0;
     case EPOLL_CTL_DEL:
       outer.remove(file, fd);
@@ -85,7 +85,7 @@ function epollCtl(task: Task, epfd: number, op: number, fd: number, event: numbe
 /** Copies events out; the number that fitted. EFAULT only when not even the first did. */
 function deliver(task: Task, epoll: EpollFile, out: number, max: number): number {
   const size = eventSize(task);
-  const events = epoll.collect(max);
+  const events = epoll.collect(max, task);
   for (let i = 0; i < events.length; i++) {
     const { events: bits, dataLo, dataHi } = events[i]!;
     const bytes = new Uint8Array(size);
@@ -96,7 +96,7 @@ function deliver(task: Task, epoll: EpollFile, out: number, max: number): number
     try {
       task.mem.copyOut(out + i * size, bytes);
     } catch (e) {
-      epoll.uncollect();
+      epoll.uncollect(task);
       if (i === 0) throw e;
       return i;
     }
@@ -111,7 +111,7 @@ function wait(task: Task, epfd: number, out: number, max: number, timeoutMs: num
   // access_ok: the whole array must lie below the end of user space, mapped or not.
   if (out + max * size > 0x7fff_ffff_f000) throw sysError(errno.EFAULT);
   const epoll = epollFile(task, epfd);
-  if (epoll.hasReady()) return deliver(task, epoll, out, max);
+  if (epoll.hasReady(task)) return deliver(task, epoll, out, max);
   if (timeoutMs !== null && timeoutMs <= 0) return 0;
   return waitReady(task, epoll, out, max, timeoutMs);
 }
@@ -128,8 +128,8 @@ async function waitReady(
   try {
     for (;;) {
       const left = deadline === null ? null : deadline - task.kernel.monotonicMs();
-      const result = await task.wait([epoll.waiters], () => epoll.hasReady(), left);
-      if (epoll.hasReady()) {
+      const result = await task.wait([epoll.waiters], () => epoll.hasReady(task), left);
+      if (epoll.hasReady(task)) {
         const n = deliver(task, epoll, out, max);
         if (n > 0) return n;
       }

@@ -2,7 +2,8 @@
 import { errno, sysError } from '../abi/errno.ts';
 import { PROT_READ, PROT_WRITE } from '../mm/guest-memory.ts';
 import { readValidTimespec, timespecMs } from '../abi/time-structs.ts';
-import { FUTEX_BITSET_MATCH_ANY } from '../task/futex-table.ts';
+import { FUTEX_BITSET_MATCH_ANY, futexKey } from '../task/futex-table.ts';
+import { queuePi, tryLockPi, unlockPi, unqueuePi } from '../task/futex-pi.ts';
 import type { GuestTask } from '../task/guest-task.ts';
 import { CLOCK_MONOTONIC, CLOCK_REALTIME, clockMs } from '../time/clocks.ts';
 import { guestRow as row } from './guest-row.ts';
@@ -24,6 +25,12 @@ const ops = {
   FUTEX_CMP_REQUEUE_PI: 12,
   FUTEX_LOCK_PI2: 13,
 } as const;
+const WAITING: ReadonlySet<number> = new Set([
+  ops.FUTEX_WAIT,
+  ops.FUTEX_WAIT_BITSET,
+  ops.FUTEX_LOCK_PI,
+  ops.FUTEX_LOCK_PI2,
+]);
 const PRIVATE = 128;
 const CLOCK_REALTIME_FLAG = 256;
 /** End of the user half of the address space: access_ok. */
@@ -61,10 +68,11 @@ function futex(
   val3: number,
 ): number | Promise<number> {
   const cmd = op & ~(PRIVATE | CLOCK_REALTIME_FLAG);
-  const waits = cmd === ops.FUTEX_WAIT || cmd === ops.FUTEX_WAIT_BITSET;
+  const waits = WAITING.has(cmd);
   let limit: number | null = null;
   if (timeout !== 0 && waits) limit = timespecMs(readValidTimespec(task.mem, timeout));
-  if (op & CLOCK_REALTIME_FLAG && cmd !== ops.FUTEX_WAIT_BITSET) throw sysError(errno.ENOSYS);
+  if (op & CLOCK_REALTIME_FLAG && cmd !== ops.FUTEX_WAIT_BITSET && cmd !== ops.FUTEX_LOCK_PI2)
+    throw sysError(errno.ENOSYS);
 
   switch (cmd) {
     case ops.FUTEX_WAIT: {
@@ -84,10 +92,51 @@ function futex(
       return requeue(task, uaddr, uaddr2, op, val | 0, timeout | 0, cmd === ops.FUTEX_CMP_REQUEUE ? val3 : null);
     case ops.FUTEX_WAKE_OP:
       return wakeOp(task, uaddr, uaddr2, op, val | 0, timeout | 0, val3 | 0);
+    case ops.FUTEX_LOCK_PI:
+      return lockPi(task, uaddr, op, limit, CLOCK_REALTIME);
+    case ops.FUTEX_LOCK_PI2:
+      return lockPi(task, uaddr, op, limit, op & CLOCK_REALTIME_FLAG ? CLOCK_REALTIME : CLOCK_MONOTONIC);
+    case ops.FUTEX_TRYLOCK_PI:
+      checkAddress(task, uaddr, op);
+      return tryLockPi(task, uaddr, (op & PRIVATE) !== 0) ? 0 : -errno.EAGAIN;
+    case ops.FUTEX_UNLOCK_PI:
+      checkAddress(task, uaddr, op);
+      unlockPi(task, uaddr, (op & PRIVATE) !== 0);
+      return 0;
     default:
-      // Priority inheritance is not there; FUTEX_FD was removed from Linux in 2.6.26.
+      // FUTEX_FD was removed from Linux in 2.6.26; nothing in libc requeues to PI futexes any more.
       throw sysError(errno.ENOSYS);
   }
+}
+
+/** `deadline` is on `clock`, in milliseconds; null waits for ever. */
+function lockPi(
+  task: GuestTask,
+  uaddr: number,
+  op: number,
+  deadline: number | null,
+  clock: number,
+): number | Promise<number> {
+  checkAddress(task, uaddr, op);
+  const isPrivate = (op & PRIVATE) !== 0;
+  return tryLockPi(task, uaddr, isPrivate) ? 0 : waitPi(task, uaddr, isPrivate, deadline, clock);
+}
+
+async function waitPi(
+  task: GuestTask,
+  uaddr: number,
+  isPrivate: boolean,
+  deadline: number | null,
+  clock: number,
+): Promise<number> {
+  const waiter = queuePi(task, uaddr, isPrivate);
+  const left = deadline === null ? null : deadline - clockMs(task, clock);
+  task.waitingFor = left === null ? 'futex' : null;
+  const result = await task.wait([waiter.queue], () => waiter.acquired, left);
+  task.waitingFor = null;
+  if (waiter.acquired) return 0;
+  unqueuePi(waiter, isPrivate);
+  return result === 'timeout' ? -errno.ETIMEDOUT : -errno.ERESTARTNOINTR;
 }
 
 /** `deadline` is on `clock`, in milliseconds; null waits for ever. */
@@ -116,9 +165,12 @@ async function waitQueued(
   clock: number,
 ): Promise<number> {
   const { futexes } = task.kernel;
-  const waiter = futexes.add(task.mm, uaddr, bitset);
+  const { space, address } = futexKey(task.mm, uaddr, (op & PRIVATE) !== 0);
+  const waiter = futexes.add(space, address, bitset);
   const left = deadline === null ? null : deadline - clockMs(task, clock);
+  task.waitingFor = left === null ? 'futex' : null;
   const result = await task.wait([waiter.queue], () => waiter.woken, left);
+  task.waitingFor = null;
   futexes.remove(waiter);
   if (waiter.woken) return 0;
   if (result === 'timeout') return -errno.ETIMEDOUT;
@@ -131,7 +183,8 @@ function wake(task: GuestTask, uaddr: number, op: number, count: number, bitset:
   if (bitset === 0) throw sysError(errno.EINVAL);
   checkAddress(task, uaddr, op);
   // Linux looks at the count after it has woken one: zero and less wake one.
-  return task.kernel.futexes.wake(task.mm, uaddr, Math.max(1, count | 0), bitset);
+  const { space, address } = futexKey(task.mm, uaddr, (op & PRIVATE) !== 0);
+  return task.kernel.futexes.wake(space, address, Math.max(1, count | 0), bitset);
 }
 
 function requeue(
@@ -148,8 +201,10 @@ function requeue(
   checkAddress(task, to, op);
   if (expected !== null && task.mem.readU32(from) !== expected) throw sysError(errno.EAGAIN);
   const { futexes } = task.kernel;
-  const woken = futexes.wake(task.mm, from, wakeCount, FUTEX_BITSET_MATCH_ANY);
-  return woken + futexes.requeue(task.mm, from, to, Math.min(moveCount, INT_MAX));
+  const isPrivate = (op & PRIVATE) !== 0;
+  const source = futexKey(task.mm, from, isPrivate);
+  const woken = futexes.wake(source.space, source.address, wakeCount, FUTEX_BITSET_MATCH_ANY);
+  return woken + futexes.requeue(source, futexKey(task.mm, to, isPrivate), Math.min(moveCount, INT_MAX));
 }
 
 /** FUTEX_WAKE_OP: changes the second word, wakes at the first, and at the second when its old value compares true. */
@@ -173,9 +228,12 @@ function wakeOp(
   const old = task.mem.readU32(second) | 0;
   task.mem.writeU32(second, applyOp(operation, old, operand) >>> 0);
   const { futexes } = task.kernel;
-  let woken = futexes.wake(task.mm, first, Math.max(1, count), FUTEX_BITSET_MATCH_ANY);
+  const isPrivate = (op & PRIVATE) !== 0;
+  const at = futexKey(task.mm, first, isPrivate);
+  let woken = futexes.wake(at.space, at.address, Math.max(1, count), FUTEX_BITSET_MATCH_ANY);
   if (compare(comparison, old, compareWith)) {
-    woken += futexes.wake(task.mm, second, Math.max(1, count2), FUTEX_BITSET_MATCH_ANY);
+    const other = futexKey(task.mm, second, isPrivate);
+    woken += futexes.wake(other.space, other.address, Math.max(1, count2), FUTEX_BITSET_MATCH_ANY);
   }
   return woken;
 }
@@ -216,6 +274,54 @@ function compare(comparison: number, a: number, b: number): boolean {
   }
 }
 
+const WAITV_MAX = 128;
+const WAITV_SIZE = 24;
+const FUTEX_32 = 2;
+
+/** futex_waitv(2): the index of a futex that was woken. */
+function futexWaitv(
+  task: GuestTask,
+  waiters: number,
+  count: number,
+  flags: number,
+  timeout: number,
+  clockid: number,
+): number | Promise<number> {
+  if (flags !== 0 || count === 0 || count > WAITV_MAX || waiters === 0) throw sysError(errno.EINVAL);
+  let deadline: number | null = null;
+  if (timeout !== 0) {
+    if (clockid !== CLOCK_REALTIME && clockid !== CLOCK_MONOTONIC) throw sysError(errno.EINVAL);
+    deadline = timespecMs(readValidTimespec(task.mem, timeout));
+  }
+  const { mem } = task;
+  const given = Array.from({ length: count }, (_, i) => {
+    const at = waiters + i * WAITV_SIZE;
+    const known = mem.readU32(at + 16);
+    if (known & ~(FUTEX_32 | PRIVATE) || !(known & FUTEX_32) || mem.readU32(at + 20) !== 0) throw sysError(errno.EINVAL);
+    return { val: mem.readU64(at), uaddr: mem.readU64(at + 8), op: known & PRIVATE };
+  });
+  for (const { uaddr, op, val } of given) {
+    checkAddress(task, uaddr, op);
+    if (mem.readU32(uaddr) !== val) throw sysError(errno.EAGAIN);
+  }
+  const { futexes } = task.kernel;
+  const queued = given.map(({ uaddr, op }) => {
+    const { space, address } = futexKey(task.mm, uaddr, op !== 0);
+    return futexes.add(space, address, FUTEX_BITSET_MATCH_ANY);
+  });
+  const left = deadline === null ? null : deadline - clockMs(task, clockid);
+  const woken = (): number => queued.findIndex((w) => w.woken);
+  const queues = queued.map((w) => w.queue);
+  task.waitingFor = left === null ? 'futex' : null;
+  return task.wait(queues, () => woken() >= 0, left).then((result) => {
+    task.waitingFor = null;
+    for (const w of queued) futexes.remove(w);
+    const index = woken();
+    if (index >= 0) return index;
+    return result === 'timeout' ? -errno.ETIMEDOUT : -errno.ERESTARTSYS;
+  });
+}
+
 const ROBUST_HEAD_SIZE = 24;
 
 function setRobustList(task: GuestTask, head: number, length: number): number {
@@ -236,8 +342,9 @@ export const futexRows: SyscallRow[] = [
   row('futex', 202, 98, 'uaddr:ptr op:flags val:uint timeout:ptr uaddr2:ptr val3:uint', futex, {
     flagNames: { op: opNames },
     support: 'partial',
-    note: 'no priority inheritance',
+    note: 'PI futexes are handed over in order; no FUTEX_WAIT_REQUEUE_PI',
   }),
+  row('futex_waitv', 449, 449, 'waiters:instruct nr_futexes:uint flags:uint timeout:timespec clockid:int', futexWaitv),
   row('set_robust_list', 273, 99, 'head:ptr len:size', setRobustList),
   row('get_robust_list', 274, 100, 'pid:pid head_ptr:ptr len_ptr:ptr', getRobustList),
 ];

@@ -2,6 +2,7 @@
 import { errno, sysError } from '../abi/errno.ts';
 import type { MaybePromise, OpenFile } from '../fs/open-file.ts';
 import { O_APPEND } from '../fs/open-file.ts';
+import { IN_ACCESS, IN_MODIFY, notifyFile, watching } from '../fs/notify.ts';
 import { anySharedFiles, flushSharedFile, sharedFileWritten } from '../mm/file-coherence.ts';
 import { PROT_READ, PROT_WRITE } from '../mm/guest-memory.ts';
 import { TASK_SIZE } from '../mm/mman.ts';
@@ -31,11 +32,19 @@ function prepareRead(task: Task, file: OpenFile): MaybePromise<void> {
 /** Reads into kernel memory or a view of guest memory. */
 export function readFile(task: Task, file: OpenFile, dst: Uint8Array, position: number | null): MaybePromise<number> {
   const ready = prepareRead(task, file);
-  return ready instanceof Promise ? ready.then(() => file.read(task, dst, position)) : file.read(task, dst, position);
+  const n = ready instanceof Promise ? ready.then(() => file.read(task, dst, position)) : file.read(task, dst, position);
+  return watching() && file.location ? after(n, (got) => told(file, got, IN_ACCESS)) : n;
+}
+
+/** Watchers learn of what was read or written. */
+function told(file: OpenFile, n: number, mask: number): number {
+  if (n > 0) notifyFile(file, mask);
+  return n;
 }
 
 export function writeFile(task: Task, file: OpenFile, src: Uint8Array, position: number | null): MaybePromise<number> {
-  const done = file.write(task, src, position);
+  const wrote = file.write(task, src, position);
+  const done = watching() && file.location ? after(wrote, (n) => told(file, n, IN_MODIFY)) : wrote;
   if (!anySharedFiles()) return done;
   return after(done, (n) => {
     const key = file.mapKey();

@@ -1,4 +1,4 @@
-/** Mounts, file handles and watches: what a guest is not allowed, or what is not there. */
+/** Mounts and file handles: what a guest is not allowed, or what is not there. */
 import { errno, sysError } from '../abi/errno.ts';
 import { row, type SyscallRow } from './row.ts';
 
@@ -11,7 +11,6 @@ const noHandles = (): number => {
 };
 
 const refused = { support: 'partial', note: 'always EPERM: mounts are made when the guest starts' } as const;
-const unwatched = { note: 'no watches for now' };
 
 export const mountRows: SyscallRow[] = [
   row('mount', 165, 40, 'source:path target:path filesystemtype:string mountflags:hex data:ptr', refuse, refused),
@@ -25,8 +24,4 @@ export const mountRows: SyscallRow[] = [
     support: 'partial',
     note: 'always EPERM',
   }),
-  row('inotify_init', 253, null, '', null, unwatched),
-  row('inotify_init1', 294, 26, 'flags:hex', null, unwatched),
-  row('inotify_add_watch', 254, 27, 'fd:fd pathname:path mask:hex', null, unwatched),
-  row('inotify_rm_watch', 255, 28, 'fd:fd wd:int', null, unwatched),
 ];

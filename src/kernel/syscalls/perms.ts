@@ -15,6 +15,7 @@ import {
 } from '../fs/inode.ts';
 import { checkOwner } from '../fs/names.ts';
 import { isRunning } from '../fs/open.ts';
+import { IN_MODIFY, maskOfChange, notifyFile, notifyPath, watching } from '../fs/notify.ts';
 import type { OpenFile } from '../fs/open-file.ts';
 import { accessOf, checkAccess, isOwner, mayAccess, S_ISGID, S_ISUID, W_OK } from '../fs/permission.ts';
 import {
@@ -46,10 +47,18 @@ function placeTarget(task: Task, dirfd: number, address: number, flags: number):
   const followLast = (flags & AT_SYMLINK_NOFOLLOW) === 0;
   const path = task.kernel.vfs.resolve(task, dirfd, task.mem.readCString(address), { followLast, emptyPath });
   const { inode } = path.dentry;
-  return { inode, attr: accessOf(inode), path, set: (attr) => inode.setattr(attr) };
+  const set = (attr: SetAttr): void => {
+    inode.setattr(attr);
+    if (watching()) notifyPath(path, maskOfChange(attr));
+  };
+  return { inode, attr: accessOf(inode), path, set };
 }
 function fileTarget(file: OpenFile): Target {
-  return { inode: file.inode, attr: file.stat(), path: file.location, set: (attr) => file.setattr(attr) };
+  const set = (attr: SetAttr): void => {
+    file.setattr(attr);
+    if (watching()) notifyFile(file, maskOfChange(attr));
+  };
+  return { inode: file.inode, attr: file.stat(), path: file.location, set };
 }
 
 /** Throws EROFS, EPERM. */
@@ -210,6 +219,7 @@ function truncate(task: Task, path: number, length: number): number {
       file.unref();
     }
   }
+  if (watching()) notifyPath(place, IN_MODIFY);
   return 0;
 }
 
@@ -220,6 +230,7 @@ function ftruncate(task: Task, fd: number, length: number): number {
   if ((st.mode & S_IFMT) !== S_IFREG || !file.writable) throw sysError(errno.EINVAL);
   checkSize(task, length, st.size);
   file.truncate(length);
+  if (watching()) notifyFile(file, IN_MODIFY);
   if (anySharedFiles()) sharedFileResized(file.mapKey(), length);
   return 0;
 }
@@ -249,6 +260,7 @@ function fallocate(task: Task, fd: number, mode: number, offset: number, length:
   if (mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE)) throw sysError(errno.EOPNOTSUPP);
   if (!(mode & FALLOC_FL_KEEP_SIZE)) checkSize(task, offset + length, file.stat().size);
   file.fallocate(mode & ~FALLOC_FL_UNSHARE_RANGE, offset, length);
+  if (watching()) notifyFile(file, IN_MODIFY);
   if (anySharedFiles()) sharedFileResized(file.mapKey(), file.stat().size);
   return 0;
 }

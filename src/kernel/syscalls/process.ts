@@ -1,10 +1,11 @@
 /** Process identity, exit and waiting (man-pages: getpid, _exit, wait, setpgid, setsid). */
 import { errno, sysError } from '../abi/errno.ts';
-import { CLD_CONTINUED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, SIGCHLD, SIGCONT } from '../abi/signals.ts';
+import { CLD_CONTINUED, CLD_DUMPED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, SIGCHLD, SIGCONT } from '../abi/signals.ts';
 import { SIGINFO_SIZE } from '../abi/siginfo.ts';
 import { encodeRusage } from '../abi/time-structs.ts';
 import type { GuestTask } from '../task/guest-task.ts';
 import { waitStatus } from '../task/exit-status.ts';
+import { PidFd } from '../task/pidfd.ts';
 import type { Process } from '../task/process.ts';
 import { guestRow as row } from './guest-row.ts';
 import type { SyscallRow } from './row.ts';
@@ -61,11 +62,11 @@ interface WaitFound {
 function look(process: Process, w: WaitFor): WaitFound | null | undefined {
   let any = false;
   for (const child of process.children) {
-    if (!w.matches(child)) continue;
+    if (!w.matches(child) || !isOfKind(child, w.options)) continue;
     any = true;
     if (child.exitStatus && w.options & WEXITED) {
       const s = child.exitStatus;
-      const code = s.kind === 'exited' ? CLD_EXITED : CLD_KILLED;
+      const code = s.kind === 'exited' ? CLD_EXITED : s.core ? CLD_DUMPED : CLD_KILLED;
       return { child, code, value: s.kind === 'exited' ? s.code : s.signal, word: waitStatus(s) };
     }
     if (child.unreported === 'stopped' && w.options & WUNTRACED) {
@@ -78,6 +79,12 @@ function look(process: Process, w: WaitFor): WaitFound | null | undefined {
   return any ? null : undefined;
 }
 
+/** Children made by clone(2) with another signal than SIGCHLD are only for those who ask for them (wait(2), __WCLONE). */
+function isOfKind(child: Process, options: number): boolean {
+  if (options & WALL) return true;
+  return (child.exitSignal !== SIGCHLD) === ((options & WCLONE) !== 0);
+}
+
 function reap(process: Process, found: WaitFound): void {
   const { child } = found;
   if (found.code === CLD_STOPPED || found.code === CLD_CONTINUED) {
@@ -85,7 +92,15 @@ function reap(process: Process, found: WaitFound): void {
     return;
   }
   process.children.delete(child);
+  process.childrenCpuTime += child.cpuTime + child.childrenCpuTime;
+  process.childrenMaxRss = Math.max(process.childrenMaxRss, child.maxRss, child.childrenMaxRss);
   process.kernel.forget(child);
+}
+
+/** What wait4(2) tells of the resources of a child and the children it has waited for. */
+function childRusage(child: Process): Uint8Array {
+  const utime = child.cpuTime + child.childrenCpuTime;
+  return encodeRusage({ utime, stime: 0, maxrss: Math.max(child.maxRss, child.childrenMaxRss) / 1024 });
 }
 
 /** Waits as told; null for WNOHANG with nothing to report. Throws ECHILD, ERESTARTSYS. */
@@ -99,7 +114,9 @@ async function waitForChild(task: GuestTask, w: WaitFor): Promise<WaitFound | nu
       return found;
     }
     if (w.options & WNOHANG) return null;
+    task.waitingFor = 'child';
     const result = await task.wait([process.childWaiters], () => look(process, w) !== null, null);
+    task.waitingFor = null;
     if (result === 'signal') throw sysError(errno.ERESTARTSYS);
   }
 }
@@ -125,7 +142,7 @@ function wait4(
   return waitForChild(task, w).then((found) => {
     if (!found) return 0;
     if (status !== 0) task.mem.writeU32(status, found.word);
-    if (rusage !== 0) task.mem.copyOut(rusage, encodeRusage({ utime: 0, stime: 0, maxrss: 0 }));
+    if (rusage !== 0) task.mem.copyOut(rusage, childRusage(found.child));
     return found.child.pid;
   });
 }
@@ -134,11 +151,15 @@ function wait4(
 function writeWaitInfo(task: GuestTask, info: number, found: WaitFound | null): void {
   const out = task.mem.copyIn(info, SIGINFO_SIZE);
   const view = new DataView(out.buffer, out.byteOffset);
-  const uid = found?.child.leader?.cred.uid ?? task.cred.uid;
+  const uid = found?.child.leader?.cred.uid ?? found?.child.uid ?? 0;
   const fields = found ? [SIGCHLD, 0, found.code, found.child.pid, uid, found.value] : [0, 0, 0, 0, 0, 0];
   for (const [i, at] of [0, 4, 8, 16, 20, 24].entries()) view.setInt32(at, fields[i]! | 0, true);
   task.mem.copyOut(info, out);
 }
+
+/** waitid on a descriptor with PIDFD_NONBLOCK does not wait. */
+const isNonblockingPidfd = (task: GuestTask, idType: number, id: number): boolean =>
+  idType === idTypes.P_PIDFD && task.files.get(id).nonblocking;
 
 async function waitid(
   task: GuestTask,
@@ -150,12 +171,15 @@ async function waitid(
 ): Promise<number> {
   let found: WaitFound | null = null;
   try {
-    found = await waitForChild(task, waitidTarget(task, idType, id, options));
+    const target = waitidTarget(task, idType, id, options);
+    const atOnce = isNonblockingPidfd(task, idType, id) && !(options & WNOHANG);
+    found = await waitForChild(task, atOnce ? { ...target, options: target.options | WNOHANG } : target);
+    if (!found && atOnce) return -errno.EAGAIN;
   } catch (e) {
     if (info !== 0) writeWaitInfo(task, info, null);
     throw e;
   }
-  if (rusage !== 0 && found) task.mem.copyOut(rusage, encodeRusage({ utime: 0, stime: 0, maxrss: 0 }));
+  if (rusage !== 0 && found) task.mem.copyOut(rusage, childRusage(found.child));
   if (info !== 0) writeWaitInfo(task, info, found);
   return 0;
 }
@@ -176,11 +200,12 @@ function idMatcher(task: GuestTask, idType: number, id: number): (child: Process
     case idTypes.P_PGID:
       if (id < 0) throw sysError(errno.EINVAL);
       return matcher(task.process, id === 0 ? 0 : -id);
-    case idTypes.P_PIDFD:
-      // There are no pidfds, so no descriptor is one.
+    case idTypes.P_PIDFD: {
       if (id < 0) throw sysError(errno.EINVAL);
-      task.files.get(id);
-      throw sysError(errno.EBADF);
+      const file = task.files.get(id);
+      if (!(file instanceof PidFd)) throw sysError(errno.EBADF);
+      return (c) => c === file.process;
+    }
     default:
       throw sysError(errno.EINVAL);
   }
@@ -225,13 +250,9 @@ export const processRows: SyscallRow[] = [
   row('exit_group', 231, 94, 'status:int', exitGroup),
   row('wait4', 61, 260, 'pid:pid wstatus:ptr options:flags rusage:outstruct', wait4, {
     flagNames: { options: waitNames },
-    support: 'partial',
-    note: 'rusage of children is zero',
   }),
   row('waitid', 247, 95, 'idtype:flags id:pid infop:outstruct options:flags rusage:outstruct', waitid, {
     flagNames: { idtype: idTypes, options: waitNames },
-    support: 'partial',
-    note: 'no pidfds; rusage of children is zero',
   }),
   row('getpid', 39, 172, '', (task) => task.process.pid),
   row('gettid', 186, 178, '', (task) => task.tid),

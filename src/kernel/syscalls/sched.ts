@@ -140,7 +140,7 @@ function ioprioSet(task: GuestTask, which: number, who: number, ioprio: number):
   return 0;
 }
 
-function getcpu(task: GuestTask, cpu: number, node: number): number {
+export function getcpu(task: GuestTask, cpu: number, node: number): number {
   if (cpu !== 0) task.mem.writeU32(cpu, 0);
   if (node !== 0) task.mem.writeU32(node, 0);
   return 0;

@@ -216,11 +216,14 @@ function checkSignal(signo: number): void {
   if (signo < 0 || signo > NSIG) throw sysError(errno.EINVAL);
 }
 
-function killProcess(task: GuestTask, target: Process, signo: number): void {
+/** Sends to a process after the checks of kill(2). Throws EINVAL, EPERM. */
+export function signalProcess(task: GuestTask, target: Process, signo: number, info: Omit<SigInfo, 'signo'>): void {
   checkSignal(signo);
   if (!mayKill(task, target, signo)) throw sysError(errno.EPERM);
-  if (signo !== 0) sendSignal(target, signo, senderInfo(task, SI_USER));
+  if (signo !== 0) sendSignal(target, signo, info);
 }
+const killProcess = (task: GuestTask, target: Process, signo: number): void =>
+  signalProcess(task, target, signo, senderInfo(task, SI_USER));
 
 function kill(task: GuestTask, pid: number, signo: number): number {
   if (pid === -0x8000_0000) throw sysError(errno.ESRCH);
@@ -265,10 +268,21 @@ function tkill(task: GuestTask, tid: number, signo: number): number {
   return 0;
 }
 
-/** The siginfo_t of rt_sigqueueinfo: only to oneself may it look as if the kernel or kill(2) had sent it. */
-function readQueuedInfo(task: GuestTask, pid: number, signo: number, uinfo: number): Omit<SigInfo, 'signo'> {
+/**
+ * The siginfo_t of rt_sigqueueinfo, and of pidfd_send_signal, which wants its si_signo to be right (`sameSignal`): only to oneself may it look as if the kernel or
+ * kill(2) had sent it.
+ */
+export function readQueuedInfo(
+  task: GuestTask,
+  pid: number,
+  signo: number,
+  uinfo: number,
+  sameSignal = false,
+): Omit<SigInfo, 'signo'> {
   const raw = task.mem.copyIn(uinfo, SIGINFO_SIZE);
-  const code = new DataView(raw.buffer, raw.byteOffset).getInt32(8, true);
+  const view = new DataView(raw.buffer, raw.byteOffset);
+  const code = view.getInt32(8, true);
+  if (sameSignal && view.getInt32(0, true) !== signo) throw sysError(errno.EINVAL);
   if ((code >= 0 || code === SI_TKILL) && pid !== task.process.pid) throw sysError(errno.EPERM);
   checkSignal(signo);
   return { code, raw };

@@ -34,16 +34,16 @@ export function traceCall(task: GuestTask, nr: number, print: (line: string) => 
   if (!row || (row.args.length === 0 && !row.handler)) {
     const raw = [0, 1, 2, 3, 4, 5].map((i) => hex(decodeArg(cpu, i, 'ulong')));
     return (result) =>
-      print(line(task, `${row?.name ?? `syscall_${nr}`}(${raw.join(', ')})`, showResult(result, false)));
+      print(line(`${row?.name ?? `syscall_${nr}`}(${raw.join(', ')})`, showResult(result, false)));
   }
   const values = row.args.map((a, i) => decodeArg(cpu, i, a.kind));
   const before = row.args.map((a, i) => (OUTPUT.has(a.kind) ? '' : formatArg(mem, a, values, i)));
   const head = row.name;
-  if (head === 'exit' || head === 'exit_group') return () => print(line(task, `${head}(${before.join(', ')})`, '?'));
+  if (head === 'exit' || head === 'exit_group') return () => print(line(`${head}(${before.join(', ')})`, '?'));
   return (result) => {
     const args = row.args.map((a, i) => (OUTPUT.has(a.kind) ? formatOutput(mem, a, values, i, result) : before[i]!));
     if (hidesMode(head, values)) args.pop();
-    print(line(task, `${head}(${args.join(', ')})`, showResult(result, row.hexResult === true)));
+    print(line(`${head}(${args.join(', ')})`, showResult(result, row.hexResult === true)));
   };
 }
 
@@ -53,9 +53,8 @@ function hidesMode(name: string, values: readonly number[]): boolean {
   return flagsAt >= 0 && (values[flagsAt]! & (O_CREAT | O_TMPFILE_BIT)) === 0;
 }
 
-function line(task: GuestTask, call: string, result: string): string {
-  const prefix = task.kernel.tasks.size > 1 ? `[pid ${task.tid}] ` : '';
-  return `${prefix}${call.padEnd(COLUMN)} = ${result}`;
+function line(call: string, result: string): string {
+  return `${call.padEnd(COLUMN)} = ${result}`;
 }
 
 /** `3`, `0x7f0000000000`, `-1 ENOENT (No such file or directory)`, `? ERESTARTSYS (To be restarted ...)`. */

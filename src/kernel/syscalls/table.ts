@@ -3,6 +3,7 @@
  * that traces and `uktx syscalls` know all of Linux 6.1 by name.
  */
 import type { Isa } from '../task/cpu-context.ts';
+import { cloneRows } from './clone.ts';
 import { copyRows } from './copy.ts';
 import { dirRows } from './dirs.ts';
 import { epollRows } from './epoll.ts';
@@ -12,11 +13,15 @@ import { fcntlRows } from './fcntl.ts';
 import { fileRows } from './files.ts';
 import { futexRows } from './futex.ts';
 import { idRows } from './ids.ts';
+import { inotifyRows } from './inotify.ts';
+import { ipcRows } from './ipc.ts';
 import { linkRows } from './links.ts';
 import { mmRows } from './mm.ts';
 import { mountRows } from './mounts.ts';
+import { mqueueRows } from './mqueue.ts';
 import { syscallNames } from './names.ts';
 import { permRows } from './perms.ts';
+import { pidfdRows } from './pidfd.ts';
 import { pipeRows } from './pipe.ts';
 import { pollRows } from './poll.ts';
 import { prctlRows } from './prctl.ts';
@@ -25,7 +30,10 @@ import { randomRows } from './random.ts';
 import { rlimitRows } from './rlimit.ts';
 import { row, type SyscallRow } from './row.ts';
 import { schedRows } from './sched.ts';
+import { signalfdRows } from './signalfd.ts';
 import { signalRows } from './signals.ts';
+import { socketRows } from './socket.ts';
+import { socketIoRows } from './socket-io.ts';
 import { statRows } from './stat.ts';
 import { systemRows } from './system.ts';
 import { timeRows } from './time.ts';
@@ -51,8 +59,16 @@ export const syscallRows: readonly SyscallRow[] = [
   ...pollRows,
   ...epollRows,
   ...eventfdRows,
+  ...signalfdRows,
+  ...inotifyRows,
+  ...ipcRows,
+  ...mqueueRows,
   ...ttyRows,
+  ...socketRows,
+  ...socketIoRows,
   ...processRows,
+  ...cloneRows,
+  ...pidfdRows,
   ...signalRows,
   ...timeRows,
   ...timerRows,

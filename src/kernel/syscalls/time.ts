@@ -19,8 +19,9 @@ import {
   CLOCK_TAI,
   clockMs,
   clockResolution,
-  cpuMs,
+  processCpuMs,
   readClock,
+  threadCpuMs,
 } from '../time/clocks.ts';
 import { ITIMER_PROF, ITIMER_REAL } from '../time/itimers.ts';
 import { sleepRelative, sleepUntil } from '../time/sleep.ts';
@@ -100,7 +101,7 @@ function clockNanosleep(
   return sleepRelative(task, task.kernel.monotonicMs() + t, rem);
 }
 
-function gettimeofday(task: GuestTask, tv: number, tz: number): number {
+export function gettimeofday(task: GuestTask, tv: number, tz: number): number {
   if (tv !== 0) {
     const [sec, nsec] = task.kernel.host.realtime();
     writeTimeval(task.mem, tv, sec, Math.floor(nsec / 1000));
@@ -119,7 +120,7 @@ function settimeofday(task: GuestTask, tv: number, tz: number): number {
   throw sysError(errno.EPERM);
 }
 
-function time(task: GuestTask, tloc: number): number {
+export function time(task: GuestTask, tloc: number): number {
   const [sec] = task.kernel.host.realtime();
   if (tloc !== 0) task.mem.writeU64(tloc, sec);
   return sec;
@@ -130,7 +131,7 @@ function times(task: GuestTask, buf: number): number {
   if (buf !== 0) {
     const ticks = (ms: number): number => Math.floor((ms * USER_HZ) / 1000);
     task.mem.writable(buf, 32);
-    task.mem.writeU64(buf, ticks(cpuMs(kernel)));
+    task.mem.writeU64(buf, ticks(processCpuMs(process)));
     task.mem.writeU64(buf + 8, 0);
     task.mem.writeU64(buf + 16, ticks(process.childrenCpuTime));
     task.mem.writeU64(buf + 24, 0);
@@ -139,12 +140,14 @@ function times(task: GuestTask, buf: number): number {
 }
 
 function getrusage(task: GuestTask, who: number, usage: number): number {
-  const { kernel, process } = task;
+  const { process } = task;
   const maxrss = task.mm.stats.peakAccessible / 1024;
   switch (who) {
     case 0:
+      task.mem.copyOut(usage, encodeRusage({ utime: processCpuMs(process), stime: 0, maxrss }));
+      return 0;
     case 1:
-      task.mem.copyOut(usage, encodeRusage({ utime: cpuMs(kernel), stime: 0, maxrss }));
+      task.mem.copyOut(usage, encodeRusage({ utime: threadCpuMs(task), stime: 0, maxrss }));
       return 0;
     case -1:
       task.mem.copyOut(usage, encodeRusage({ utime: process.childrenCpuTime, stime: 0, maxrss: 0 }));

@@ -7,16 +7,10 @@ import { row, type SyscallRow } from './row.ts';
 const none = (name: string, x86_64: number | null, aarch64: number | null, args: string, note: string): SyscallRow =>
   row(name, x86_64, aarch64, args, null, { note });
 
-const PROCESSES = 'one process with one thread for now';
+const PROCESSES = 'no access to the memory of others for now';
 const SOCKETS = 'no sockets for now';
-const IPC = 'no System V IPC for now';
-const QUEUES = 'no POSIX message queues for now';
 
 export const unsupportedRows: SyscallRow[] = [
-  none('fork', 57, null, '', PROCESSES),
-  none('vfork', 58, null, '', PROCESSES),
-  none('clone', 56, 220, 'flags:ulong stack:ptr parent_tid:ptr child_tid:ptr tls:ptr', PROCESSES),
-  none('clone3', 435, 435, 'cl_args:instruct size:size', PROCESSES),
 
   none('socket', 41, 198, 'domain:int type:int protocol:int', SOCKETS),
   none('socketpair', 53, 199, 'domain:int type:int protocol:int sv:ptr', SOCKETS),
@@ -37,20 +31,6 @@ export const unsupportedRows: SyscallRow[] = [
   none('setsockopt', 54, 208, 'sockfd:fd level:int optname:int optval:ptr optlen:int', SOCKETS),
   none('getsockopt', 55, 209, 'sockfd:fd level:int optname:int optval:ptr optlen:ptr', SOCKETS),
 
-  none('shmget', 29, 194, 'key:int size:size shmflg:octal', IPC),
-  none('shmat', 30, 196, 'shmid:int shmaddr:ptr shmflg:octal', IPC),
-  none('shmctl', 31, 195, 'shmid:int cmd:int buf:ptr', IPC),
-  none('shmdt', 67, 197, 'shmaddr:ptr', IPC),
-  none('semget', 64, 190, 'key:int nsems:int semflg:octal', IPC),
-  none('semop', 65, 193, 'semid:int sops:ptr nsops:size', IPC),
-  none('semctl', 66, 191, 'semid:int semnum:int cmd:int arg:ptr', IPC),
-  none('semtimedop', 220, 192, 'semid:int sops:ptr nsops:size timeout:timespec', IPC),
-  none('msgget', 68, 186, 'key:int msgflg:octal', IPC),
-  none('msgsnd', 69, 189, 'msqid:int msgp:ptr msgsz:size msgflg:octal', IPC),
-  none('msgrcv', 70, 188, 'msqid:int msgp:ptr msgsz:size msgtyp:long msgflg:octal', IPC),
-  none('msgctl', 71, 187, 'msqid:int cmd:int buf:ptr', IPC),
-  none('mq_open', 240, 180, 'name:string oflag:octal mode:octal attr:ptr', QUEUES),
-  none('mq_unlink', 241, 181, 'name:string', QUEUES),
 
   none('rseq', 334, 293, 'rseq:ptr rseq_len:uint flags:int sig:hex', 'libc does without'),
   none('ptrace', 101, 117, 'request:int pid:pid addr:ptr data:ptr', 'no tracing'),
@@ -67,7 +47,6 @@ export const unsupportedRows: SyscallRow[] = [
   none('userfaultfd', 323, 282, 'flags:hex', 'no demand paging to hook into'),
   none('process_vm_readv', 310, 270, 'pid:pid local:ptr liovcnt:ulong remote:ptr riovcnt:ulong flags:hex', PROCESSES),
   none('process_vm_writev', 311, 271, 'pid:pid local:ptr liovcnt:ulong remote:ptr riovcnt:ulong flags:hex', PROCESSES),
-  none('pidfd_open', 434, 434, 'pid:pid flags:hex', 'no pidfds for now'),
   none('init_module', 175, 105, 'module:ptr len:size params:string', 'never'),
   none('kexec_load', 246, 104, 'entry:ptr nr_segments:ulong segments:ptr flags:hex', 'never'),
   none('setns', 308, 268, 'fd:fd nstype:hex', 'no namespaces'),

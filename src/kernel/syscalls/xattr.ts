@@ -2,6 +2,7 @@
 import { errno, sysError } from '../abi/errno.ts';
 import type { Path } from '../fs/fs-context.ts';
 import { type AccessAttr, type Inode, S_IFDIR, S_IFMT, S_IFREG, type Xattrs } from '../fs/inode.ts';
+import { IN_ATTRIB, notifyPath, watching } from '../fs/notify.ts';
 import { accessOf, isOwner, mayAccess, R_OK, S_ISVTX, W_OK } from '../fs/permission.ts';
 import { latin1Bytes } from '../mm/user-memory.ts';
 import { CAP_SYS_ADMIN } from '../task/credentials.ts';
@@ -75,6 +76,10 @@ function checkWritable(task: Task, target: Target): void {
   if (target.path) task.kernel.vfs.checkWritable(target.path);
 }
 
+function told({ path }: Target): void {
+  if (path && watching()) notifyPath(path, IN_ATTRIB);
+}
+
 const setter =
   (find: Find) =>
   (task: Task, where: number, nameAt: number, valueAt: number, size: number, flags: number): number => {
@@ -89,6 +94,7 @@ const setter =
     if (flags & XATTR_CREATE && exists) throw sysError(errno.EEXIST);
     if (flags & XATTR_REPLACE && !exists) throw sysError(errno.ENODATA);
     store.set(name, value);
+    told(target);
     return 0;
   };
 
@@ -130,6 +136,7 @@ const remover =
     const store = checkName(task, target, name, true);
     if (store.get(name) === null) throw sysError(errno.ENODATA);
     store.set(name, null);
+    told(target);
     return 0;
   };
 

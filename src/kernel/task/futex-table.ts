@@ -1,4 +1,8 @@
-/** Futex wait queues (futex(2)). A futex is named by the address space it lies in and its address there. */
+/**
+ * Futex wait queues (futex(2)). A futex is named by the address space it lies in and its address there, or in a shared
+ * mapping by the object mapped and the offset.
+ */
+import type { AddressSpace } from '../mm/address-space.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 export const FUTEX_BITSET_MATCH_ANY = 0xffff_ffff;
@@ -11,6 +15,18 @@ export interface FutexWaiter {
   woken: boolean;
   /** Woken together with `woken`. */
   readonly queue: WaitQueue;
+}
+
+export interface FutexKey {
+  readonly space: object;
+  readonly address: number;
+}
+
+/** get_futex_key. `isPrivate`: FUTEX_PRIVATE_FLAG was given, so nobody outside the address space waits there. */
+export function futexKey(mm: AddressSpace, address: number, isPrivate: boolean): FutexKey {
+  const vma = isPrivate ? null : mm.find(address);
+  if (!vma?.object || !vma.shared) return { space: mm, address };
+  return { space: vma.object, address: vma.offset + (address - vma.start) };
 }
 
 export class FutexTable {
@@ -64,12 +80,13 @@ export class FutexTable {
   }
 
   /** Moves up to `count` waiters to another futex without waking them; returns how many. */
-  requeue(space: object, from: number, to: number, count: number): number {
+  requeue(from: FutexKey, to: FutexKey, count: number): number {
     let moved = 0;
-    for (const w of [...this.#list(space, from)]) {
+    for (const w of [...this.#list(from.space, from.address)]) {
       if (moved >= count) break;
       this.remove(w);
-      w.address = to;
+      w.space = to.space;
+      w.address = to.address;
       this.#insert(w);
       moved++;
     }

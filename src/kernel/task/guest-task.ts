@@ -1,5 +1,6 @@
 /** A guest thread. */
 import { errno } from '../abi/errno.ts';
+import { SIGCHLD } from '../abi/signals.ts';
 import type { FdTable } from '../fs/fd-table.ts';
 import type { FsContext } from '../fs/fs-context.ts';
 import type { Kernel } from '../kernel.ts';
@@ -9,11 +10,13 @@ import { deliverSignals } from '../signals/deliver.ts';
 import type { PendingSignals, SignalHandlers } from '../signals/state.ts';
 import type { CpuContext } from './cpu-context.ts';
 import type { Credentials } from './credentials.ts';
+import { exitPi } from './futex-pi.ts';
+import { type FutexKey, futexKey } from './futex-table.ts';
 import { exitRobustList } from './robust-list.ts';
 import type { Process } from './process.ts';
 import { CONTINUE, type UserModeAction } from './run-control.ts';
 import type { Task, WaitResult } from './task.ts';
-import type { WaitQueue } from './wait-queue.ts';
+import { WaitQueue } from './wait-queue.ts';
 
 const READY: Promise<WaitResult> = Promise.resolve('ready');
 const TIMEOUT: Promise<WaitResult> = Promise.resolve('timeout');
@@ -34,7 +37,8 @@ export interface TaskParts {
 export class GuestTask implements Task {
   readonly kernel: Kernel;
   readonly process: Process;
-  readonly tid: number;
+  /** Changes when another thread than the leader calls execve(2): it becomes the leader. */
+  tid: number;
   cpu: CpuContext;
   mm: AddressSpace;
   mem: UserMemory;
@@ -70,6 +74,18 @@ export class GuestTask implements Task {
   exitCode: number | null = null;
   /** The thread has been taken out of its process. */
   dead = false;
+  /** Shared mappings have been written back for the last time. */
+  flushed = false;
+  /** CLONE_VFORK: `released` once the thread has left the memory it shares with its maker. */
+  readonly vfork = { done: new WaitQueue(), released: false };
+  /** CPU time used, milliseconds. Added up by the runtime, up to when the thread was last resumed. */
+  cpuTime = 0;
+  /** Since when the thread runs, on the monotonic clock in milliseconds; null while it does not. */
+  runningSince: number | null = null;
+  /** What an untimed wait can only be ended by: another thread's doing. For the search for deadlocks. */
+  waitingFor: 'futex' | 'child' | null = null;
+  /** Contended PI futexes this thread owns, with their keys (futex-pi.ts). */
+  readonly ownedPi = new Map<object, FutexKey>();
   #interruptWait: (() => void) | null = null;
 
   constructor(kernel: Kernel, process: Process, tid: number, parts: TaskParts) {
@@ -118,7 +134,22 @@ export class GuestTask implements Task {
     return this.#interruptWait !== null;
   }
 
+  /** Only death ends it before `ready()` (TASK_KILLABLE). */
+  waitKillable(queues: readonly WaitQueue[], ready: () => boolean): Promise<WaitResult> {
+    return this.#wait(queues, ready, null, () => this.process.groupExit !== null || this.exitCode !== null);
+  }
+
   wait(queues: readonly WaitQueue[], ready: () => boolean, timeoutMs: number | null): Promise<WaitResult> {
+    return this.#wait(queues, ready, timeoutMs, null);
+  }
+
+  /** `ends`: what interrupts, null for any signal. */
+  #wait(
+    queues: readonly WaitQueue[],
+    ready: () => boolean,
+    timeoutMs: number | null,
+    ends: (() => boolean) | null,
+  ): Promise<WaitResult> {
     const isReady = (): boolean => {
       try {
         return ready();
@@ -128,7 +159,7 @@ export class GuestTask implements Task {
       }
     };
     if (isReady()) return READY;
-    if (this.signalPending()) return SIGNAL;
+    if (ends ? ends() : this.signalPending()) return SIGNAL;
     if (timeoutMs !== null && !(timeoutMs > 0)) return TIMEOUT;
     return new Promise((resolve) => {
       const finish = (result: WaitResult): void => {
@@ -145,7 +176,9 @@ export class GuestTask implements Task {
         timeoutMs === null
           ? null
           : this.kernel.timers.at(this.kernel.monotonicMs() + timeoutMs, () => finish(isReady() ? 'ready' : 'timeout'));
-      this.#interruptWait = () => finish('signal');
+      this.#interruptWait = () => {
+        if (!ends || ends()) finish('signal');
+      };
     });
   }
 
@@ -172,21 +205,73 @@ export class GuestTask implements Task {
     if (this.dead) return false;
     this.dead = true;
     exitRobustList(this);
+    exitPi(this);
     this.#clearChildTid();
     this.process.tasks.delete(this.tid);
     this.kernel.tasks.delete(this.tid);
+    this.process.uid = this.cred.uid;
+    this.process.maxRss = Math.max(this.process.maxRss, this.mm.stats.peakAccessible);
+    this.process.creditCpuTime(this);
+    this.process.orphanThread(this);
     this.kernel.releaseFiles(this);
-    return this.process.tasks.size === 0;
+    this.kernel.machine?.releaseCpu(this.cpu, this.mm);
+    this.leaveMemory();
+    if (this.process.tasks.size === 0) return true;
+    this.process.tasksGone.wake();
+    return false;
+  }
+
+  /** The thread no longer runs in the memory it was made in (exec, exit): a vfork(2) ends. */
+  leaveMemory(): void {
+    if (this.vfork.released) return;
+    this.vfork.released = true;
+    this.vfork.done.wake();
+  }
+
+  /** Gives the task a descriptor table of its own. */
+  unshareFiles(): void {
+    for (const other of this.kernel.tasks.values()) {
+      if (other === this || other.files !== this.files) continue;
+      this.files = this.files.fork();
+      return;
+    }
+  }
+
+  /**
+   * de_thread: the other threads of the process die, and this one becomes the leader. False when the process was killed
+   * meanwhile, by one of them or from outside.
+   */
+  async becomeOnlyThread(): Promise<boolean> {
+    const { process } = this;
+    for (const other of process.tasks.values()) {
+      if (other === this) continue;
+      other.exitCode ??= 0;
+      other.interrupt();
+    }
+    while (process.tasks.size > 1) {
+      const result = await this.waitKillable([process.tasksGone], () => process.tasks.size === 1);
+      if (result === 'signal') return false;
+    }
+    process.leaderExitCode = null;
+    if (this.tid !== process.pid) {
+      process.tasks.delete(this.tid);
+      this.kernel.tasks.delete(this.tid);
+      this.tid = process.pid;
+      process.tasks.set(this.tid, this);
+      this.kernel.tasks.set(this.tid, this);
+    }
+    return true;
   }
 
   #clearChildTid(): void {
     const address = this.clearChildTid;
     this.clearChildTid = 0;
     // Linux does this only while others share the memory; a dead process's memory is nobody's.
-    if (address === 0 || this.process.tasks.size <= 1) return;
+    if (address === 0 || (this.process.tasks.size <= 1 && this.mm.users <= 1)) return;
     if (this.mem.accessible(address, 4, 2) < 4) return;
     this.mem.writeU32(address, 0);
-    this.kernel.futexes.wake(this.mm, address, 1, 0xffff_ffff);
+    const key = futexKey(this.mm, address, false);
+    this.kernel.futexes.wake(key.space, key.address, 1, 0xffff_ffff);
   }
 
   /** New program in place (execve(2)): what execve resets that is not in the address space. */
@@ -199,7 +284,10 @@ export class GuestTask implements Task {
     this.robustList = 0;
     this.restartBlock = null;
     this.parentDeathSignal = 0;
+    this.unshareFiles();
+    this.leaveMemory();
     this.process.posixTimers.clear();
+    this.process.exitSignal = SIGCHLD;
     this.process.execed = true;
     this.process.dumpable = 1;
   }

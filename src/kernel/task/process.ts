@@ -9,8 +9,11 @@ import {
   CLD_STOPPED,
   SA_NOCLDSTOP,
   SA_NOCLDWAIT,
+  SI_KERNEL,
+  SI_USER,
   SIGCHLD,
   SIGCONT,
+  SIGHUP,
 } from '../abi/signals.ts';
 import { sendSignal } from '../signals/send.ts';
 import { SIG_IGN, SignalQueue } from '../signals/state.ts';
@@ -35,6 +38,14 @@ export class Process {
   readonly signals = new SignalQueue();
   /** Woken when a child exits, stops or continues. */
   readonly childWaiters = new WaitQueue();
+  /** Woken when the process has ended (pidfds). */
+  readonly endWaiters = new WaitQueue();
+  /** Woken when a thread has gone. */
+  readonly tasksGone = new WaitQueue();
+  /** Thread of the parent that made this process, for PR_SET_PDEATHSIG. */
+  creator: GuestTask | null = null;
+  /** User id of the last thread that left. */
+  uid = 0;
   /** Indexed by RLIMIT_*. */
   rlimits: Rlimit[];
 
@@ -66,8 +77,13 @@ export class Process {
   readonly posixTimers = new PosixTimers();
   /** Start on the monotonic clock, milliseconds. */
   readonly startTime: number;
+  /** CPU time of threads that have ended, milliseconds. */
+  #endedCpuTime = 0;
   /** CPU time of waited-for children, milliseconds. */
   childrenCpuTime = 0;
+  /** Most memory the process has held, and the largest of the waited-for children, bytes. */
+  maxRss = 0;
+  childrenMaxRss = 0;
 
   /** Signal the parent gets at exit (0: none). */
   exitSignal = SIGCHLD;
@@ -94,6 +110,43 @@ export class Process {
     this.rlimits = parent ? parent.rlimits.map((r) => ({ ...r })) : defaultRlimits(kernel.options.stackSize);
     this.startTime = kernel.monotonicMs();
     parent?.children.add(this);
+  }
+
+  /** What fork(2) hands on beside what the constructor takes over. `from` is the process that forks. */
+  inherit(from: Process): void {
+    const { exe, exePath, argStart, argEnd, envStart, envEnd, auxv, sigreturnTrampoline } = from;
+    Object.assign(this, { exe, exePath, argStart, argEnd, envStart, envEnd, auxv, sigreturnTrampoline });
+    const { pgid, sid, dumpable, noNewPrivs, thpDisabled, personality, nice, oomScoreAdj, ioprio, ttyDev, uid } = from;
+    Object.assign(this, { pgid, sid, dumpable, noNewPrivs, thpDisabled, personality, nice, oomScoreAdj, ioprio, ttyDev });
+    this.uid = uid;
+    this.rlimits = from.rlimits.map((r) => ({ ...r }));
+  }
+
+  /** CPU time of all threads, living and gone, milliseconds. */
+  get cpuTime(): number {
+    let sum = this.#endedCpuTime;
+    for (const task of this.tasks.values()) sum += task.cpuTime;
+    return sum;
+  }
+  /** A thread leaves: its time stays with the process. */
+  creditCpuTime(task: GuestTask): void {
+    this.#endedCpuTime += task.cpuTime;
+  }
+
+  /** Time spent on a thread that has just left. */
+  addCpuTime(ms: number): void {
+    this.#endedCpuTime += ms;
+  }
+
+  /** A thread leaves: processes it made that asked for it get their PR_SET_PDEATHSIG. */
+  orphanThread(task: GuestTask): void {
+    for (const child of this.children) {
+      if (child.creator !== task) continue;
+      child.creator = this.tasks.values().next().value ?? null;
+      for (const t of child.tasks.values()) {
+        if (t.parentDeathSignal !== 0) sendSignal(child, t.parentDeathSignal, { code: SI_USER, pid: this.pid, uid: task.cred.uid });
+      }
+    }
   }
 
   /** The thread-group leader, or another thread when it has exited; null after the last. */
@@ -152,19 +205,36 @@ export class Process {
     this.itimers.cancel();
     this.posixTimers.clear();
     this.signals.clear();
-    for (const child of this.children) {
-      child.parent = null;
-      child.ppid = 1;
-      if (child.exitStatus) this.kernel.forget(child);
-    }
-    this.children.clear();
+    const orphans = this.#giveAwayChildren();
     this.kernel.processExited(this);
-    if (!this.parent || this.#parentIgnoresExit()) {
-      this.parent?.children.delete(this);
+    hangUpOrphans(this.kernel, [this, ...orphans]);
+    const { parent } = this;
+    if (!parent || this.#parentIgnoresExit()) {
+      if (parent) parent.childrenCpuTime += this.cpuTime + this.childrenCpuTime;
+      parent?.children.delete(this);
       this.kernel.forget(this);
     }
     const code = status.kind === 'exited' ? CLD_EXITED : status.core ? CLD_DUMPED : CLD_KILLED;
     this.#tellParent(code, status.kind === 'exited' ? status.code : status.signal);
+    this.endWaiters.wake();
+  }
+
+  /** Children go to the nearest ancestor that reaps (PR_SET_CHILD_SUBREAPER), or to nobody, who reaps at once. */
+  #giveAwayChildren(): Process[] {
+    const orphans = [...this.children];
+    let reaper = this.parent;
+    while (reaper && (!reaper.childSubreaper || reaper.exitStatus)) reaper = reaper.parent;
+    this.children.clear();
+    for (const child of orphans) {
+      child.parent = reaper;
+      child.ppid = reaper?.pid ?? 1;
+      child.creator = reaper?.leader ?? null;
+      reaper?.children.add(child);
+      if (!child.exitStatus) continue;
+      if (reaper) child.#tellParent(CLD_EXITED, 0);
+      else this.kernel.forget(child);
+    }
+    return orphans;
   }
 
   #parentIgnoresExit(): boolean {
@@ -179,8 +249,30 @@ export class Process {
     const flags = parent.leader?.sighand.get(SIGCHLD).flags ?? 0;
     const signo = stopping ? SIGCHLD : this.exitSignal;
     if (signo > 0 && !(stopping && flags & SA_NOCLDSTOP)) {
-      sendSignal(parent, signo, { code, pid: this.pid, uid: this.leader?.cred.uid ?? 0, status });
+      const uid = this.leader?.cred.uid ?? this.uid;
+      sendSignal(parent, signo, { code, pid: this.pid, uid, status, utime: Math.floor(this.cpuTime / 10) });
     }
     parent.childWaiters.wake();
+  }
+}
+
+/** A group is orphaned when no member has a parent in another group of the session (setpgid(2)). */
+export function isOrphanedGroup(kernel: Kernel, pgid: number): boolean {
+  for (const p of kernel.processes.values()) {
+    if (p.pgid === pgid && p.exitStatus === null && p.parent && p.parent.pgid !== pgid && p.parent.sid === p.sid) return false;
+  }
+  return true;
+}
+
+/** kill_orphaned_pgrp: stopped members of groups that have just lost their last tie are told, and go on. */
+function hangUpOrphans(kernel: Kernel, candidates: readonly Process[]): void {
+  const groups = new Set(candidates.map((p) => p.pgid));
+  for (const pgid of groups) {
+    const members = [...kernel.processes.values()].filter((p) => p.pgid === pgid && p.exitStatus === null);
+    if (!members.some((p) => p.stopSignal !== 0) || !isOrphanedGroup(kernel, pgid)) continue;
+    for (const p of members) {
+      sendSignal(p, SIGHUP, { code: SI_KERNEL });
+      sendSignal(p, SIGCONT, { code: SI_KERNEL });
+    }
   }
 }

@@ -1,5 +1,6 @@
 /** Robust futexes at thread exit (get_robust_list(2); kernel/futex/core.c, exit_robust_list). */
 import { SysError } from '../abi/errno.ts';
+import { futexKey } from './futex-table.ts';
 import type { GuestTask } from './guest-task.ts';
 
 const FUTEX_WAITERS = 0x8000_0000;
@@ -29,16 +30,23 @@ function walk(task: GuestTask, head: number): void {
   for (let n = 0; entry !== head && n < LIMIT; n++) {
     // Bit 0 marks a PI futex.
     const next = mem.readU64(entry - (entry % 2));
-    if (entry !== pending) orphan(task, entry - (entry % 2) + offset);
+    if (entry !== pending) orphan(task, entry - (entry % 2) + offset, entry % 2 === 1, false);
     entry = next;
   }
-  if (pending !== 0) orphan(task, pending - (pending % 2) + offset);
+  if (pending !== 0) orphan(task, pending - (pending % 2) + offset, pending % 2 === 1, true);
 }
 
-function orphan(task: GuestTask, address: number): void {
+/** handle_futex_death. `pending`: the thread may have died between unlocking and waking the next. */
+function orphan(task: GuestTask, address: number, pi: boolean, pending: boolean): void {
   if (address % 4 !== 0) return;
   const word = task.mem.readU32(address);
+  const wake = (): void => {
+    const key = futexKey(task.mm, address, false);
+    task.kernel.futexes.wake(key.space, key.address, 1, 0xffff_ffff);
+  };
+  if (pending && !pi && word === 0) wake();
   if ((word & FUTEX_TID_MASK) !== task.tid) return;
   task.mem.writeU32(address, ((word & FUTEX_WAITERS) | FUTEX_OWNER_DIED) >>> 0);
-  if (word & FUTEX_WAITERS) task.kernel.futexes.wake(task.mm, address, 1, 0xffff_ffff);
+  // A PI futex that is waited for goes to the next by exit_pi_state_list.
+  if (!pi && word & FUTEX_WAITERS) wake();
 }

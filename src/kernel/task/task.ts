@@ -18,7 +18,7 @@ export type WaitResult = 'ready' | 'timeout' | 'signal';
 export interface Task {
   readonly kernel: Kernel;
   readonly process: Process;
-  readonly tid: number;
+  tid: number;
   cpu: CpuContext;
   mm: AddressSpace;
   /** Checked access to `mm`'s memory. */

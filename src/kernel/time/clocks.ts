@@ -1,7 +1,8 @@
 /** The clocks of clock_gettime(2). */
 import { errno, sysError } from '../abi/errno.ts';
-import { NSEC } from '../abi/time-structs.ts';
-import type { Kernel } from '../kernel.ts';
+import { msToTimespec } from '../abi/time-structs.ts';
+import type { GuestTask } from '../task/guest-task.ts';
+import type { Process } from '../task/process.ts';
 import type { Task } from '../task/task.ts';
 
 export const CLOCK_REALTIME = 0;
@@ -30,15 +31,15 @@ export function readClock(task: Task, id: number): [number, number] {
     case CLOCK_BOOTTIME:
       return host.monotonic();
     case CLOCK_PROCESS_CPUTIME_ID:
+      return msToClock(processCpuMs(task.process));
     case CLOCK_THREAD_CPUTIME_ID:
-      return host.cpuTime();
+      return msToClock(threadCpuMs(task));
     case CLOCK_REALTIME_COARSE:
       return coarse(host.realtime());
     case CLOCK_MONOTONIC_COARSE:
       return coarse(host.monotonic());
     default:
-      checkCpuClock(task, id);
-      return host.cpuTime();
+      return msToClock(cpuClock(task, id));
   }
 }
 
@@ -46,14 +47,40 @@ function coarse([sec, nsec]: [number, number]): [number, number] {
   return [sec, nsec - (nsec % TICK_NSEC)];
 }
 
-/** clock_getcpuclockid(3) ids: ~pid << 3, bit 2 for threads, bits 0-1 the kind (3: a device's descriptor). */
-function checkCpuClock(task: Task, id: number): void {
+const msToClock = (ms: number): [number, number] => {
+  const { sec, nsec } = msToTimespec(ms);
+  return [sec, nsec];
+};
+
+/**
+ * clock_getcpuclockid(3) and pthread_getcpuclockid(3) ids: ~pid << 3, bit 2 for threads, bits 0-1 the kind (3: a device's
+ * descriptor). Any process, but only threads of the caller's own (kernel/time/posix-cpu-timers.c, pid_for_clock).
+ */
+function cpuClock(task: Task, id: number): number {
   if (id >= 0 || (id & 3) === 3) throw sysError(errno.EINVAL);
   const pid = ~(id >> 3);
-  const perThread = (id & 4) !== 0;
-  if (pid === 0) return;
-  const found = perThread ? task.process.tasks.has(pid) : task.kernel.process(pid) !== null;
-  if (!found) throw sysError(errno.EINVAL);
+  if ((id & 4) !== 0) {
+    const thread = pid === 0 ? task : task.process.tasks.get(pid);
+    if (!thread) throw sysError(errno.EINVAL);
+    return threadCpuMs(thread);
+  }
+  const process = pid === 0 ? task.process : task.kernel.process(pid);
+  if (!process) throw sysError(errno.EINVAL);
+  return processCpuMs(process);
+}
+
+/** Milliseconds since the thread was resumed, 0 while it does not run. */
+const sinceResumed = (task: Task): number => {
+  const { runningSince } = task as GuestTask;
+  return runningSince === null ? 0 : task.kernel.monotonicMs() - runningSince;
+};
+/** CPU time of a thread, all of it user time, in milliseconds. */
+export const threadCpuMs = (task: Task): number => (task as GuestTask).cpuTime + sinceResumed(task);
+/** CPU time of a process's threads, living and gone, in milliseconds. */
+export function processCpuMs(process: Process): number {
+  let sum = process.cpuTime;
+  for (const task of process.tasks.values()) sum += sinceResumed(task);
+  return sum;
 }
 
 /** Resolution in nanoseconds. */
@@ -68,10 +95,4 @@ export function clockResolution(task: Task, id: number): number {
 export function clockMs(task: Task, id: number): number {
   const [sec, nsec] = readClock(task, id);
   return sec * 1000 + nsec / 1e6;
-}
-
-/** CPU time of the run in milliseconds. */
-export function cpuMs(kernel: Kernel): number {
-  const [sec, nsec] = kernel.host.cpuTime();
-  return sec * 1000 + nsec / (NSEC / 1000);
 }

@@ -3,7 +3,7 @@ import { SI_KERNEL, SIGALRM, SIGPROF, SIGVTALRM } from '../abi/signals.ts';
 import type { ItimerValue } from '../abi/time-structs.ts';
 import { sendSignal } from '../signals/send.ts';
 import type { Process } from '../task/process.ts';
-import { cpuMs } from './clocks.ts';
+import { processCpuMs } from './clocks.ts';
 import type { Timer } from './timers.ts';
 
 export const ITIMER_REAL = 0;
@@ -27,7 +27,7 @@ class IntervalTimer {
 
   #now(): number {
     const { kernel } = this.#process;
-    return this.#which === ITIMER_REAL ? kernel.monotonicMs() : cpuMs(kernel);
+    return this.#which === ITIMER_REAL ? kernel.monotonicMs() : processCpuMs(this.#process);
   }
 
   get(): ItimerValue {

@@ -10,6 +10,8 @@ const MAX_DELAY = 0x3fff_ffff;
 /** `now()` is CLOCK_MONOTONIC in milliseconds with fractions. */
 export class Timers {
   readonly #now: () => number;
+  /** Timers that will fire. */
+  armed = 0;
   constructor(now: () => number) {
     this.#now = now;
   }
@@ -28,8 +30,11 @@ export class Timers {
       const now = this.#now();
       const left = deadline - now;
       // A clock that stands still (as a test's may) must not make a timer wait for ever.
-      if (left <= 0 || now === seen) fire();
-      else schedule(now, left);
+      if (left <= 0 || now === seen) {
+        this.armed--;
+        done = true;
+        fire();
+      } else schedule(now, left);
     };
     const schedule = (now: number, left: number): void => {
       if (left >= 1) {
@@ -40,9 +45,16 @@ export class Timers {
       }
     };
     const now = this.#now();
-    if (deadline < Infinity) schedule(now, Math.max(0, deadline - now));
+    let done = deadline === Infinity;
+    if (!done) {
+      this.armed++;
+      schedule(now, Math.max(0, deadline - now));
+    }
     return {
-      cancel(): void {
+      cancel: (): void => {
+        if (done) return;
+        done = true;
+        this.armed--;
         if (timeout) clearTimeout(timeout);
         if (immediate) clearImmediate(immediate);
       },

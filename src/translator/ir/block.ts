@@ -52,6 +52,7 @@ export interface Block {
 /** Collects one block. Temporaries live until the next `beginInstruction`. */
 export class BlockBuilder {
   readonly #table: OpTable;
+  readonly #ops: ReadonlyMap<string, Op>;
   readonly insts: Inst[] = [];
   exit: Exit | null = null;
   pc = 0;
@@ -60,6 +61,7 @@ export class BlockBuilder {
 
   constructor(table: OpTable) {
     this.#table = table;
+    this.#ops = table.byName;
   }
   beginInstruction(pc: number): void {
     this.pc = pc;
@@ -77,18 +79,19 @@ export class BlockBuilder {
   }
   /** Emits `name d, inputs...`; `imm` is the displacement, or the value where the last input is CONST. */
   emit(name: string, d: Operand, inputs: Operand[], imm: number | bigint = 0): void {
-    this.insts.push({ op: this.#table.get(name), d, inputs, imm, pc: this.pc });
+    const op = this.#ops.get(name) ?? this.#table.get(name);
+    this.insts.push({ op, d, inputs, imm, pc: this.pc });
   }
   /** Emits a pure op into a new temporary (a vector one if the result is v128) and returns it. */
   value(name: string, inputs: Operand[], imm: number | bigint = 0): Operand {
-    const op = this.#table.get(name);
+    const op = this.#ops.get(name) ?? this.#table.get(name);
     const d = op.result === 'v128' ? this.vectorTemp() : this.temp();
     this.insts.push({ op, d, inputs, imm, pc: this.pc });
     return d;
   }
   /** `value` with a constant as last input. */
   valueConst(name: string, inputs: Operand[], value: number | bigint): Operand {
-    return this.value(name, [...inputs, CONST], value);
+    return this.value(name, inputs.length === 1 ? [inputs[0]!, CONST] : [...inputs, CONST], value);
   }
   /** A temporary holding a 64-bit constant. */
   constant(value: number | bigint): Operand {

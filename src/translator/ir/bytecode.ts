@@ -23,8 +23,8 @@ export interface Form {
   size: number;
 }
 
-export type SimpleExit = 'jump' | 'indirect' | 'syscall' | 'trap' | 'link' | 'stale';
-export const simpleExits: SimpleExit[] = ['jump', 'indirect', 'syscall', 'trap', 'link', 'stale'];
+export type SimpleExit = 'jump' | 'indirect' | 'syscall' | 'trap' | 'link' | 'stale' | 'count' | 'enter';
+export const simpleExits: SimpleExit[] = ['jump', 'indirect', 'syscall', 'trap', 'link', 'stale', 'count', 'enter'];
 export const branchWidths: IntWidth[] = ['i8', 'i16', 'i32', 'i64'];
 
 export interface BranchForm {
@@ -45,6 +45,11 @@ export const exitLayout = {
   fallthrough: 12,
   imm: 16,
 } as const;
+/**
+ * A stub stands before a block that may become hot (the target of a call, an indirect jump or a back edge). `count` takes
+ * one from `counter` and goes on at `ip`, or leaves when it reaches zero; `enter` calls the region in table slot `counter`.
+ */
+export const stubLayout = { counter: 4, ip: 8, pc: 12, size: 16 } as const;
 /** Every block is at least this long, so that its head can be overwritten by `stale`. */
 export const MIN_BLOCK = 16;
 

@@ -16,6 +16,9 @@ export const PAGE_TABLE = 0xf100_0000;
 /** Jump cache: JUMP_CACHE_ENTRIES of { pc: u32, ip: u32 }, index = low bits of pc. */
 export const JUMP_CACHE = 0xf110_0000;
 export const JUMP_CACHE_ENTRIES = 0x10000;
+/** Region cache: REGION_CACHE_ENTRIES of { pc: u32, table slot: u32 }, index = low bits of pc; what indirect jumps of regions look at. */
+export const REGION_CACHE = 0xf130_0000;
+export const REGION_CACHE_ENTRIES = 0x4000;
 /** Static data of the helper module. */
 export const HELPER_DATA = 0xf120_0000;
 /** Interpreter code. */
@@ -33,6 +36,12 @@ export const SLOT_EXIT_ARG = 0x14;
 export const SLOT_FAULT_ADDRESS = 0x18;
 /** u32: ACCESS_*. */
 export const SLOT_FAULT_ACCESS = 0x20;
+
+/** i32: bytes of host stack that regions may still use. */
+export const SLOT_STACK = 0x28;
+/** i32: a region whose stack would fall below this leaves; the ticker raises it above everything to get attention. */
+export const SLOT_LIMIT = 0x2c;
+export const ATTENTION = 0x7fff_ffff;
 
 export const ISA_STATE = 0x80;
 export const TEMPS = 0x400;
@@ -68,7 +77,16 @@ export const exitReason = {
   tick: 6,
   /** The floating-point mode changed: go on at SLOT_PC in code of the flavour that fits. */
   mode: 7,
+  /** A counted entry (SLOT_PC) became hot; SLOT_EXIT_IP is its stub. */
+  hot: 8,
+  /** A region wants the instruction at SLOT_PC interpreted. */
+  interpret: 9,
+  /** A region was left at SLOT_PC because it was asked to, or its host stack is used up. */
+  attention: 10,
 } as const;
+
+/** What a region returns in the low half of its first result in place of a pc: all state is in the vCPU, SLOT_EXIT_ARG says why. */
+export const LEFT = 0xffff_ffff;
 
 /** Synchronous exceptions a guest instruction can raise, other than memory faults. */
 export const trap = {

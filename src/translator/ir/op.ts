@@ -22,9 +22,11 @@ export interface Op {
   readonly bytes: number;
   /** Memory ops: natural alignment demanded (#GP otherwise), 0 for none. */
   readonly align: number;
-  /** Fixed slots read and written beside the operands (state ops). */
+  /** Fixed slots read and written beside the operands (state ops; helper ops that are not opaque). */
   readonly reads: readonly number[];
   readonly writes: readonly number[];
+  /** A helper op that may touch any register: `reads` and `writes` say nothing. */
+  readonly opaque: boolean;
   /** The last input may be a constant. */
   readonly constable: boolean;
   /** Dense number in registration order. */
@@ -33,22 +35,37 @@ export interface Op {
 
 export class OpTable {
   readonly ops: Op[] = [];
-  readonly #byName = new Map<string, Op>();
+  readonly byName = new Map<string, Op>();
 
   add(op: Omit<Op, 'id'>): Op {
-    if (this.#byName.has(op.name)) throw new Error(`op ${op.name} defined twice`);
-    const row = { ...op, id: this.ops.length };
+    if (this.byName.has(op.name)) throw new Error(`op ${op.name} defined twice`);
+    // All rows have one hidden class (fields in one order): the lifter, which runs cold in short programs, reads them all the time.
+    const row: Op = {
+      name: op.name,
+      kind: op.kind,
+      inputs: op.inputs,
+      result: op.result,
+      doc: op.doc,
+      sem: op.sem,
+      bytes: op.bytes,
+      align: op.align,
+      reads: op.reads,
+      writes: op.writes,
+      opaque: op.opaque,
+      constable: op.constable,
+      id: this.ops.length,
+    };
     this.ops.push(row);
-    this.#byName.set(op.name, row);
+    this.byName.set(op.name, row);
     return row;
   }
   get(name: string): Op {
-    const op = this.#byName.get(name);
+    const op = this.byName.get(name);
     if (!op) throw new Error(`no IR op named ${name}`);
     return op;
   }
   has(name: string): boolean {
-    return this.#byName.has(name);
+    return this.byName.has(name);
   }
 }
 
@@ -75,12 +92,25 @@ function parseSignature(text: string): Signature {
   return known;
 }
 
-const base = { bytes: 0, align: 0, reads: [] as number[], writes: [] as number[] };
+const none: readonly number[] = [];
 
 /** A pure op. `signature` is like `i64 i64 -> i64`. */
 export function pure(table: OpTable, name: string, signature: string, doc: string, sem: Sem): void {
   const { inputs, result, constable } = parseSignature(signature);
-  table.add({ ...base, name, kind: 'pure', inputs, result, doc, sem, constable });
+  table.add({
+    name,
+    kind: 'pure',
+    inputs,
+    result,
+    doc,
+    sem,
+    bytes: 0,
+    align: 0,
+    reads: none,
+    writes: none,
+    opaque: false,
+    constable,
+  });
 }
 
 /** A guest load; `sem` gets the checked 32-bit pointer. */
@@ -93,7 +123,20 @@ export function load(
   sem: Sem,
   align = 0,
 ): void {
-  table.add({ ...base, name, kind: 'load', inputs: ['i64'], result, doc, sem, bytes, align, constable: false });
+  table.add({
+    name,
+    kind: 'load',
+    inputs: ['i64'],
+    result,
+    doc,
+    sem,
+    bytes,
+    align,
+    reads: none,
+    writes: none,
+    opaque: false,
+    constable: false,
+  });
 }
 
 /** A guest store; `sem` gets the checked pointer and the value. */
@@ -107,7 +150,6 @@ export function store(
   align = 0,
 ): void {
   table.add({
-    ...base,
     name,
     kind: 'store',
     inputs: ['i64', value],
@@ -116,6 +158,9 @@ export function store(
     sem,
     bytes,
     align,
+    reads: none,
+    writes: none,
+    opaque: false,
     constable: false,
   });
 }
@@ -123,7 +168,20 @@ export function store(
 /** An atomic read-modify-write; `sem` gets the checked pointer and the inputs after the address. */
 export function rmw(table: OpTable, name: string, bytes: number, signature: string, doc: string, sem: Sem): void {
   const { inputs, result } = parseSignature(signature);
-  table.add({ ...base, name, kind: 'rmw', inputs: ['i64', ...inputs], result, doc, sem, bytes, constable: false });
+  table.add({
+    name,
+    kind: 'rmw',
+    inputs: ['i64', ...inputs],
+    result,
+    doc,
+    sem,
+    bytes,
+    align: 0,
+    reads: none,
+    writes: none,
+    opaque: false,
+    constable: false,
+  });
 }
 
 /** An op that reads or writes fixed slots. */
@@ -137,33 +195,47 @@ export function state(
 ): void {
   const { inputs, result, constable } = parseSignature(signature);
   table.add({
-    ...base,
     name,
     kind: 'state',
     inputs,
     result,
     doc,
     sem,
-    reads: slots.reads ?? [],
-    writes: slots.writes ?? [],
+    bytes: 0,
+    align: 0,
+    reads: slots.reads ?? none,
+    writes: slots.writes ?? none,
+    opaque: false,
     constable,
   });
 }
 
 /**
- * An op that calls `helper(cpu, inputs...)`, which may read and write all of the vCPU state and guest memory.
- * It returns an exit reason (0: go on).
+ * An op that calls `helper(cpu, inputs...)`, which may read and write guest memory and all of the vCPU state, or of the
+ * registers just those in `slots` (what is written in part counts as read too). It returns an exit reason (0: go on); the
+ * instruction can then be run again from its start.
  */
-export function helperOp(table: OpTable, name: string, inputs: string, helper: string, doc: string): void {
+export function helperOp(
+  table: OpTable,
+  name: string,
+  inputs: string,
+  helper: string,
+  doc: string,
+  slots?: { reads: number[]; writes: number[] },
+): void {
   const { inputs: types, constable } = parseSignature(inputs);
   table.add({
-    ...base,
     name,
     kind: 'helper',
     inputs: types,
     result: null,
     doc,
-    constable,
     sem: (m, ...args) => m.helper(helper, [m.cpu(), ...args], 'i32'),
+    bytes: 0,
+    align: 0,
+    reads: slots?.reads ?? none,
+    writes: slots?.writes ?? none,
+    opaque: slots === undefined,
+    constable,
   });
 }

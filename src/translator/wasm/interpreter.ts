@@ -3,25 +3,32 @@
  * built once, at build time; guest memory accesses are checked against the page table, so that its faults are exact.
  */
 import binaryen from 'binaryen';
-import { Bytecode, exitLayout, type Form, isMemory } from '../ir/bytecode.ts';
+import { Bytecode, exitLayout, type Form, isMemory, stubLayout } from '../ir/bytecode.ts';
 import type { Expr, OperandType } from '../ir/expr.ts';
 import {
   exitReason,
   JUMP_CACHE,
   JUMP_CACHE_ENTRIES,
+  LEFT,
   PAGE_READ,
   PAGE_TABLE,
   PAGE_WRITE,
+  REGION_CACHE,
+  REGION_CACHE_ENTRIES,
   SLOT_EXIT_ARG,
   SLOT_EXIT_IP,
   SLOT_FAULT_ACCESS,
   SLOT_FAULT_ADDRESS,
+  SLOT_LIMIT,
   SLOT_PC,
+  SLOT_STACK,
   trap,
 } from '../ir/layout.ts';
 import type { OpTable } from '../ir/op.ts';
 import { compareExpr, compareOperand } from '../ir/ops/integer.ts';
+import type { RegionAbi } from '../region/abi.ts';
 import { createBuilder, type ImportedHelper, Locals, slotLoad, slotStore } from './builder.ts';
+import { regionParams, regionResults } from './region.ts';
 
 /** Exported as `run(cpu, ip, budget) -> exit reason`; `budget` is how many block exits may be taken. */
 const CPU = 0;
@@ -45,8 +52,11 @@ class InterpreterGenerator {
     this.helpers,
   );
 
-  constructor(table: OpTable) {
+  readonly abi: RegionAbi;
+
+  constructor(table: OpTable, abi: RegionAbi) {
     this.code = new Bytecode(table);
+    this.abi = abi;
   }
   cpu = (): Expr => this.m.local.get(CPU, binaryen.i32);
   ip = (): Expr => this.m.local.get(IP, binaryen.i32);
@@ -137,6 +147,9 @@ class InterpreterGenerator {
     const entryGet = (): Expr => m.local.get(entry, binaryen.i32);
     cases.set(code.exits.indirect, [
       m.local.set(this.address, this.operand('i64', exitLayout.slot)),
+      m.br('lookup'),
+    ]);
+    this.lookup = [
       m.local.set(entry, m.i32.shl(m.i32.and(m.i32.wrap(pc()), m.i32.const(JUMP_CACHE_ENTRIES - 1)), m.i32.const(3))),
       m.if(
         m.i64.eq(m.i64.load32_u(JUMP_CACHE, 4, entryGet()), pc()),
@@ -144,7 +157,20 @@ class InterpreterGenerator {
       ),
       m.i64.store(SLOT_PC, 8, this.cpu(), pc()),
       this.leave(exitReason.miss),
+    ];
+    const counter = (): Expr => m.i32.load(stubLayout.counter, 4, this.ip());
+    const stubPc = (): Expr => m.i64.load32_u(stubLayout.pc, 4, this.ip());
+    const count = m.i32.store(stubLayout.counter, 4, this.ip(), m.i32.sub(counter(), m.i32.const(1)));
+    cases.set(code.exits.count, [
+      count,
+      m.if(
+        m.i32.eqz(counter()),
+        m.block(null, [this.saveIp(), m.i64.store(SLOT_PC, 8, this.cpu(), stubPc()), this.leave(exitReason.hot)]),
+      ),
+      m.local.set(IP, m.i32.load(stubLayout.ip, 4, this.ip())),
+      m.br('next'),
     ]);
+    cases.set(code.exits.enter, this.enterRegion(stubPc, counter));
     cases.set(code.exits.syscall, [this.setPcFromCode(), this.leave(exitReason.syscall)]);
     cases.set(code.exits.trap, [
       this.saveIp(),
@@ -158,6 +184,72 @@ class InterpreterGenerator {
     ]);
     cases.set(code.exits.stale, [this.setPcFromCode(), this.leave(exitReason.miss)]);
     return cases;
+  }
+
+  /** Goes on at the guest address in $address. */
+  lookup: Expr[] = [];
+
+  /** Calls the region of the stub at IP and goes on at the pc it returns. */
+  enterRegion(stubPc: () => Expr, slot: () => Expr): Expr[] {
+    const { m, abi } = this;
+    this.locals.vars.push(regionResults);
+    const result = this.locals.vars.length + 2;
+    const first = this.address;
+    const cacheEntry = this.locals.add('i32');
+    const at = (): Expr => m.local.get(cacheEntry, binaryen.i32);
+    const registers = [abi.sp, ...abi.params].map((s) => m.i64.load(s, 8, this.cpu()));
+    return [
+      // Indirect jumps of regions find this one from now on.
+      m.local.set(
+        cacheEntry,
+        m.i32.shl(m.i32.and(m.i32.wrap(stubPc()), m.i32.const(REGION_CACHE_ENTRIES - 1)), m.i32.const(3)),
+      ),
+      m.i32.store(REGION_CACHE, 4, at(), m.i32.wrap(stubPc())),
+      m.i32.store(REGION_CACHE + 4, 4, at(), slot()),
+      m.i32.store(SLOT_STACK, 4, this.cpu(), m.global.get('region_stack', binaryen.i32)),
+      m.local.set(
+        result,
+        m.call_indirect('table', slot(), [this.cpu(), ...registers], regionParams, regionResults),
+      ),
+      m.local.set(first, m.tuple.extract(m.local.get(result, regionResults), 0)),
+      m.if(
+        m.i32.eq(m.i32.wrap(this.guestAddress()), m.i32.const(LEFT | 0)),
+        m.return(m.i32.load(SLOT_EXIT_ARG, 4, this.cpu())),
+      ),
+      m.i64.store(abi.sp, 8, this.cpu(), m.i64.shr_u(this.guestAddress(), m.i64.const(32n))),
+      m.i64.store(abi.result, 8, this.cpu(), m.tuple.extract(m.local.get(result, regionResults), 1)),
+      m.local.set(first, m.i64.and(this.guestAddress(), m.i64.const(0xffff_ffffn))),
+      m.br('lookup', m.i32.eqz(m.i32.load(SLOT_LIMIT, 4, this.cpu()))),
+      m.i64.store(SLOT_PC, 8, this.cpu(), this.guestAddress()),
+      this.leave(exitReason.attention),
+    ];
+  }
+
+  /** What table slots without a region hold: returns the pc it was called for, so that all callers return, too. */
+  addMiss(): void {
+    const { m, abi } = this;
+    const cpu = (): Expr => m.local.get(0, binaryen.i32);
+    const sp = (): Expr => m.local.get(1, binaryen.i64);
+    const pc = (): Expr => m.i64.load(SLOT_PC, 8, cpu());
+    const pair = (first: Expr, second: Expr): Expr => m.return(m.tuple.make([first, second]));
+    m.addFunction(
+      'miss',
+      regionParams,
+      regionResults,
+      [],
+      m.block(null, [
+        ...[abi.sp, ...abi.params].map((slot, k) => m.i64.store(slot, 8, cpu(), m.local.get(k + 1, binaryen.i64))),
+        m.if(
+          m.i64.ne(m.i64.shr_u(m.i64.or(pc(), sp()), m.i64.const(32n)), m.i64.const(0n)),
+          m.block(null, [
+            m.i32.store(SLOT_EXIT_ARG, 4, cpu(), m.i32.const(exitReason.interpret)),
+            pair(m.i64.const(BigInt(LEFT)), m.i64.const(0n)),
+          ]),
+        ),
+        pair(m.i64.or(m.i64.shl(sp(), m.i64.const(32n)), pc()), m.i64.load(abi.result, 8, cpu())),
+      ]),
+    );
+    m.addFunctionExport('miss', 'miss');
   }
 
   /** The faults' common tails. */
@@ -180,8 +272,13 @@ class InterpreterGenerator {
         binaryen.Features.SIMD128 |
         binaryen.Features.SignExt |
         binaryen.Features.NontrappingFPToInt |
-        binaryen.Features.MutableGlobals,
+        binaryen.Features.MutableGlobals |
+        binaryen.Features.Multivalue |
+        binaryen.Features.ReferenceTypes,
     );
+    m.addTableImport('table', 'env', 'table');
+    // Bytes of host stack that a region and those it calls may use.
+    m.addGlobalImport('region_stack', 'env', 'region_stack', binaryen.i32, false);
     m.setMemory(65536, 65536, null, [], true);
     m.addMemoryImport('0', 'env', 'memory', true);
     const cases: (Expr[] | undefined)[] = [];
@@ -201,7 +298,10 @@ class InterpreterGenerator {
         m.block('misaligned_end', [
           m.block('fault_read', [
             m.block('fault_write', [
-              m.block('misaligned', [m.block('resume', [nest, m.unreachable()]), ...this.spend()]),
+              m.block('misaligned', [
+                m.block('resume', [m.block('lookup', [nest, m.unreachable()]), ...this.lookup]),
+                ...this.spend(),
+              ]),
               this.saveIp(),
               m.i32.store(SLOT_EXIT_ARG, 4, this.cpu(), m.i32.const(trap.protection)),
               this.leave(exitReason.trap),
@@ -220,6 +320,7 @@ class InterpreterGenerator {
       this.locals.vars,
       body,
     );
+    this.addMiss();
     for (const h of this.helpers.values())
       m.addFunctionImport(h.name, 'helpers', h.name, binaryen.createType(h.params), h.result);
     m.addFunctionExport('run', 'run');
@@ -231,11 +332,11 @@ class InterpreterGenerator {
 }
 
 /**
- * Wasm bytes of the interpreter for an op table. Imports: env.memory, helpers.*. Exports: run and table_hash, the
- * Bytecode.hash it was built from.
+ * Wasm bytes of the interpreter for an op table. Imports: env.memory, env.table (regions), env.region_stack, helpers.*.
+ * Exports: run, miss (what table slots without a region hold), and table_hash, the Bytecode.hash it was built from.
  */
-export function generateInterpreter(table: OpTable): Uint8Array {
-  const g = new InterpreterGenerator(table);
+export function generateInterpreter(table: OpTable, abi: RegionAbi): Uint8Array {
+  const g = new InterpreterGenerator(table, abi);
   try {
     return g.build();
   } finally {

@@ -1,5 +1,5 @@
 /** Instruction decoder: prefixes, opcode, ModRM, SIB, displacement, immediates (SDM volume 2, chapter 2). */
-import { type Row, rows } from './row.ts';
+import { immediateForm, type OperandSpec, prefixes, type Row, rows } from './row.ts';
 
 export interface MemoryOperand {
   /** General register number, -1 for none, -2 for RIP (the displacement then is the absolute address). */
@@ -93,120 +93,167 @@ export function operandBytes(size: string, operandSize: number): number {
   }
 }
 
+/** Kinds of prefix bytes; 0 for bytes that are none. */
+const PREFIX = new Uint8Array(256);
+const [REX, LOCK, REPNE, REP, OPSIZE, ADDRSIZE, FS, GS, IGNORED] = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+PREFIX.fill(REX, 0x40, 0x50);
+PREFIX[0xf0] = LOCK;
+PREFIX[0xf2] = REPNE;
+PREFIX[0xf3] = REP;
+PREFIX[0x66] = OPSIZE;
+PREFIX[0x67] = ADDRSIZE;
+PREFIX[0x64] = FS;
+PREFIX[0x65] = GS;
+for (const segment of [0x2e, 0x36, 0x3e, 0x26]) PREFIX[segment] = IGNORED;
+
+/** Bytes end at `end`, where the fetch limit is or the longest instruction ends. */
+const short = (pc: number, end: number): 'fetch' | 'long' => (end < pc + 15 ? 'fetch' : 'long');
+
+const read32 = (code: Uint8Array, p: number): number =>
+  code[p]! | (code[p + 1]! << 8) | (code[p + 2]! << 16) | (code[p + 3]! << 24);
+
+function immediateBytes(o: OperandSpec, size: number, addrsize: boolean): number {
+  switch (o.immediate) {
+    case immediateForm.unsigned8:
+    case immediateForm.signed8:
+      return 1;
+    case immediateForm.signed32:
+      return size === 2 ? 2 : 4;
+    case immediateForm.branch32:
+      return 4;
+    case immediateForm.full:
+      return size;
+    case immediateForm.unsigned16:
+      return 2;
+    default:
+      return addrsize ? 4 : 8;
+  }
+}
+
+function immediateValue(o: OperandSpec, bytes: number, code: Uint8Array, p: number): number | bigint {
+  switch (bytes) {
+    case 1:
+      return o.immediate === immediateForm.unsigned8 ? code[p]! : (code[p]! << 24) >> 24;
+    case 2: {
+      const v = code[p]! | (code[p + 1]! << 8);
+      return o.immediate === immediateForm.unsigned16 ? v : (v << 16) >> 16;
+    }
+    case 4: {
+      const v = read32(code, p);
+      return o.immediate === immediateForm.offset ? v >>> 0 : v;
+    }
+    default: {
+      const lo = read32(code, p) >>> 0;
+      const hi = read32(code, p + 4);
+      return hi === 0 ? lo : (BigInt(hi) << 32n) | BigInt(lo);
+    }
+  }
+}
+
 /**
  * Decodes the instruction at `pc`. `code` is indexed by guest address; bytes from `limit` on may not be fetched.
  */
 export function decode(code: Uint8Array, pc: number, limit: number): DecodeResult {
   let p = pc;
   const end = Math.min(limit, pc + 15);
-  const short = (): 'fetch' | 'long' => (end === limit && limit < pc + 15 ? 'fetch' : 'long');
   let lock = false;
   let rep: 'f2' | 'f3' | null = null;
   let opsize = false;
   let addrsize = false;
   let segment: 'fs' | 'gs' | null = null;
   let rex = 0;
+  let mandatory: number = prefixes.np;
   let byte: number;
   for (;;) {
-    if (p >= end) return short();
+    if (p >= end) return short(pc, end);
     byte = code[p++]!;
-    if (byte >= 0x40 && byte <= 0x4f) {
+    const prefix = PREFIX[byte]!;
+    if (prefix === 0) break;
+    if (prefix === REX) {
       rex = byte;
       continue;
     }
-    let prefix = true;
-    switch (byte) {
-      case 0xf0:
-        lock = true;
-        break;
-      case 0xf2:
-        rep = 'f2';
-        break;
-      case 0xf3:
-        rep = 'f3';
-        break;
-      case 0x66:
-        opsize = true;
-        break;
-      case 0x67:
-        addrsize = true;
-        break;
-      case 0x64:
-        segment = 'fs';
-        break;
-      case 0x65:
-        segment = 'gs';
-        break;
-      case 0x2e:
-      case 0x36:
-      case 0x3e:
-      case 0x26:
-        break;
-      default:
-        prefix = false;
-    }
-    if (!prefix) break;
     rex = 0; // A REX that is not last has no effect.
+    if (prefix === OPSIZE) {
+      opsize = true;
+      if (rep === null) mandatory = prefixes['66'];
+    } else if (prefix === REP) {
+      rep = 'f3';
+      mandatory = prefixes.f3;
+    } else if (prefix === REPNE) {
+      rep = 'f2';
+      mandatory = prefixes.f2;
+    } else if (prefix === FS) segment = 'fs';
+    else if (prefix === GS) segment = 'gs';
+    else if (prefix === LOCK) lock = true;
+    else if (prefix === ADDRSIZE) addrsize = true;
   }
-  let map = 0;
+  let at = byte;
   if (byte === 0x0f) {
-    if (p >= end) return short();
+    if (p >= end) return short(pc, end);
     byte = code[p++]!;
-    map = 1;
+    at = 256 + byte;
     if (byte === 0x38 || byte === 0x3a) {
-      map = byte === 0x38 ? 2 : 3;
-      if (p >= end) return short();
+      const map = byte === 0x38 ? 512 : 768;
+      if (p >= end) return short(pc, end);
       byte = code[p++]!;
+      at = map + byte;
     }
   }
-  const opcodeRows = rowIndex()[map * 256 + byte];
-  if (!opcodeRows) return 'invalid';
+  const opcodeRows = (index ?? rowIndex())[at];
+  if (opcodeRows === undefined) return 'invalid';
 
-  const { hasModrm } = opcodeRows;
-  if (hasModrm && p >= end) return short();
-  const modrm = hasModrm ? code[p]! : 0;
-  const mod = modrm >> 6;
-  const mandatory = rep ?? (opsize ? '66' : 'np');
-  let row: Row | null = null;
-  for (const r of opcodeRows.rows) {
-    if (r.prefix !== null && r.prefix !== mandatory) continue;
-    if (r.reg !== null && r.reg !== ((modrm >> 3) & 7)) continue;
-    if (r.mode !== null && (r.mode === 'reg') !== (mod === 3)) continue;
-    if (r.modrm !== null && r.modrm !== modrm) continue;
-    row = r;
-    break;
+  let modrm = 0;
+  if (opcodeRows.hasModrm) {
+    if (p >= end) return short(pc, end);
+    modrm = code[p]!;
   }
-  if (!row) return 'invalid';
+  const mod = modrm >> 6;
+  const candidates = opcodeRows.rows;
+  let row: Row | undefined;
+  for (let k = 0; ; k++) {
+    row = candidates[k];
+    if (row === undefined) return 'invalid';
+    if (row.prefixNumber !== 0 && row.prefixNumber !== mandatory) continue;
+    if ((modrm & row.modrmMask) !== row.modrmBits) continue;
+    if (row.mode === null || (row.mode === 'reg') === (mod === 3)) break;
+  }
 
   const rexW = (rex & 8) !== 0;
-  const size = rexW || row.f64 ? 8 : opsize && row.prefix !== '66' ? 2 : row.d64 ? 8 : 4;
+  const size = rexW || row.f64 ? 8 : opsize && row.prefixNumber !== prefixes['66'] ? 2 : row.d64 ? 8 : 4;
   let reg = ((modrm >> 3) & 7) | ((rex & 4) << 1);
   let rm = (modrm & 7) | ((rex & 1) << 3);
   let mem: MemoryOperand | null = null;
-  let ripRelative = false;
   if (row.hasModrm) {
     p++;
     if (mod !== 3) {
-      mem = { base: -1, index: -1, scale: 1, disp: 0 };
+      let base = rm;
+      let memIndex = -1;
+      let scale = 1;
+      let disp = 0;
       let dispBytes = mod === 1 ? 1 : mod === 2 ? 4 : 0;
       if ((modrm & 7) === 4) {
-        if (p >= end) return short();
+        if (p >= end) return short(pc, end);
         const sib = code[p++]!;
-        const idx = ((sib >> 3) & 7) | ((rex & 2) << 2);
-        if (idx !== 4) {
-          mem.index = idx;
-          mem.scale = (1 << (sib >> 6)) as MemoryOperand['scale'];
+        const n = ((sib >> 3) & 7) | ((rex & 2) << 2);
+        if (n !== 4) {
+          memIndex = n;
+          scale = 1 << (sib >> 6);
         }
-        if ((sib & 7) === 5 && mod === 0) dispBytes = 4;
-        else mem.base = (sib & 7) | ((rex & 1) << 3);
+        if ((sib & 7) === 5 && mod === 0) {
+          dispBytes = 4;
+          base = -1;
+        } else base = (sib & 7) | ((rex & 1) << 3);
       } else if ((modrm & 7) === 5 && mod === 0) {
         dispBytes = 4;
-        ripRelative = true;
-      } else mem.base = rm;
-      if (p + dispBytes > end) return short();
-      if (dispBytes === 1) mem.disp = (code[p]! << 24) >> 24;
-      else if (dispBytes === 4) mem.disp = code[p]! | (code[p + 1]! << 8) | (code[p + 2]! << 16) | (code[p + 3]! << 24);
-      p += dispBytes;
+        base = -2;
+      }
+      if (dispBytes !== 0) {
+        if (p + dispBytes > end) return short(pc, end);
+        disp = dispBytes === 1 ? (code[p]! << 24) >> 24 : read32(code, p);
+        p += dispBytes;
+      }
+      mem = { base, index: memIndex, scale: scale as MemoryOperand['scale'], disp };
     }
   } else if (row.plus) {
     rm = (byte & 7) | ((rex & 1) << 3);
@@ -215,37 +262,18 @@ export function decode(code: Uint8Array, pc: number, limit: number): DecodeResul
 
   let imm: number | bigint = 0;
   let imm2 = 0;
-  let first = true;
-  for (const o of row.immediates) {
-    let bytes: number;
-    if (o.kind === 'O') bytes = addrsize ? 4 : 8;
-    else if (o.size === 'b' || o.size === 'bs') bytes = 1;
-    else if (o.size === 'w') bytes = 2;
-    else if (o.size === 'v') bytes = size;
-    else bytes = size === 2 && o.kind === 'I' ? 2 : 4;
-    if (p + bytes > end) return short();
-    let v: number | bigint;
-    if (bytes === 1) v = o.size === 'b' && o.kind === 'I' ? code[p]! : (code[p]! << 24) >> 24;
-    else if (bytes === 2)
-      v = o.size === 'w' ? code[p]! | (code[p + 1]! << 8) : ((code[p]! | (code[p + 1]! << 8)) << 16) >> 16;
-    else {
-      const lo = code[p]! | (code[p + 1]! << 8) | (code[p + 2]! << 16) | (code[p + 3]! << 24);
-      if (bytes === 4) v = o.kind === 'O' ? lo >>> 0 : lo;
-      else {
-        const hi = code[p + 4]! | (code[p + 5]! << 8) | (code[p + 6]! << 16) | (code[p + 7]! << 24);
-        v = hi === 0 ? lo >>> 0 : (BigInt(hi) << 32n) | BigInt(lo >>> 0);
-      }
-    }
+  const { immediates } = row;
+  for (let k = 0; k < immediates.length; k++) {
+    const o = immediates[k]!;
+    const bytes = immediateBytes(o, size, addrsize);
+    if (p + bytes > end) return short(pc, end);
+    const v = immediateValue(o, bytes, code, p);
     p += bytes;
     if (o.kind === 'J') imm = p + (v as number);
-    else if (first) imm = v;
+    else if (k === 0) imm = v;
     else imm2 = Number(v);
-    first = false;
   }
-  if (mem && ripRelative) {
-    mem.base = -2;
-    mem.disp += p;
-  }
+  if (mem !== null && mem.base === -2) mem.disp += p;
   if (lock && !(row.lock && mem)) return 'invalid';
   return {
     row,

@@ -4,12 +4,16 @@ import { Bytecode } from '../ir/bytecode.ts';
 import { DeadCodePass } from '../ir/passes/dead-code.ts';
 import { verifyBlock } from '../ir/verify.ts';
 import { createOpTable } from './index.ts';
-import { liftBlock } from './lift.ts';
+import { type FlagsOrigin, liftBlock, liftRegionBlock } from './lift.ts';
 import { slotNames } from './names.ts';
 import { raisesFloatFlags } from './ops-softfloat.ts';
+import type { RegionBlock, RegionFrontEnd } from '../region/abi.ts';
+import { abi } from './abi.ts';
 import { CC_OP, CC_RES } from './state.ts';
 
-export class X86FrontEnd {
+
+export class X86FrontEnd implements RegionFrontEnd {
+  readonly abi = abi;
   readonly table = createOpTable();
   readonly bytecode = new Bytecode(this.table);
   readonly #deadCode = new DeadCodePass(this.table, { first: CC_OP, last: CC_RES });
@@ -37,10 +41,31 @@ export class X86FrontEnd {
       this.#deadCode.run(block);
       if (this.verify) verifyBlock(block, slotNames);
     }
-    if (flavour === 0 && !this.floatUsed && raisesFloatFlags(block)) {
-      this.floatUsed = true;
-      this.onFloatUse?.();
-    }
+    if (flavour === 0 && !this.floatUsed && raisesFloatFlags(block)) this.noteFloatUse();
     return block;
+  }
+  noteFloatUse(): void {
+    if (this.floatUsed) return;
+    this.floatUsed = true;
+    this.onFloatUse?.();
+  }
+
+  liftRegionBlock(
+    code: Uint8Array,
+    pc: number,
+    limit: number,
+    leaders: ReadonlySet<number> | null,
+    flags: unknown,
+  ): RegionBlock | null {
+    const lifted = liftRegionBlock(this.table, code, pc, limit, leaders, flags as FlagsOrigin | null);
+    if (lifted && this.verify) verifyBlock(lifted.block, slotNames);
+    return lifted;
+  }
+  raisesFloatFlags(block: Block): boolean {
+    return raisesFloatFlags(block);
+  }
+  sameFlags(a: unknown, b: unknown): boolean {
+    const [x, y] = [a as FlagsOrigin, b as FlagsOrigin];
+    return x.kind === y.kind && x.width === y.width;
   }
 }

@@ -9,7 +9,8 @@ import {
 } from '../ir/block.ts';
 import { CONST, SLOT_ZERO, trap, type TrapNumber } from '../ir/layout.ts';
 import type { OpTable } from '../ir/op.ts';
-import { type Decoded, decode, operandBytes } from './decode.ts';
+import { type Decoded, decode } from './decode.ts';
+import { immediateForm, registerFile } from './row.ts';
 import {
   CC_A,
   CC_B,
@@ -39,8 +40,33 @@ export interface Value {
 /** A lazy kind, or `cf`: a flags word in CC_RES whose CF is also in CC_A. */
 type KnownFlags = CcKind | 'cf';
 
+/** What set the lazy flags last. */
+export interface FlagsOrigin {
+  kind: KnownFlags;
+  width: IntWidth;
+}
+
 export const widthOfBytes = (bytes: number): IntWidth =>
   bytes === 1 ? 'i8' : bytes === 2 ? 'i16' : bytes === 4 ? 'i32' : 'i64';
+// Names of ops by width, and of flag ops by kind too: made once, since hashing a new string costs more than looking it up.
+export const byWidth = (name: string): Record<IntWidth, string> => ({
+  i8: `${name}.i8`,
+  i16: `${name}.i16`,
+  i32: `${name}.i32`,
+  i64: `${name}.i64`,
+});
+const movName = byWidth('mov');
+const storeName = byWidth('store');
+const flagsName = {
+  add: byWidth('flags.add'),
+  sub: byWidth('flags.sub'),
+  logic: byWidth('flags.logic'),
+  inc: byWidth('flags.inc'),
+  dec: byWidth('flags.dec'),
+  adc: byWidth('flags.adc'),
+  sbb: byWidth('flags.sbb'),
+  res: byWidth('flags.res'),
+} satisfies Record<Exclude<CcKind, 'eflags'>, Record<IntWidth, string>>;
 const loadName: Record<IntWidth, string> = { i8: 'load.u8', i16: 'load.u16', i32: 'load.i32', i64: 'load.i64' };
 const loadPartial: Record<IntWidth, string> = { i8: 'load.i8', i16: 'load.i16', i32: 'load.i32', i64: 'load.i64' };
 
@@ -50,12 +76,19 @@ export class LiftContext {
   /** Exact floating point (soft float) is wanted: see state.ts, FP_EXACT. */
   readonly exactFp: boolean;
   /** What set the flags last in this block, when it is known. */
-  #flags: { kind: KnownFlags; width: IntWidth } | null = null;
+  #flags: FlagsOrigin | null = null;
+  /** The flags were set, by whatever. */
+  #flagsTouched = false;
   #address: { base: Operand; disp: number | bigint } | null = null;
 
-  constructor(table: OpTable, exactFp: boolean) {
+  constructor(table: OpTable, exactFp: boolean, flags: FlagsOrigin | null = null) {
     this.b = new BlockBuilder(table);
     this.exactFp = exactFp;
+    this.#flags = flags;
+  }
+  /** At the end of the block: what set the flags, null when that is not known, undefined when nothing in it did. */
+  get flagsOrigin(): FlagsOrigin | null | undefined {
+    return this.#flagsTouched ? this.#flags : undefined;
   }
   begin(i: Decoded): void {
     this.i = i;
@@ -70,15 +103,18 @@ export class LiftContext {
     return widthOfBytes(this.i.size);
   }
   bytesOf(k: number): number {
-    const { bytes, size } = this.i.row.operands[k]!;
-    return bytes || operandBytes(size, this.i.size);
+    const { i } = this;
+    const { bytes, sized } = i.row.operands[k]!;
+    return bytes !== 0 ? bytes : sized === 1 ? i.size : sized === 2 ? (i.size === 8 ? 8 : 4) : 0;
   }
   widthOf(k: number): IntWidth {
-    return widthOfBytes(this.bytesOf(k));
+    const bytes = this.bytesOf(k);
+    return bytes === 8 ? 'i64' : bytes === 4 ? 'i32' : bytes === 1 ? 'i8' : bytes === 2 ? 'i16' : 'i64';
   }
   isMemory(k: number): boolean {
-    const kind = this.i.row.operands[k]!.kind;
-    return kind === 'M' || kind === 'O' || ((kind === 'E' || kind === 'W' || kind === 'Q') && this.i.mem !== null);
+    const { i } = this;
+    const { memory } = i.row.operands[k]!;
+    return memory === 2 ? i.mem !== null : memory !== 0;
   }
   /** Slot of general register `n` at a width; without REX, byte registers 4..7 are AH, CH, DH, BH. */
   gprSlot(n: number, w: IntWidth): Operand {
@@ -87,29 +123,27 @@ export class LiftContext {
   }
   /** Slot of a register operand. */
   register(k: number): Operand {
-    const spec = this.i.row.operands[k]!;
-    switch (spec.kind) {
-      case 'G':
-        return this.gprSlot(this.i.reg, this.widthOf(k));
-      case 'E':
-      case 'R':
-      case 'Z':
-        return this.gprSlot(this.i.rm, this.widthOf(k));
-      case 'V':
-        return xmm(this.i.reg);
-      case 'W':
-      case 'U':
-        return xmm(this.i.rm);
-      case 'P':
-        return mmx(this.i.reg & 7);
-      case 'Q':
-      case 'N':
-        return mmx(this.i.rm & 7);
-      case 'fixed':
-        if (spec.size === 'al' || spec.size === 'ax' || spec.size === 'eax' || spec.size === 'rAX') return gpr(RAX);
-        if (spec.size === 'cl') return gpr(RCX);
-        if (spec.size === 'dx') return gpr(RDX);
-        break;
+    const { i } = this;
+    const spec = i.row.operands[k]!;
+    switch (spec.register) {
+      case registerFile.gprReg:
+        return spec.bytes === 1 ? this.gprSlot(i.reg, 'i8') : gpr(i.reg);
+      case registerFile.gprRm:
+        return spec.bytes === 1 ? this.gprSlot(i.rm, 'i8') : gpr(i.rm);
+      case registerFile.xmmReg:
+        return xmm(i.reg);
+      case registerFile.xmmRm:
+        return xmm(i.rm);
+      case registerFile.mmxReg:
+        return mmx(i.reg & 7);
+      case registerFile.mmxRm:
+        return mmx(i.rm & 7);
+      case registerFile.rax:
+        return gpr(RAX);
+      case registerFile.rcx:
+        return gpr(RCX);
+      case registerFile.rdx:
+        return gpr(RDX);
     }
     throw new Error(`${this.i.row.mnemonic}: operand ${k} is not a register`);
   }
@@ -117,12 +151,12 @@ export class LiftContext {
   address(): { base: Operand; disp: number | bigint } {
     if (this.#address) return this.#address;
     const { b, i } = this;
-    const spec = i.row.operands.find((o) => o.kind === 'O');
+    const m = i.mem;
     let base: Operand = SLOT_ZERO;
-    let disp: number | bigint = 0;
-    if (spec) disp = i.imm;
+    let disp: number | bigint;
+    // Without ModRM: an absolute offset (MOV with operand O).
+    if (m === null) disp = i.imm;
     else {
-      const m = i.mem!;
       disp = m.disp;
       if (m.base >= 0) base = gpr(m.base);
       if (m.index >= 0) {
@@ -130,7 +164,7 @@ export class LiftContext {
         disp = 0;
       }
     }
-    if (i.addrsize && !spec) {
+    if (i.addrsize && m !== null) {
       base = b.value('mov.i32', [this.add64(base, disp)]);
       disp = 0;
     }
@@ -152,9 +186,9 @@ export class LiftContext {
   }
   /** Reads operand `k` as an integer of its width. Constants stay constants: pass `slot` last and `imm` along. */
   src(k: number): Value {
-    const spec = this.i.row.operands[k]!;
-    if (spec.kind === 'I') return { slot: CONST, imm: this.i.imm };
-    if (spec.kind === 'fixed' && spec.size === '1') return { slot: CONST, imm: 1 };
+    const { immediate } = this.i.row.operands[k]!;
+    if (immediate === immediateForm.one) return { slot: CONST, imm: 1 };
+    if (immediate !== immediateForm.none && immediate !== immediateForm.offset) return { slot: CONST, imm: this.i.imm };
     return { slot: this.read(k), imm: 0 };
   }
   /** Reads operand `k` (register or memory) as an integer of its width; a memory operand is loaded into a temporary. */
@@ -169,13 +203,13 @@ export class LiftContext {
   }
   store(w: IntWidth, value: Operand, offset = 0): void {
     const { base, disp } = this.address();
-    this.b.emit(`store.${w}`, 0, [base, value], addDisp(disp, offset));
+    this.b.emit(storeName[w], 0, [base, value], addDisp(disp, offset));
   }
   /** Copies a value to operand `k`. */
   write(k: number, v: Value): void {
     const w = this.widthOf(k);
     if (this.isMemory(k)) this.store(w, v.slot === CONST ? this.b.constant(v.imm) : v.slot);
-    else this.b.emit(`mov.${w}`, this.register(k), [v.slot], v.imm);
+    else this.b.emit(movName[w], this.register(k), [v.slot], v.imm);
   }
   /** Loads the memory operand straight into a register, as MOV does. */
   loadInto(d: Operand, w: IntWidth): void {
@@ -183,20 +217,22 @@ export class LiftContext {
     this.b.emit(loadPartial[w], d, [base], disp);
   }
   writeRegister(d: Operand, w: IntWidth, v: Value): void {
-    this.b.emit(`mov.${w}`, d, [v.slot], v.imm);
+    this.b.emit(movName[w], d, [v.slot], v.imm);
   }
 
   // Flags.
 
   /** Emits `flags.kind.width` and remembers it for the conditions that follow in this block. */
   flags(kind: Exclude<CcKind, 'eflags'>, w: IntWidth, inputs: Operand[], imm: number | bigint = 0): void {
-    this.b.emit(`flags.${kind}.${w}`, 0, inputs, imm);
+    this.b.emit(flagsName[kind][w], 0, inputs, imm);
     this.#flags = { kind, width: w };
+    this.#flagsTouched = true;
   }
   /** Emits a flag-setting op that leaves the lazy flags in the form of `kind`. */
   flagsOp(name: string, kind: KnownFlags, w: IntWidth, inputs: Operand[], imm: number | bigint = 0): void {
     this.b.emit(name, 0, inputs, imm);
     this.#flags = { kind, width: w };
+    this.#flagsTouched = true;
   }
   /** Sets CF to a value of 0 or 1, keeps the others. */
   setCarry(cf: Operand): void {
@@ -206,10 +242,12 @@ export class LiftContext {
   setEflags(word: Operand): void {
     this.b.emit('flags.eflags', 0, [word]);
     this.#flags = { kind: 'eflags', width: 'i32' };
+    this.#flagsTouched = true;
   }
   /** What set the flags is no longer known (conditional setters, helpers that write CC_*). */
   flagsUnknown(): void {
     this.#flags = null;
+    this.#flagsTouched = true;
   }
   carry(): Operand {
     const f = this.#flags;
@@ -246,7 +284,7 @@ export class LiftContext {
 }
 
 function addDisp(disp: number | bigint, offset: number): number | bigint {
-  return typeof disp === 'bigint' ? disp + BigInt(offset) : disp + offset;
+  return offset === 0 ? disp : typeof disp === 'bigint' ? disp + BigInt(offset) : disp + offset;
 }
 
 /** rflags bits whose union is the even condition codes O B Z BE S P; L and LE compare two bits. */
@@ -306,12 +344,39 @@ export function liftBlock(
   exactFp: boolean,
   maxInstructions = MAX_INSTRUCTIONS,
 ): Block | null {
-  const c = new LiftContext(table, exactFp);
+  return lift(new LiftContext(table, exactFp), code, pc, limit, maxInstructions, null);
+}
+
+/**
+ * Lifts a block of a region: it ends before the address of another block (`leaders`), and begins with flags known to come
+ * from `flags`. `flagsOrigin` is as in LiftContext.
+ */
+export function liftRegionBlock(
+  table: OpTable,
+  code: Uint8Array,
+  pc: number,
+  limit: number,
+  leaders: ReadonlySet<number> | null,
+  flags: FlagsOrigin | null,
+): { block: Block; flagsOrigin: FlagsOrigin | null | undefined } | null {
+  const c = new LiftContext(table, false, flags);
+  const block = lift(c, code, pc, limit, MAX_INSTRUCTIONS, leaders);
+  return block && { block, flagsOrigin: c.flagsOrigin };
+}
+
+function lift(
+  c: LiftContext,
+  code: Uint8Array,
+  pc: number,
+  limit: number,
+  maxInstructions: number,
+  leaders: ReadonlySet<number> | null,
+): Block | null {
   let p = pc;
   let last = pc;
   let count = 0;
   while (!c.b.exit) {
-    if (count === maxInstructions) {
+    if (count === maxInstructions || (count > 0 && leaders?.has(p))) {
       c.b.exit = { kind: 'jump', target: p };
       break;
     }

@@ -123,6 +123,7 @@ export function guard(
     align: 0,
     reads: [],
     writes: [],
+    opaque: false,
     constable: true,
     sem: (m, ...args) =>
       m.if(

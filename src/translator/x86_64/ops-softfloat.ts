@@ -74,7 +74,10 @@ exact.set('x86.f64x2.promote', { operation: 'promote', format: 'f64x2', imm: 0 }
 /** True of the names `exactSse` takes: the ops whose results depend on MXCSR or raise its flags. */
 export const hasExact = (name: string): boolean => exact.has(name);
 /** True if translated floating point of the block would raise flags in MXCSR. The runtime then calls the helper x86_float_used, once. */
-export const raisesFloatFlags = (block: Block): boolean => block.insts.some((inst) => exact.has(inst.op.name));
+export function raisesFloatFlags({ insts }: Block): boolean {
+  for (let k = 0; k < insts.length; k++) if (exact.has(insts[k]!.op.name)) return true;
+  return false;
+}
 
 /**
  * Emits the exact form of the op `name` of ops-sse-float.ts: the same destination and inputs (slots; registers, temporaries
@@ -111,7 +114,7 @@ export function defineSoftFloatOps(t: OpTable): void {
     'x86_ldmxcsr',
     'sets MXCSR; exits with the address of the next instruction (input 1) when the floating-point mode changes',
   );
-  helperOp(t, 'x86.stmxcsr', 'i64', 'x86_stmxcsr', 'stores MXCSR at an address');
+  helperOp(t, 'x86.stmxcsr', 'i64', 'x86_stmxcsr', 'stores MXCSR at an address', { reads: [], writes: [] });
   helperOp(t, 'x86.fxsave', 'i64', 'x86_fxsave', 'FXSAVE64 at an address');
   helperOp(
     t,

@@ -271,5 +271,6 @@ export function defineSseOps(t: OpTable): void {
     'i64 v128 v128',
     'x86_maskmov',
     'MASKMOVDQU: stores the bytes of input 1 whose top bit in input 2 is set at the address',
+    { reads: [], writes: [] },
   );
 }

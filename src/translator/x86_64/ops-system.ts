@@ -4,7 +4,7 @@ import { trap } from '../ir/layout.ts';
 import { helperOp, type OpTable, pure, state } from '../ir/op.ts';
 import { currentFlags } from './ops-flags.ts';
 import { guard } from './ops-integer.ts';
-import { CC_A, CC_B, CC_OP, CC_RES, DF, FLAGS_MISC } from './state.ts';
+import { CC_A, CC_B, CC_OP, CC_RES, DF, FLAGS_MISC, gpr, RAX, RBX, RCX, RDI, RDX, RSI } from './state.ts';
 
 /** rflags bits: reserved-one and IF, always set as user mode sees them; DF; and those user mode may toggle: AC and ID. */
 export const RFLAGS_FIXED = 0x202;
@@ -12,16 +12,20 @@ export const RFLAGS_DF = 0x400;
 export const RFLAGS_MISC = 0x24_0000;
 
 export function defineX86SystemOps(t: OpTable): void {
-  for (const name of ['movs', 'stos', 'lods', 'scas', 'cmps'])
+  const flagSlots = [CC_OP, CC_A, CC_B, CC_RES];
+  const indices = [gpr(RCX), gpr(RSI), gpr(RDI)];
+  for (const name of ['movs', 'stos', 'lods', 'scas', 'cmps']) {
+    const touched = name === 'movs' ? indices : [...indices, gpr(RAX), ...flagSlots];
     helperOp(
       t,
       `x86.rep_${name}`,
       'i32',
       `x86_rep_${name}`,
       `repeated ${name}; input is the mode word of rows-string.ts`,
+      { reads: touched, writes: touched },
     );
+  }
 
-  const flagSlots = [CC_OP, CC_A, CC_B, CC_RES];
   state(
     t,
     'x86.rflags',
@@ -51,10 +55,14 @@ export function defineX86SystemOps(t: OpTable): void {
       ),
   );
 
-  helperOp(t, 'x86.cpuid', '', 'x86_cpuid', 'CPUID: leaf in EAX, sub-leaf in ECX');
+  const identified = [RAX, RBX, RCX, RDX].map(gpr);
+  helperOp(t, 'x86.cpuid', '', 'x86_cpuid', 'CPUID: leaf in EAX, sub-leaf in ECX', {
+    reads: identified,
+    writes: identified,
+  });
   // Not pure: two reads of the clock must stay two.
   state(t, 'x86.rdtsc', '-> i64', {}, 'time stamp counter: monotonic nanoseconds', (m) =>
-    m.helper('host_tsc', [], 'i64'),
+    m.i64.trunc_s_sat.f64(m.helper('host_counter', [], 'f64')),
   );
 
   pure(t, 'x86.lar', 'i16 -> i64', 'access rights of a selector, -1 if LAR would refuse it', (m, selector) =>

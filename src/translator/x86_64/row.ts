@@ -36,11 +36,58 @@ export interface Attributes {
 export interface OperandSpec {
   kind: 'E' | 'G' | 'M' | 'R' | 'I' | 'J' | 'Z' | 'V' | 'W' | 'U' | 'P' | 'Q' | 'N' | 'O' | 'fixed';
   size: string;
+  // The same as numbers, so that decoder and lifter, which run cold in short programs, compare no strings.
   /** In bytes, where it does not depend on the operand size; else 0. */
   bytes: number;
+  /** Where `bytes` is 0: 1 for the operand size (v, z, rAX), 2 for 32 or 64 bits (y), else 0. */
+  sized: number;
+  /** 1: a memory operand, 2: one if ModRM says so, 0: never. */
+  memory: number;
+  /** One of `registerFile`. */
+  register: number;
+  /** One of `immediateForm`. */
+  immediate: number;
 }
 
-export interface Row extends Attributes {
+/** Where the number of a register operand comes from. */
+export const registerFile = {
+  none: 0,
+  gprReg: 1,
+  gprRm: 2,
+  xmmReg: 3,
+  xmmRm: 4,
+  mmxReg: 5,
+  mmxRm: 6,
+  rax: 7,
+  rcx: 8,
+  rdx: 9,
+} as const;
+
+/** How an immediate or branch displacement stands in the code. */
+export const immediateForm = {
+  none: 0,
+  /** The constant 1 of the shift opcodes. */
+  one: 1,
+  unsigned8: 2,
+  signed8: 3,
+  unsigned16: 4,
+  /** As wide as the operand. */
+  full: 5,
+  /** 32 bits; 16 for a 16-bit operand. */
+  signed32: 6,
+  /** 32 bits, branch displacement. */
+  branch32: 7,
+  /** Absolute offset, of the address size. */
+  offset: 8,
+} as const;
+
+/** Mandatory prefixes as numbers; 0 for any. */
+export const prefixes = { np: 1, '66': 2, f3: 3, f2: 4 } as const;
+const prefixNames = [null, 'np', '66', 'f3', 'f2'] as const;
+
+type RowAttributes = { [K in keyof Attributes]-?: Attributes[K] | undefined };
+
+export interface Row extends RowAttributes {
   encoding: string;
   mnemonic: string;
   operands: OperandSpec[];
@@ -51,16 +98,19 @@ export interface Row extends Attributes {
   map: number;
   opcode: number;
   plus: boolean;
-  prefix: 'np' | '66' | 'f3' | 'f2' | null;
+  prefix: keyof typeof prefixes | null;
+  /** `prefix` as in `prefixes`, 0 for null. */
+  prefixNumber: number;
   reg: number | null;
   mode: 'reg' | 'mem' | null;
   modrm: number | null;
+  /** Bits that ModRM must have under `modrmMask`: `reg` and `modrm` in one comparison. */
+  modrmMask: number;
+  modrmBits: number;
   hasModrm: boolean;
 }
 
 export const rows: Row[] = [];
-
-const maps: Record<string, number> = { '0f': 1, '0f38': 2, '0f3a': 3 };
 
 const fixedSizes: Readonly<Record<string, number>> = {
   b: 1,
@@ -73,12 +123,56 @@ const fixedSizes: Readonly<Record<string, number>> = {
   dq: 16,
   ps: 16,
   pd: 16,
+  al: 1,
+  cl: 1,
+  dx: 2,
+  eax: 4,
 };
+const registerFiles: Readonly<Record<string, number>> = {
+  G: registerFile.gprReg,
+  E: registerFile.gprRm,
+  R: registerFile.gprRm,
+  Z: registerFile.gprRm,
+  V: registerFile.xmmReg,
+  W: registerFile.xmmRm,
+  U: registerFile.xmmRm,
+  P: registerFile.mmxReg,
+  Q: registerFile.mmxRm,
+  N: registerFile.mmxRm,
+  al: registerFile.rax,
+  ax: registerFile.rax,
+  eax: registerFile.rax,
+  rAX: registerFile.rax,
+  cl: registerFile.rcx,
+  dx: registerFile.rdx,
+};
+
+function immediateOf(kind: string, size: string): number {
+  if (kind === 'O') return immediateForm.offset;
+  if (size === 'b' || size === 'bs')
+    return size === 'b' && kind === 'I' ? immediateForm.unsigned8 : immediateForm.signed8;
+  if (size === 'w') return immediateForm.unsigned16;
+  if (size === 'v') return immediateForm.full;
+  return kind === 'I' ? immediateForm.signed32 : immediateForm.branch32;
+}
 
 function operand(spec: string): OperandSpec {
   const kind = /^[EGMRIJZVWUPQNO]/.test(spec) ? (spec[0] as OperandSpec['kind']) : 'fixed';
   const size = kind === 'fixed' ? spec : spec.slice(1);
-  return { kind, size, bytes: kind === 'fixed' ? 0 : (fixedSizes[size] ?? 0) };
+  return {
+    kind,
+    size,
+    bytes: fixedSizes[size] ?? 0,
+    sized: size === 'v' || size === 'z' || size === 'rAX' ? 1 : size === 'y' ? 2 : 0,
+    memory: kind === 'M' || kind === 'O' ? 1 : kind === 'E' || kind === 'W' || kind === 'Q' ? 2 : 0,
+    register: registerFiles[kind === 'fixed' ? size : kind] ?? registerFile.none,
+    immediate:
+      kind === 'I' || kind === 'J' || kind === 'O'
+        ? immediateOf(kind, size)
+        : spec === '1'
+          ? immediateForm.one
+          : immediateForm.none,
+  };
 }
 
 interface Operands {
@@ -92,10 +186,10 @@ const operandLists = new Map<string, Operands>();
 function parseOperands(text: string): Operands {
   let known = operandLists.get(text);
   if (!known) {
-    const all = text.split(' ').filter(Boolean).map(operand);
+    const all = text === '' ? [] : text.split(' ').map(operand);
     known = {
       all,
-      immediates: all.filter((o) => 'IJO'.includes(o.kind)),
+      immediates: all.filter((o) => o.immediate > immediateForm.one),
       needModrm: all.some((o) => 'EGMRVWUPQN'.includes(o.kind)),
     };
     operandLists.set(text, known);
@@ -103,48 +197,84 @@ function parseOperands(text: string): Operands {
   return known;
 }
 
+const BLANK = 0x20;
+const ZERO = 0x30;
+/** Value of a hexadecimal digit's code. */
+const digit = (code: number): number => (code < 0x3a ? code - ZERO : (code | 0x20) - 0x57);
+const none: Attributes = {};
+
 /** Defines an instruction form; `operands` is blank-separated. */
 export function ins(
   encoding: string,
   mnemonic: string,
   operands: string,
   lift: Lift,
-  attributes: Attributes = {},
+  attributes: Attributes = none,
 ): void {
   const { all, immediates, needModrm } = parseOperands(operands);
-  const words = encoding.split(' ');
-  const r: Row = {
+  // Some 900 of these at every start: a scan by character code, no substrings.
+  const at = (k: number): number => encoding.charCodeAt(k);
+  let p = 0;
+  let prefixNumber = 0;
+  if (at(2) === BLANK) {
+    const first = at(0);
+    if (first === 0x6e) prefixNumber = prefixes.np;
+    else if (first === 0x36 && at(1) === 0x36) prefixNumber = prefixes['66'];
+    else if (first === 0x66 && at(1) === 0x33) prefixNumber = prefixes.f3;
+    else if (first === 0x66 && at(1) === 0x32) prefixNumber = prefixes.f2;
+    if (prefixNumber !== 0) p = 3;
+  }
+  let map = 0;
+  if (at(p) === ZERO && at(p + 1) === 0x66) {
+    if (at(p + 2) === BLANK) {
+      map = 1;
+      p += 3;
+    } else {
+      map = at(p + 3) === 0x38 ? 2 : 3;
+      p += 5;
+    }
+  }
+  const opcode = digit(at(p)) * 16 + digit(at(p + 1));
+  p += 2;
+  const plus = at(p) === 0x2b;
+  if (plus) p++;
+  let reg: number | null = null;
+  let mode: Row['mode'] = null;
+  let modrm: number | null = null;
+  for (; p < encoding.length; p++) {
+    const c = at(p);
+    if (c === 0x2f) reg = at(++p) - ZERO;
+    else if (c === 0x6d || c === 0x72) {
+      mode = c === 0x6d ? 'mem' : 'reg';
+      p += 2;
+    } else if (c === 0x3d) {
+      modrm = digit(at(p + 1)) * 16 + digit(at(p + 2));
+      p += 2;
+    }
+  }
+  // One literal, so that all rows have one hidden class.
+  rows.push({
     encoding,
     mnemonic,
     operands: all,
     immediates,
     lift,
-    map: 0,
-    opcode: -1,
-    plus: false,
-    prefix: null,
-    reg: null,
-    mode: null,
-    modrm: null,
-    hasModrm: false,
-    ...attributes,
-  };
-  for (const word of words) {
-    if (
-      r.opcode < 0 &&
-      (word === 'np' ||
-        ((word === '66' || word === 'f3' || word === 'f2') && words.length > 1 && r.map === 0 && r.prefix === null))
-    )
-      r.prefix = word as Row['prefix'];
-    else if (r.opcode < 0 && r.map === 0 && word in maps) r.map = maps[word]!;
-    else if (word === 'reg' || word === 'mem') r.mode = word;
-    else if (word.startsWith('/')) r.reg = Number(word.slice(1));
-    else if (word.startsWith('=')) r.modrm = Number.parseInt(word.slice(1), 16);
-    else {
-      r.plus = word.endsWith('+');
-      r.opcode = Number.parseInt(word, 16);
-    }
-  }
-  r.hasModrm = r.reg !== null || r.mode !== null || r.modrm !== null || needModrm;
-  rows.push(r);
+    map,
+    opcode,
+    plus,
+    prefix: prefixNames[prefixNumber]!,
+    prefixNumber,
+    reg,
+    mode,
+    modrm,
+    modrmMask: (modrm !== null ? 0xff : 0) | (reg !== null ? 0x38 : 0),
+    modrmBits: (modrm ?? 0) | (reg !== null ? reg << 3 : 0),
+    hasModrm: reg !== null || mode !== null || modrm !== null || needModrm,
+    d64: attributes.d64,
+    f64: attributes.f64,
+    lock: attributes.lock,
+    undefinedFlags: attributes.undefinedFlags,
+    noFuzz: attributes.noFuzz,
+    aligned: attributes.aligned,
+  });
 }

@@ -1,7 +1,7 @@
 /** Moves, arithmetic and logic of two operands, stack, and control transfer. SDM volume 2. */
 import { CONST, SLOT_ZERO } from '../ir/layout.ts';
 import type { Condition, IntWidth } from '../ir/block.ts';
-import type { LiftContext, Value } from './lift.ts';
+import { byWidth, type LiftContext, type Value } from './lift.ts';
 import { ins, type Lift } from './row.ts';
 import { AF, gpr, RBP, RCX, RSP } from './state.ts';
 
@@ -9,9 +9,9 @@ const R11 = 11;
 type Alu = 'add' | 'or' | 'adc' | 'sbb' | 'and' | 'sub' | 'xor' | 'cmp';
 
 /** op operand0, operand1, with flags. Memory destinations write before flags change, so that a fault leaves them. */
-const alu =
-  (name: Alu): Lift =>
-  (c) => {
+const alu = (name: Alu): Lift => {
+  const opName = byWidth(name);
+  return (c) => {
     const w = c.widthOf(0);
     const b = c.src(1);
     if (name === 'cmp') {
@@ -32,12 +32,12 @@ const alu =
         const value = b.slot === CONST ? c.b.constant(b.imm) : b.slot;
         // The register may not change before the flags are computed from it; it does not: the result goes to memory.
         const old = c.b.value(`atomic.${name}.${w}`, [base, value], disp);
-        if (logic) c.flags('logic', w, [c.b.value(`${name}.${w}`, [old, value])]);
+        if (logic) c.flags('logic', w, [c.b.value(opName[w], [old, value])]);
         else flags(old);
         return;
       }
       const a = c.load(w);
-      const r = c.b.value(`${name}.${w}`, [a, b.slot], b.imm);
+      const r = c.b.value(opName[w], [a, b.slot], b.imm);
       c.store(w, r);
       if (logic) c.flags('logic', w, [r]);
       else flags(a);
@@ -45,9 +45,10 @@ const alu =
     }
     const d = c.register(0);
     flags(d);
-    c.b.emit(`${name}.${w}`, d, [d, b.slot], b.imm);
+    c.b.emit(opName[w], d, [d, b.slot], b.imm);
     if (logic) c.flags('logic', w, [d]);
   };
+};
 
 function aluCarry(c: LiftContext, name: 'adc' | 'sbb', w: IntWidth, b: Value): void {
   const carry = c.carry();
@@ -92,11 +93,12 @@ alus.forEach((name, n) => {
   ins(`83 /${n}`, name, 'Ev Ibs', lift, toMemory);
 });
 
+const andName = byWidth('and');
 const test: Lift = (c) => {
   const w = c.widthOf(0);
   const b = c.src(1);
   const a = c.read(0);
-  c.flags('logic', w, [a === b.slot ? a : c.b.value(`and.${w}`, [a, b.slot], b.imm)]);
+  c.flags('logic', w, [a === b.slot ? a : c.b.value(andName[w], [a, b.slot], b.imm)]);
 };
 for (const [enc, operands] of [
   ['84', 'Eb Gb'],
@@ -187,19 +189,21 @@ for (const [enc, operands] of [
 ] as const)
   ins(enc, 'mov', operands, mov, enc.startsWith('a') ? { noFuzz: 'absolute address' } : {});
 
+const movName = byWidth('mov');
+const addName = byWidth('add');
 ins('8d mem', 'lea', 'Gv M', (c) => {
   const w = c.width;
   c.i.segment = null; // LEA ignores segment overrides.
   const { base, disp } = c.address();
-  if (base === SLOT_ZERO) c.b.emit(`mov.${w}`, c.register(0), [CONST], disp);
-  else if (disp === 0) c.b.emit(`mov.${w}`, c.register(0), [base]);
-  else c.b.emit(`add.${w}`, c.register(0), [base, CONST], disp);
+  if (base === SLOT_ZERO) c.b.emit(movName[w], c.register(0), [CONST], disp);
+  else if (disp === 0) c.b.emit(movName[w], c.register(0), [base]);
+  else c.b.emit(addName[w], c.register(0), [base, CONST], disp);
 });
 
 // Stack. The store comes first: a fault must leave RSP.
 export function push(c: LiftContext, w: 'i16' | 'i64', value: number): void {
   const bytes = w === 'i16' ? 2 : 8;
-  c.b.emit(`store.${w}`, 0, [gpr(RSP), value], -bytes);
+  c.b.emit(w === 'i16' ? 'store.i16' : 'store.i64', 0, [gpr(RSP), value], -bytes);
   c.b.emit('add.i64', gpr(RSP), [gpr(RSP), CONST], -bytes);
 }
 /** Pops into a new temporary without moving RSP: the caller moves it when nothing can fault any more. */
@@ -229,7 +233,7 @@ const pop: Lift = (c) => {
   const bytes = w === 'i16' ? 2 : 8;
   if (!c.isMemory(0)) {
     moveSp(c, bytes);
-    c.b.emit(`mov.${w}`, c.register(0), [v]);
+    c.b.emit(w === 'i16' ? 'mov.i16' : 'mov.i64', c.register(0), [v]);
     return;
   }
   // An RSP-based destination is computed after the increment (SDM, POP).

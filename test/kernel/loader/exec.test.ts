@@ -170,7 +170,7 @@ describe('execve', () => {
     expect(aux.get(9)).toBe(0x5555_5000);
     expect(aux.get(7)! + 0x1000).toBe(guest.registers.pc);
     expect([aux.get(11), aux.get(13), aux.get(23), aux.get(16)]).toEqual([5, 6, 0, 0x078bfbff]);
-    configureLoader(guest.task.kernel as Kernel, { hwcap: 0x1234, minSigStackSize: 4000 });
+    configureLoader(guest.task.kernel as Kernel, { hwcap: () => [0x1234, 0], minSigStackSize: 4000 });
     expect(await guest.run('/bin/dynamic')).toBe('ok');
     expect(new DataView(guest.task.process.auxv.buffer).getUint32(8, true)).toBe(4000);
   });

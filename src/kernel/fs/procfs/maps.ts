@@ -37,7 +37,14 @@ export function mapsLine(v: Vma): string {
 
 const vmasOf = ({ thread }: Subject): readonly Vma[] => thread?.mm.vmas() ?? [];
 
-export const maps = pidEntry('maps', (subject) => vmasOf(subject).map(mapsLine).join(''));
+/** What x86-64 shows beyond all mappings (get_gate_vma); syscalls/vsyscall.ts carries its calls out. */
+const VSYSCALL = `${'ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 '.padEnd(NAME_COLUMN)} [vsyscall]\n`;
+const hasVsyscall = ({ thread }: Subject): boolean => thread?.cpu.isa === 'x86_64' && thread.mm.vmas().length > 0;
+
+export const maps = pidEntry(
+  'maps',
+  (subject) => vmasOf(subject).map(mapsLine).join('') + (hasVsyscall(subject) ? VSYSCALL : ''),
+);
 
 interface Usage {
   rss: number;
@@ -133,13 +140,21 @@ function smapsBlock(v: Vma): string {
   );
 }
 
-export const smaps = pidEntry('smaps', (subject) => vmasOf(subject).map(smapsBlock).join(''));
+const NO_USAGE: Usage = { rss: 0, sharedClean: 0, privateClean: 0, privateDirty: 0, anonymous: 0, locked: 0 };
+const vsyscallBlock = (): string =>
+  `${VSYSCALL}${line('Size', 4)}${line('KernelPageSize', 4)}${line('MMUPageSize', 4)}${usageLines(NO_USAGE, false)}` +
+  'THPeligible:    0\nVmFlags: ex \n';
+
+export const smaps = pidEntry(
+  'smaps',
+  (subject) => vmasOf(subject).map(smapsBlock).join('') + (hasVsyscall(subject) ? vsyscallBlock() : ''),
+);
 
 export const smapsRollup = pidEntry('smaps_rollup', (subject) => {
   const vmas = vmasOf(subject);
   const first = vmas[0];
   if (!first) return '';
-  const sum: Usage = { rss: 0, sharedClean: 0, privateClean: 0, privateDirty: 0, anonymous: 0, locked: 0 };
+  const sum: Usage = { ...NO_USAGE };
   for (const v of vmas) {
     const u = usageOf(v);
     for (const key of Object.keys(sum) as (keyof Usage)[]) sum[key] += u[key];

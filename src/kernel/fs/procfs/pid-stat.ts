@@ -3,7 +3,7 @@ import { PROT_EXEC, PROT_WRITE } from '../../mm/guest-memory.ts';
 import type { Vma } from '../../mm/vma.ts';
 import { waitStatus } from '../../task/exit-status.ts';
 import { RLIMIT_RSS } from '../../task/rlimits.ts';
-import { terminalOf } from '../tty.ts';
+import { controllingTty } from '../tty-device.ts';
 import { cpuTimeMs, pages, pidEntry, type Subject, ticks } from './entry.ts';
 
 const RLIM_INFINITY = '18446744073709551615';
@@ -37,8 +37,7 @@ function stat(subject: Subject): string {
   const { process, thread } = subject;
   const { kernel } = process;
   const mm = thread?.mm;
-  const terminal = terminalOf(kernel);
-  const foreground = terminal?.isControllingOf(process) ? terminal.pgrp : -1;
+  const foreground = controllingTty(process)?.pgrp ?? -1;
   const cpu = ticks(cpuTimeMs(kernel));
   const { code, data } = segments(subject);
   const rssLimit = process.rlimits[RLIMIT_RSS]?.soft ?? Infinity;

@@ -1,4 +1,5 @@
 /** Files about the system that hardly ever change: version, filesystems, devices, and lists that are empty here. */
+import { msgTable, semTable, shmTable } from '../../ipc/proc.ts';
 import { type SystemEntry, systemEntry } from './entry.ts';
 
 const constant = (path: string, text: string, perm?: number): SystemEntry =>
@@ -14,7 +15,7 @@ export const systemInfo: SystemEntry[] = [
   constant('cmdline', 'BOOT_IMAGE=uktx\n'),
   constant(
     'filesystems',
-    ['sysfs', 'tmpfs', 'proc', 'devtmpfs', 'pipefs', 'devpts', 'overlay'].map((n) => `nodev\t${n}\n`).join(''),
+    ['sysfs', 'tmpfs', 'proc', 'devtmpfs', 'pipefs', 'devpts', 'mqueue', 'overlay'].map((n) => `nodev\t${n}\n`).join(''),
   ),
   constant(
     'devices',
@@ -37,13 +38,7 @@ export const systemInfo: SystemEntry[] = [
     'tty/drivers',
     '/dev/tty             /dev/tty        5       0 system:/dev/tty\n/dev/ptmx            /dev/ptmx       5       2 system\npty_slave            /dev/pts      136 0-1048575 pty:slave\n',
   ),
-  constant(
-    'sysvipc/msg',
-    '       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n',
-  ),
-  constant('sysvipc/sem', '       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n'),
-  constant(
-    'sysvipc/shm',
-    '       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n',
-  ),
+  systemEntry('sysvipc/msg', msgTable),
+  systemEntry('sysvipc/sem', semTable),
+  systemEntry('sysvipc/shm', shmTable),
 ];

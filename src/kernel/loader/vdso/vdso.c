@@ -1,0 +1,168 @@
+/*
+ * The guest's vDSO: clocks without a system call (vdso(7); interfaces as in Linux's lib/vdso and arch/.../vdso).
+ *
+ * One source for all ISAs. `tools/build-vdso.ts` compiles it to src/kernel/loader/vdso-images.ts, which is what the loader
+ * maps: the page `time_page` (struct time_page below, [vvar] in /proc/self/maps), then the image. The counter of the CPU
+ * (TSC, CNTVCT_EL0) counts nanoseconds here; the time page says what the clocks showed when it was zero.
+ */
+typedef long s64;
+typedef unsigned long u64;
+typedef unsigned int u32;
+
+struct timespec {
+  s64 sec, nsec;
+};
+struct timeval {
+  s64 sec, usec;
+};
+struct timezone {
+  int minuteswest, dsttime;
+};
+
+/* Written by vdso.ts. */
+struct time_page {
+  /* Nanoseconds of CLOCK_MONOTONIC and CLOCK_REALTIME at counter 0. */
+  s64 monotonic, realtime;
+  /* 0: the clocks cannot be told from the counter. */
+  s64 valid;
+};
+extern const volatile struct time_page time_page __attribute__((visibility("hidden")));
+
+#define NSEC 1000000000UL
+/* What the coarse clocks resolve: TICK_NSEC in src/kernel/time/clocks.ts. */
+#define TICK 4000000U
+
+/* By clock id: REALTIME 0, MONOTONIC 1, MONOTONIC_RAW 4, REALTIME_COARSE 5, MONOTONIC_COARSE 6, BOOTTIME 7, TAI 11. */
+#define REAL_CLOCKS (1U << 0 | 1U << 5 | 1U << 11)
+#define MONOTONIC_CLOCKS (1U << 1 | 1U << 4 | 1U << 6 | 1U << 7)
+#define COARSE_CLOCKS (1U << 5 | 1U << 6)
+
+#if defined(__x86_64__)
+#define NAME(name) __vdso_##name
+#define ALIAS(name) extern __typeof__(__vdso_##name) name __attribute__((weak, alias("__vdso_" #name)));
+#define NR_gettimeofday 96
+#define NR_time 201
+#define NR_clock_gettime 228
+#define NR_clock_getres 229
+#define NR_getrandom 318
+static inline u64 counter(void) {
+  u32 low, high;
+  __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+  return (u64)high << 32 | low;
+}
+static inline s64 call3(s64 nr, s64 a, s64 b, s64 c) {
+  s64 result;
+  __asm__ volatile("syscall" : "=a"(result) : "0"(nr), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+  return result;
+}
+#elif defined(__aarch64__)
+#define NAME(name) __kernel_##name
+#define ALIAS(name)
+#define NR_gettimeofday 169
+#define NR_clock_gettime 113
+#define NR_clock_getres 114
+#define NR_getrandom 278
+static inline u64 counter(void) {
+  u64 value;
+  __asm__ volatile("mrs %0, cntvct_el0" : "=r"(value));
+  return value;
+}
+static inline s64 call3(s64 nr, s64 a, s64 b, s64 c) {
+  register s64 x8 __asm__("x8") = nr, x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c;
+  __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
+  return x0;
+}
+/* Where signal handlers without SA_RESTORER return to; unwinders know it by its two instructions and its frame type. */
+__asm__(
+  ".text\n.balign 16\n.globl __kernel_rt_sigreturn\n.type __kernel_rt_sigreturn, %function\n"
+  ".cfi_startproc\n.cfi_signal_frame\n.cfi_def_cfa x29, 0\n.cfi_offset x29, 0\n.cfi_offset x30, 8\nnop\n"
+  "__kernel_rt_sigreturn:\nmov x8, #139\nsvc #0\n.cfi_endproc\n"
+  ".size __kernel_rt_sigreturn, .-__kernel_rt_sigreturn\n");
+#endif
+
+/* CPU-time clocks, and ids that do not exist, are the kernel's business. */
+int NAME(clock_gettime)(int id, struct timespec *ts) {
+  u32 bit = (u32)id < 16 ? 1U << id : 0;
+  s64 base;
+  if (bit & MONOTONIC_CLOCKS) base = time_page.monotonic;
+  else if (bit & REAL_CLOCKS) base = time_page.realtime;
+  else return call3(NR_clock_gettime, id, (s64)ts, 0);
+  if (__builtin_expect(!time_page.valid, 0)) return call3(NR_clock_gettime, id, (s64)ts, 0);
+  u64 now = counter() + (u64)base;
+  u64 sec = now / NSEC;
+  u32 nsec = (u32)(now - sec * NSEC);
+  if (__builtin_expect(bit & COARSE_CLOCKS, 0)) nsec -= nsec % TICK;
+  ts->sec = (s64)sec;
+  ts->nsec = nsec;
+  return 0;
+}
+ALIAS(clock_gettime)
+
+int NAME(gettimeofday)(struct timeval *tv, struct timezone *tz) {
+  if (__builtin_expect(!time_page.valid, 0)) return call3(NR_gettimeofday, (s64)tv, (s64)tz, 0);
+  if (tv) {
+    u64 now = counter() + (u64)time_page.realtime;
+    u64 sec = now / NSEC;
+    tv->sec = (s64)sec;
+    tv->usec = (u32)(now - sec * NSEC) / 1000U;
+  }
+  /* The kernel's own time zone is always UTC. */
+  if (tz) {
+    tz->minuteswest = 0;
+    tz->dsttime = 0;
+  }
+  return 0;
+}
+ALIAS(gettimeofday)
+
+int NAME(clock_getres)(int id, struct timespec *res) {
+  u32 bit = (u32)id < 16 ? 1U << id : 0;
+  if (!(bit & (MONOTONIC_CLOCKS | REAL_CLOCKS))) return call3(NR_clock_getres, id, (s64)res, 0);
+  if (res) {
+    res->sec = 0;
+    res->nsec = bit & COARSE_CLOCKS ? TICK : 1;
+  }
+  return 0;
+}
+ALIAS(clock_getres)
+
+/*
+ * vgetrandom of Linux 6.11. The state that callers keep for it stays unused: every call asks the kernel, as Linux does
+ * where its generator is not ready.
+ */
+struct getrandom_params {
+  u32 size_of_opaque_state, mmap_prot, mmap_flags, reserved[13];
+};
+#define STATE_SIZE 144
+s64 NAME(getrandom)(void *buffer, u64 len, u32 flags, void *state, u64 state_len) {
+  if (state_len == ~0UL && !buffer && !len && !flags) {
+    volatile struct getrandom_params *p = state;
+    p->size_of_opaque_state = STATE_SIZE;
+    p->mmap_prot = 3;     /* PROT_READ | PROT_WRITE */
+    p->mmap_flags = 0x22; /* MAP_PRIVATE | MAP_ANONYMOUS */
+    for (int k = 0; k < 13; k++) p->reserved[k] = 0;
+    return 0;
+  }
+  if (state_len != STATE_SIZE) return -22; /* EINVAL */
+  return call3(NR_getrandom, (s64)buffer, (s64)len, flags);
+}
+ALIAS(getrandom)
+
+#if defined(__x86_64__)
+s64 NAME(time)(s64 *t) {
+  if (__builtin_expect(!time_page.valid, 0)) return call3(NR_time, (s64)t, 0, 0);
+  s64 sec = (s64)((counter() + (u64)time_page.realtime) / NSEC);
+  if (t) *t = sec;
+  return sec;
+}
+ALIAS(time)
+
+/* All threads of a guest run on one CPU. */
+s64 NAME(getcpu)(u32 *cpu, u32 *node, void *unused) {
+  (void)unused;
+  if (cpu) *cpu = 0;
+  if (node) *node = 0;
+  return 0;
+}
+ALIAS(getcpu)
+#endif

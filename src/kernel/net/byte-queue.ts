@@ -1,0 +1,119 @@
+/** A queue of bytes: what a stream socket has received and the guest has not read yet. */
+
+const SMALL = 4096;
+const LARGE = 65536;
+/** Buffers kept for the next writes, by size. */
+const spare: Record<number, Uint8Array[]> = { [SMALL]: [], [LARGE]: [] };
+const KEPT = 32;
+
+interface Chunk {
+  readonly data: Uint8Array;
+  start: number;
+  end: number;
+  /** Made here: may be appended to, and goes back to the spare ones. */
+  readonly own: boolean;
+}
+
+function newChunk(wanted: number): Chunk {
+  const size = wanted <= SMALL / 2 ? SMALL : LARGE;
+  return { data: spare[size]!.pop() ?? new Uint8Array(size), start: 0, end: 0, own: true };
+}
+function recycle({ data, own }: Chunk): void {
+  if (!own) return;
+  const list = spare[data.length]!;
+  if (list.length < KEPT) list.push(data);
+}
+
+export class ByteQueue {
+  #chunks: Chunk[] = [];
+  #length = 0;
+
+  /** Bytes in the queue. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Copies all of `src` in. */
+  push(src: Uint8Array): void {
+    let done = 0;
+    const last = this.#chunks.at(-1);
+    if (last?.own && last.end < last.data.length) done = this.#fill(last, src, 0);
+    while (done < src.length) {
+      const chunk = newChunk(src.length - done);
+      this.#chunks.push(chunk);
+      done += this.#fill(chunk, src, done);
+    }
+    this.#length += src.length;
+  }
+  #fill(chunk: Chunk, src: Uint8Array, from: number): number {
+    const n = Math.min(src.length - from, chunk.data.length - chunk.end);
+    chunk.data.set(n === src.length ? src : src.subarray(from, from + n), chunk.end);
+    chunk.end += n;
+    return n;
+  }
+
+  /** Takes a buffer over that nobody else will change; small ones are copied, so that they do not pile up. */
+  pushOwned(data: Uint8Array): void {
+    if (data.length <= SMALL / 2) this.push(data);
+    else {
+      this.#chunks.push({ data, start: 0, end: data.length, own: false });
+      this.#length += data.length;
+    }
+  }
+
+  /** Moves up to `dst.length` bytes out. */
+  take(dst: Uint8Array): number {
+    let done = 0;
+    while (done < dst.length) {
+      const chunk = this.#chunks[0];
+      if (!chunk) break;
+      const n = Math.min(dst.length - done, chunk.end - chunk.start);
+      dst.set(chunk.data.subarray(chunk.start, chunk.start + n), done);
+      done += n;
+      this.#drop(chunk, n);
+    }
+    return done;
+  }
+  /** Copies without taking, from `offset` on. */
+  peek(dst: Uint8Array, offset = 0): number {
+    let skip = offset;
+    let done = 0;
+    for (const chunk of this.#chunks) {
+      const have = chunk.end - chunk.start;
+      if (skip >= have) {
+        skip -= have;
+        continue;
+      }
+      const n = Math.min(dst.length - done, have - skip);
+      dst.set(chunk.data.subarray(chunk.start + skip, chunk.start + skip + n), done);
+      skip = 0;
+      done += n;
+      if (done === dst.length) break;
+    }
+    return done;
+  }
+  /** Throws up to `count` bytes away; how many. */
+  skip(count: number): number {
+    let done = 0;
+    while (done < count) {
+      const chunk = this.#chunks[0];
+      if (!chunk) break;
+      const n = Math.min(count - done, chunk.end - chunk.start);
+      done += n;
+      this.#drop(chunk, n);
+    }
+    return done;
+  }
+  #drop(chunk: Chunk, n: number): void {
+    chunk.start += n;
+    this.#length -= n;
+    if (chunk.start < chunk.end) return;
+    this.#chunks.shift();
+    recycle(chunk);
+  }
+  clear(): void {
+    for (const chunk of this.#chunks) recycle(chunk);
+    this.#chunks = [];
+    this.#length = 0;
+  }
+}

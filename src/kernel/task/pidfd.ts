@@ -1,0 +1,36 @@
+/** Descriptors that stand for a process (pidfd_open(2)). */
+import { errno, sysError } from '../abi/errno.ts';
+import { O_RDWR, OpenFile, POLLIN, POLLRDNORM } from '../fs/open-file.ts';
+import { anonInode } from '../fs/pseudo.ts';
+import type { Process } from './process.ts';
+
+export class PidFd extends OpenFile {
+  readonly process: Process;
+  readonly #ended = (): void => this.waiters.wake(POLLIN | POLLRDNORM);
+
+  /** `flags`: PIDFD_NONBLOCK (O_NONBLOCK) or 0. */
+  constructor(process: Process, flags: number) {
+    super(O_RDWR | flags);
+    this.process = process;
+    this.inode = anonInode;
+    this.path = 'anon_inode:[pidfd]';
+    process.endWaiters.add(this.#ended);
+  }
+  protected override release(): void {
+    this.process.endWaiters.remove(this.#ended);
+  }
+  /** Readable once the process has terminated, waited for or not. */
+  override poll(): number {
+    return this.process.exitStatus === null ? 0 : POLLIN | POLLRDNORM;
+  }
+  override lseek(): number {
+    throw sysError(errno.ESPIPE);
+  }
+  /** For /proc/PID/fdinfo. */
+  fdinfo(): string {
+    const { process } = this;
+    const gone = process.kernel.process(process.pid) !== process;
+    const pid = gone ? -1 : process.pid;
+    return `Pid:\t${pid}\nNSpid:\t${pid}\n`;
+  }
+}

@@ -1,0 +1,80 @@
+/** Compile worker: translates regions and has V8 compile them, away from the guest's thread. */
+import { type MessagePort, workerData } from 'node:worker_threads';
+import { GUEST_LIMIT, PAGE_SIZE } from '../../kernel/mm/guest-memory.ts';
+import { PAGE_EXEC, PAGE_TABLE } from '../../translator/ir/layout.ts';
+import type { RegionFrontEnd } from '../../translator/region/abi.ts';
+import type { CodeReader } from '../../translator/region/discover.ts';
+import { compileOptimised } from './v8-flags.ts';
+import type { CompileJob, CompileResult, OptimiseJob, OptimiseResult } from './messages.ts';
+
+const frontEnds = new Map<string, RegionFrontEnd>();
+
+async function frontEnd(isa: string): Promise<RegionFrontEnd> {
+  let front = frontEnds.get(isa);
+  if (!front) {
+    if (isa !== 'x86_64') throw new Error(`no region front end for ${isa}`);
+    const { X86FrontEnd } = await import('../../translator/x86_64/front-end.ts');
+    front = new X86FrontEnd();
+    frontEnds.set(isa, front);
+  }
+  return front;
+}
+
+/** Reads guest code where the page table lets it be executed. */
+function reader(memory: WebAssembly.Memory): CodeReader {
+  const bytes = new Uint8Array(memory.buffer);
+  return {
+    bytes,
+    limit(pc) {
+      if (!(pc >= 0 && pc < GUEST_LIMIT)) return pc;
+      let page = Math.floor(pc / PAGE_SIZE);
+      const last = page + 2;
+      while (page < last && bytes[PAGE_TABLE + page]! & PAGE_EXEC) page++;
+      return Math.max(pc, page * PAGE_SIZE);
+    },
+  };
+}
+
+async function compile(job: CompileJob): Promise<CompileResult> {
+  const result: CompileResult = {
+    id: job.id,
+    module: null,
+    regions: [],
+    links: [],
+    wasmBytes: 0,
+    translateMs: 0,
+    compileMs: 0,
+    error: null,
+  };
+  try {
+    // binaryen is large: a worker that only optimises does without.
+    const { compileModule } = await import('../../translator/wasm/region-module.ts');
+    const front = await frontEnd(job.isa);
+    const start = performance.now();
+    const compiled = compileModule(front, reader(job.memory), {
+      entries: job.entries,
+      wanted: new Set(job.wanted),
+      options: job.options,
+    });
+    result.translateMs = performance.now() - start;
+    if (compiled) {
+      const { bytes, regions, links } = compiled;
+      const translated = performance.now();
+      result.module = compileOptimised(bytes);
+      result.compileMs = performance.now() - translated;
+      Object.assign(result, { regions, links, wasmBytes: bytes.length });
+    }
+  } catch (error) {
+    result.error = (error as Error).stack ?? String(error);
+  }
+  return result;
+}
+
+const { port, posted } = workerData as { port: MessagePort; posted: Int32Array };
+
+port.on('message', async (job: CompileJob | OptimiseJob) => {
+  if ('wasm' in job) port.postMessage({ id: job.id, modules: job.wasm.map(compileOptimised) } satisfies OptimiseResult);
+  else port.postMessage(await compile(job));
+  Atomics.add(posted, 0, 1);
+  Atomics.notify(posted, 0);
+});

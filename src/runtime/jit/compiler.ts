@@ -1,0 +1,110 @@
+/** The compile workers of this run, and the queue before them. */
+import { join } from 'node:path';
+import type { MessagePort, Worker } from 'node:worker_threads';
+import { packageRoot } from '../package-root.ts';
+import type { CompileJob, CompileResult, OptimiseJob, OptimiseResult } from './messages.ts';
+import { allowTiers, isBaselineOnly } from './v8-flags.ts';
+
+export type JobRequest = Omit<CompileJob, 'id'>;
+
+interface Lane {
+  worker: Worker;
+  port: MessagePort;
+  busy: boolean;
+}
+
+export class Compiler {
+  readonly #count: number;
+  readonly #lanes: Lane[] = [];
+  readonly #waiting = new Map<number, (result: never) => void>();
+  /** Asked for the next job when a worker is free; null when there is none. */
+  readonly #sources = new Set<() => { job: JobRequest; done: (result: CompileResult) => void } | null>();
+  /** Counts results that have been posted. */
+  readonly #posted = new Int32Array(new SharedArrayBuffer(4));
+  #nextId = 1;
+  /** The guest waits for each translation: for tests, which want the same run every time. */
+  readonly #synchronous: boolean;
+
+  constructor(workers: number, synchronous = false) {
+    this.#count = workers;
+    this.#synchronous = synchronous;
+  }
+  /** Compiles modules with V8's optimising compiler, in a worker. */
+  optimise(wasm: Uint8Array[], done: (modules: WebAssembly.Module[]) => void): void {
+    const lane = this.#lanes[0] ?? this.#start();
+    const id = this.#nextId++;
+    this.#waiting.set(id, (result: OptimiseResult) => done(result.modules));
+    lane.busy = true;
+    lane.port.postMessage({ id, wasm } satisfies OptimiseJob);
+  }
+  /** Adds a place where jobs come from. */
+  addSource(source: () => { job: JobRequest; done: (result: CompileResult) => void } | null): void {
+    this.#sources.add(source);
+  }
+  removeSource(source: () => { job: JobRequest; done: (result: CompileResult) => void } | null): void {
+    this.#sources.delete(source);
+  }
+  /** Gives free workers work; starts a worker when all are busy and there may be more. */
+  pump(): void {
+    for (;;) {
+      let lane = this.#lanes.find((l) => !l.busy);
+      if (!lane && this.#lanes.length >= this.#count) return;
+      const next = this.#next();
+      if (!next) return;
+      lane ??= this.#start();
+      const id = this.#nextId++;
+      this.#waiting.set(id, next.done);
+      lane.busy = true;
+      const posted = Atomics.load(this.#posted, 0);
+      lane.port.postMessage({ ...next.job, id } satisfies CompileJob);
+      if (this.#synchronous) this.#await(lane, id, posted);
+    }
+  }
+  #next(): { job: JobRequest; done: (result: CompileResult) => void } | null {
+    for (const source of this.#sources) {
+      const job = source();
+      if (job) return job;
+    }
+    return null;
+  }
+  #start(): Lane {
+    const { MessageChannel, Worker } = process.getBuiltinModule('node:worker_threads');
+    if (isBaselineOnly()) allowTiers();
+    const { port1, port2 } = new MessageChannel();
+    // execArgv: the flags of the launcher are for the guest's thread.
+    const worker = new Worker(join(packageRoot(), 'dist/worker/compile.mjs'), {
+      execArgv: [],
+      stdout: false,
+      workerData: { port: port2, posted: this.#posted },
+      transferList: [port2],
+    });
+    worker.unref();
+    const lane: Lane = { worker, port: port1, busy: false };
+    port1.on('message', (result: CompileResult | OptimiseResult) => {
+      this.#receive(lane, result);
+      this.pump();
+    });
+    port1.unref();
+    worker.on('error', (error) => {
+      throw error;
+    });
+    this.#lanes.push(lane);
+    return lane;
+  }
+  #receive(lane: Lane, result: CompileResult | OptimiseResult): void {
+    lane.busy = false;
+    const done = this.#waiting.get(result.id);
+    this.#waiting.delete(result.id);
+    done?.(result as never);
+  }
+  /** Blocks until the result of job `id` is there; `posted` is how many results had been posted before. */
+  #await(lane: Lane, id: number, posted: number): void {
+    const { receiveMessageOnPort } = process.getBuiltinModule('node:worker_threads');
+    for (let seen = posted; this.#waiting.has(id); ) {
+      Atomics.wait(this.#posted, 0, seen);
+      seen = Atomics.load(this.#posted, 0);
+      for (let m = receiveMessageOnPort(lane.port); m; m = receiveMessageOnPort(lane.port))
+        this.#receive(lane, m.message as CompileResult);
+    }
+  }
+}

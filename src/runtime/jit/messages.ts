@@ -1,0 +1,39 @@
+/** What the guest's thread and the compile workers tell each other. */
+import type { CompiledRegion } from '../../translator/wasm/region-module.ts';
+import type { RegionOptions } from '../../translator/wasm/region.ts';
+
+/** Wasm bytes for V8's optimising compiler. */
+export interface OptimiseJob {
+  id: number;
+  wasm: Uint8Array[];
+}
+
+export interface OptimiseResult {
+  id: number;
+  modules: WebAssembly.Module[];
+}
+
+/** Regions to translate. */
+export interface CompileJob {
+  id: number;
+  isa: string;
+  /** The guest's memory: code is read from it while the guest runs. */
+  memory: WebAssembly.Memory;
+  entries: number[];
+  wanted: number[];
+  options: RegionOptions;
+}
+
+export interface CompileResult {
+  id: number;
+  /** Null when nothing could be translated. */
+  module: WebAssembly.Module | null;
+  regions: CompiledRegion[];
+  links: number[];
+  wasmBytes: number;
+  /** Milliseconds spent: forming and emitting, then V8's compiler. */
+  translateMs: number;
+  compileMs: number;
+  /** Why it failed, for a bug report. */
+  error: string | null;
+}

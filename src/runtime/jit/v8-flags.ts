@@ -1,0 +1,30 @@
+/**
+ * Which of V8's compilers makes what. The launcher starts Node with --liftoff-only: a run that is short needs nothing more
+ * (docs/architecture.md). A run that goes on has modules compiled by workers, and there is no on-stack replacement for Wasm:
+ * a loop that begins in baseline code stays in it. So these modules are compiled by the optimising compiler from the start.
+ */
+import { setFlagsFromString } from 'node:v8';
+
+const LAUNCHER_FLAG = '--liftoff-only';
+
+/** Whether Node was started by the launcher: otherwise V8 is left to optimise as it sees fit. */
+export const isBaselineOnly = (): boolean => process.execArgv.includes(LAUNCHER_FLAG);
+
+/** The usual tiers again, for binaryen in the workers. The first flag alone does not bring back the second, which it implied to be off. */
+export function allowTiers(): void {
+  for (const flag of ['--no-liftoff-only', '--wasm-dynamic-tiering']) setFlagsFromString(flag);
+}
+
+/** The mask covers the first 32 functions of a module: no more regions are put into one. */
+const OPTIMISED = ['--wasm-tier-mask-for-testing=-1', '--no-wasm-lazy-compilation'];
+const AS_USUAL = ['--wasm-tier-mask-for-testing=0', '--wasm-lazy-compilation'];
+
+/** Compiles a module with the optimising compiler, all of it, before it returns. */
+export function compileOptimised(wasm: Uint8Array): WebAssembly.Module {
+  for (const flag of OPTIMISED) setFlagsFromString(flag);
+  try {
+    return new WebAssembly.Module(wasm as Uint8Array<ArrayBuffer>);
+  } finally {
+    for (const flag of AS_USUAL) setFlagsFromString(flag);
+  }
+}

@@ -1,0 +1,32 @@
+/** The AArch64 front end: its rows and its IR ops. */
+import { OpTable } from '../ir/op.ts';
+import { defineIntegerOps } from '../ir/ops/integer.ts';
+import { defineMemoryOps } from '../ir/ops/memory.ts';
+import { defineVectorOps } from '../ir/ops/vector.ts';
+import { defineFlagOps } from './ops-flags.ts';
+import { defineA64IntegerOps } from './ops-integer.ts';
+import { defineA64MemoryOps } from './ops-memory.ts';
+import { defineA64SimdMoveOps } from './ops-simd-move.ts';
+import { defineA64SystemOps } from './ops-system.ts';
+import './rows-immediate.ts';
+import './rows-register.ts';
+import './rows-branch.ts';
+import './rows-load.ts';
+import './rows-atomic.ts';
+import './rows-system.ts';
+import './rows-simd-move.ts';
+import './rows-simd-load.ts';
+
+/** The op table of the AArch64 engine; op numbers follow definition order. */
+export function createOpTable(): OpTable {
+  const t = new OpTable();
+  defineIntegerOps(t);
+  defineMemoryOps(t);
+  defineVectorOps(t);
+  defineFlagOps(t);
+  defineA64IntegerOps(t);
+  defineA64MemoryOps(t);
+  defineA64SystemOps(t);
+  defineA64SimdMoveOps(t);
+  return t;
+}

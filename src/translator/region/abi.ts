@@ -1,0 +1,47 @@
+/** What translated regions must know of an ISA: which registers they keep in Wasm locals and pass to each other. */
+import type { Block } from '../ir/block.ts';
+import type { OpTable } from '../ir/op.ts';
+
+/** Slots, as in the ISA's state.ts. */
+export interface RegionAbi {
+  /** Stack pointer: parameter and result of every region. */
+  readonly sp: number;
+  /** Registers passed as parameters beside it: V8 has five integer parameters in host registers, the vCPU pointer and sp among them. */
+  readonly params: readonly [number, number, number];
+  /** Register handed back as a result. */
+  readonly result: number;
+  /** All general registers, 8 bytes each. */
+  readonly integers: readonly number[];
+  /** All vector registers, 16 bytes each. */
+  readonly vectors: readonly number[];
+  /** First and last slot of the lazy flags, 8 bytes each. */
+  readonly flags: { readonly first: number; readonly last: number };
+}
+
+/** A block of a region and what the front end knows of the flags at its end; see FlagsOrigin of the ISA. */
+export interface RegionBlock {
+  readonly block: Block;
+  /** undefined: no instruction of the block set the flags. null: set, but the form is not known here. */
+  readonly flagsOrigin: unknown;
+}
+
+/** The front end as region forming uses it. */
+export interface RegionFrontEnd {
+  readonly table: OpTable;
+  readonly abi: RegionAbi;
+  /**
+   * Lifts the block at `pc`, which ends before the first address in `leaders`. `flags` is what set the flags on every way
+   * to it (null: not known). Null when nothing can be fetched there.
+   */
+  liftRegionBlock(
+    code: Uint8Array,
+    pc: number,
+    limit: number,
+    leaders: ReadonlySet<number> | null,
+    flags: unknown,
+  ): RegionBlock | null;
+  /** Whether the block uses floating point that raises sticky flags (see FrontEnd of the runtime). */
+  raisesFloatFlags(block: Block): boolean;
+  /** Whether two flag origins are the same. */
+  sameFlags(a: unknown, b: unknown): boolean;
+}

@@ -1,0 +1,234 @@
+/**
+ * Dataflow over a region: which registers may be dirty (newer in their local than in the vCPU state), and which are live
+ * (needed in their local). Where a region is left, dirty ones are written back, which makes them live there.
+ */
+import type { Block, Inst } from '../ir/block.ts';
+import { CONST, TEMPS } from '../ir/layout.ts';
+import { type Region, successors } from './discover.ts';
+import type { RegisterUnits, Units } from './units.ts';
+
+export interface BlockFlow {
+  readonly block: Block;
+  /** Dirty at the start. */
+  dirtyIn: Units;
+  /** Dirty at the end, before the exit. */
+  dirtyOut: Units;
+  liveIn: Units;
+  /** What faults anywhere in the block write back (exact mode). */
+  faultSpill: Units;
+}
+
+export interface FlowOptions {
+  /** Memory accesses may fault with exact state: the block's dirty registers are live throughout. */
+  exactFaults: boolean;
+  /** Whether flags are dead when the guest goes to `pc` outside of the region. */
+  flagsDeadAt: (pc: number) => boolean;
+}
+
+/** Whether an instruction may leave the region after having looked at its inputs. */
+export const mayLeave = (inst: Inst): boolean => inst.op.kind === 'helper' || inst.op.align > 0;
+export const isAccess = (inst: Inst): boolean =>
+  inst.op.kind === 'load' || inst.op.kind === 'store' || inst.op.kind === 'rmw';
+
+/** Registers dirty after a call: those it gives back. */
+export const afterCall = (units: RegisterUnits): Units => units.results;
+
+/** Runs the analysis, and removes from the blocks what turns out dead. */
+export function analyse(
+  region: Region,
+  units: RegisterUnits,
+  options: FlowOptions,
+): Map<number, BlockFlow> {
+  const flows = new Map<number, BlockFlow>();
+  for (const [pc, block] of region.blocks)
+    flows.set(pc, { block, dirtyIn: 0n, dirtyOut: 0n, liveIn: 0n, faultSpill: 0n });
+  spreadDirty(region, units, flows);
+  spreadLive(region, units, flows, options);
+  for (const flow of flows.values()) removeDead(flow, units, flows, options);
+  // With dead writes gone fewer registers are dirty, and fewer live.
+  spreadDirty(region, units, flows);
+  spreadLive(region, units, flows, options);
+  return flows;
+}
+
+function spreadDirty(region: Region, units: RegisterUnits, flows: Map<number, BlockFlow>): void {
+  const written = new Map<number, Units>();
+  for (const flow of flows.values()) {
+    let set = 0n;
+    for (const inst of flow.block.insts) set |= units.writes(inst);
+    written.set(flow.block.pc, set);
+    flow.dirtyIn = 0n;
+  }
+  flows.get(region.entry)!.dirtyIn = units.params;
+  const reached = new Set([region.entry]);
+  const work = [region.entry];
+  while (work.length > 0) {
+    const flow = flows.get(work.pop()!)!;
+    flow.dirtyOut = flow.dirtyIn | written.get(flow.block.pc)!;
+    const out = flow.block.exit.kind === 'call' ? afterCall(units) : flow.dirtyOut;
+    for (const next of successors(flow.block)) {
+      const to = flows.get(next);
+      if (!to) continue;
+      const merged = to.dirtyIn | out;
+      if (merged === to.dirtyIn && reached.has(next)) continue;
+      reached.add(next);
+      to.dirtyIn = merged;
+      work.push(next);
+    }
+  }
+  for (const flow of flows.values()) flow.faultSpill = flow.dirtyOut;
+}
+
+/** Live at the end of a block, after its instructions. */
+export function liveAtExit(
+  flow: BlockFlow,
+  units: RegisterUnits,
+  flows: ReadonlyMap<number, BlockFlow>,
+  options: FlowOptions,
+): Units {
+  const e = flow.block.exit;
+  const leaving = flow.dirtyOut | units.params;
+  const operand = (slot: number): Units => (slot >= TEMPS ? 0n : units.of(slot));
+  const to = (pc: number): Units => {
+    const next = flows.get(pc);
+    if (!next) return leave(pc);
+    // A back edge polls, and may leave with everything written back.
+    return next.liveIn | (pc <= flow.block.exitPc ? writtenBack(flow.dirtyOut, pc) : 0n);
+  };
+  const writtenBack = (set: Units, pc: number): Units => (options.flagsDeadAt(pc) ? set & ~units.flags : set);
+  const leave = (pc: number): Units => writtenBack(leaving, pc);
+  switch (e.kind) {
+    case 'jump':
+      return to(e.target);
+    case 'branch':
+      return (
+        to(e.taken) |
+        to(e.fallthrough) |
+        operand(e.condition.a) |
+        (e.condition.b === CONST ? 0n : operand(e.condition.b))
+      );
+    case 'call':
+      return e.target === null ? leaving | operand(e.slot) : leave(e.target);
+    case 'ret':
+      return leaving | units.results | operand(e.slot);
+    case 'indirect':
+      return leaving | operand(e.slot);
+    case 'syscall':
+    case 'trap':
+      return leaving;
+  }
+}
+
+function spreadLive(
+  region: Region,
+  units: RegisterUnits,
+  flows: Map<number, BlockFlow>,
+  options: FlowOptions,
+): void {
+  const predecessors = new Map<number, number[]>();
+  for (const [pc, { block }] of flows)
+    for (const next of successors(block)) {
+      const list = predecessors.get(next);
+      if (list) list.push(pc);
+      else predecessors.set(next, [pc]);
+    }
+  // What a block needs of its own accord, and what it hides from those before it.
+  const gen = new Map<number, Units>();
+  const kill = new Map<number, Units>();
+  for (const [pc, flow] of flows) {
+    flow.liveIn = 0n;
+    let needed = 0n;
+    let hidden = 0n;
+    let dirty = flow.dirtyIn;
+    if (options.exactFaults && flow.block.insts.some(isAccess)) needed |= flow.faultSpill;
+    for (const inst of flow.block.insts) {
+      let reads = units.reads(inst);
+      if (mayLeave(inst)) reads |= dirty;
+      needed |= reads & ~hidden;
+      const writes = units.writes(inst);
+      hidden |= writes;
+      dirty |= writes;
+    }
+    gen.set(pc, needed);
+    kill.set(pc, hidden);
+  }
+  const work = [...region.blocks.keys()];
+  const queued = new Set(work);
+  while (work.length > 0) {
+    const pc = work.pop()!;
+    queued.delete(pc);
+    const flow = flows.get(pc)!;
+    const live = gen.get(pc)! | (liveAtExit(flow, units, flows, options) & ~kill.get(pc)!);
+    if (live === flow.liveIn) continue;
+    flow.liveIn = live;
+    for (const p of predecessors.get(pc) ?? [])
+      if (!queued.has(p)) {
+        queued.add(p);
+        work.push(p);
+      }
+  }
+}
+
+/** Removes ops without effect whose results nobody needs: settings of flags above all. */
+function removeDead(
+  flow: BlockFlow,
+  units: RegisterUnits,
+  flows: ReadonlyMap<number, BlockFlow>,
+  options: FlowOptions,
+): void {
+  const { block } = flow;
+  const { insts } = block;
+  let live = liveAtExit(flow, units, flows, options);
+  /** Temporaries read later in the same guest instruction, by 8 bytes. */
+  const temps = new Set<number>();
+  const readTemp = (slot: number, wide: boolean): void => {
+    if (slot < TEMPS) return;
+    temps.add(slot >> 3);
+    if (wide) temps.add((slot >> 3) + 1);
+  };
+  const e = block.exit;
+  if (e.kind === 'branch') {
+    readTemp(e.condition.a, false);
+    if (e.condition.b !== CONST) readTemp(e.condition.b, false);
+  } else if (e.kind === 'ret' || e.kind === 'indirect' || e.kind === 'call') readTemp(e.slot, false);
+  const dirtyBefore: Units[] = [];
+  let dirty = flow.dirtyIn;
+  for (const inst of insts) {
+    dirtyBefore.push(dirty);
+    dirty |= units.writes(inst);
+  }
+  let pc = block.exitPc;
+  const kept: Inst[] = [];
+  for (let k = insts.length - 1; k >= 0; k--) {
+    const inst = insts[k]!;
+    if (inst.pc !== pc) {
+      temps.clear();
+      pc = inst.pc;
+    }
+    const { op, d } = inst;
+    const writes = units.writes(inst);
+    const tempResult = op.result !== null && d >= TEMPS;
+    const removable = op.kind === 'pure' || (op.kind === 'state' && (op.writes.length > 0 || op.result !== null));
+    if (removable && !effectful(inst)) {
+      const tempNeeded = tempResult && (temps.has(d >> 3) || (op.result === 'v128' && temps.has((d >> 3) + 1)));
+      const registersKept = op.writes.every((slot) => units.has(slot)) && (op.result === null || d >= TEMPS || units.has(d));
+      if (registersKept && !tempNeeded && (writes & live) === 0n) continue;
+    }
+    if (tempResult && (d & 7) === 0 && !['i8', 'i16', 'l32', 'f32'].includes(op.result!)) {
+      temps.delete(d >> 3);
+      if (op.result === 'v128') temps.delete((d >> 3) + 1);
+    }
+    live &= ~writes;
+    live |= units.reads(inst);
+    if (mayLeave(inst)) live |= dirtyBefore[k]!;
+    if (options.exactFaults && isAccess(inst)) live |= flow.faultSpill;
+    for (let n = 0; n < op.inputs.length; n++)
+      if (inst.inputs[n] !== CONST) readTemp(inst.inputs[n]!, op.inputs[n] === 'v128');
+    kept.push(inst);
+  }
+  block.insts.splice(0, insts.length, ...kept.reverse());
+}
+
+/** Reads of a clock must stay, though nothing says what they touch. */
+const effectful = (inst: Inst): boolean =>
+  inst.op.kind === 'state' && inst.op.reads.length === 0 && inst.op.writes.length === 0;

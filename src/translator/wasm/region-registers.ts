@@ -1,0 +1,355 @@
+/**
+ * Registers and temporaries of a region in Wasm locals. A general register is an i64. A vector register is a v128, or, where
+ * the region uses mostly its low double, an f64 and an i64: then arithmetic on it needs no lane instructions.
+ */
+import type binaryen from 'binaryen';
+import type { Expr, OperandType, WasmType } from '../ir/expr.ts';
+import { wasmTypeOf } from '../ir/expr.ts';
+import { CONST, TEMPS, VECTOR_TEMPS } from '../ir/layout.ts';
+import type { Inst } from '../ir/block.ts';
+import type { Region } from '../region/discover.ts';
+import { isZeroing, type RegisterUnits, type Units } from '../region/units.ts';
+import { type Locals, type SlotAccess, slotLoad, slotStore, typeOf } from './builder.ts';
+
+type Place =
+  | { kind: 'integer'; index: number }
+  | { kind: 'vector'; index: number }
+  | { kind: 'pair'; low: number; high: number }
+  | { kind: 'plain'; type: WasmType; index: number };
+
+const BYTE = 0xff;
+const WORD = 0xffff;
+
+export class RegionRegisters implements SlotAccess {
+  readonly #m: binaryen.Module;
+  readonly #units: RegisterUnits;
+  readonly #locals: Locals;
+  readonly #integers = new Map<number, Place>();
+  readonly #vectors = new Map<number, Place>();
+  /** Of the guest instruction being emitted, by slot (vector temporaries: by their base). */
+  #temps = new Map<number, Place>();
+
+  /** `parameters`: slots that arrive as parameters 1.. (0 is the vCPU). */
+  constructor(
+    m: binaryen.Module,
+    units: RegisterUnits,
+    locals: Locals,
+    parameters: readonly number[],
+    region: Region,
+  ) {
+    this.#m = m;
+    this.#units = units;
+    this.#locals = locals;
+    parameters.forEach((slot, k) => this.#integers.set(slot, { kind: 'integer', index: k + 1 }));
+    for (const slot of this.#mostlyDouble(region))
+      this.#vectors.set(slot, { kind: 'pair', low: locals.add('f64'), high: locals.add('i64') });
+  }
+
+  /** Vector registers that the region uses as doubles. */
+  #mostlyDouble(region: Region): number[] {
+    const score = new Map<number, number>();
+    const count = (slot: number, by: number): void => {
+      const base = slot & ~15;
+      if (this.#isVector(slot)) score.set(base, (score.get(base) ?? 0) + by);
+    };
+    const weigh = (slot: number, type: OperandType): void => {
+      if (type === 'f64') count(slot, (slot & 15) === 0 ? 1 : -2);
+      else if (type === 'i64' && (slot & 15) === 0) count(slot, 0.25);
+      else count(slot, -2);
+    };
+    for (const block of region.blocks.values())
+      for (const inst of block.insts) {
+        const { op } = inst;
+        if (op.name === 'mov.v128' || op.name === 'load.v128.z64' || isZeroing(inst)) continue;
+        op.inputs.forEach((type, k) => {
+          if (inst.inputs[k] !== CONST) weigh(inst.inputs[k]!, type);
+        });
+        if (op.result) weigh(inst.d, op.result);
+      }
+    return [...score].filter(([, n]) => n > 0).map(([slot]) => slot);
+  }
+  #isVector(slot: number): boolean {
+    return this.#units.has(slot) && this.#units.abi.vectors.includes(slot & ~15);
+  }
+  #place(slot: number): Place | null {
+    if (slot >= TEMPS) {
+      const place = this.#temps.get(slot >= VECTOR_TEMPS ? slot & ~15 : slot & ~7);
+      if (!place) throw new Error(`temporary 0x${slot.toString(16)} has no local`);
+      return place;
+    }
+    if (!this.#units.has(slot)) return null;
+    if (this.#isVector(slot)) {
+      const base = slot & ~15;
+      let place = this.#vectors.get(base);
+      if (!place) {
+        place = { kind: 'vector', index: this.#locals.add('v128') };
+        this.#vectors.set(base, place);
+      }
+      return place;
+    }
+    const base = slot & ~7;
+    let place = this.#integers.get(base);
+    if (!place) {
+      place = { kind: 'integer', index: this.#locals.add('i64') };
+      this.#integers.set(base, place);
+    }
+    return place;
+  }
+
+  /** Gives the temporaries of one guest instruction their locals. `extra`: what the block's exit reads of them. */
+  beginInstruction(insts: readonly Inst[], extra: readonly { slot: number; type: OperandType }[]): void {
+    const types = new Map<number, Set<OperandType>>();
+    const partial = new Set<number>();
+    const note = (slot: number, type: OperandType): void => {
+      if (slot < TEMPS || slot === CONST) return;
+      const base = slot >= VECTOR_TEMPS ? slot & ~15 : slot & ~7;
+      if (slot !== base) partial.add(base);
+      const set = types.get(base);
+      if (set) set.add(type);
+      else types.set(base, new Set([type]));
+    };
+    for (const inst of insts) {
+      inst.op.inputs.forEach((type, k) => {
+        note(inst.inputs[k]!, type);
+      });
+      if (inst.op.result) {
+        note(inst.d, inst.op.result);
+        if (['i8', 'i16', 'l32'].includes(inst.op.result)) partial.add(inst.d & ~7);
+      }
+    }
+    for (const { slot, type } of extra) note(slot, type);
+    this.#temps = new Map();
+    for (const [base, set] of types) {
+      if (base >= VECTOR_TEMPS) {
+        this.#temps.set(base, { kind: 'vector', index: this.#locals.take('v128') });
+        continue;
+      }
+      const wasm = new Set([...set].map(wasmTypeOf));
+      const [only] = wasm;
+      if (wasm.size === 1 && only !== 'i64' && !partial.has(base))
+        this.#temps.set(base, { kind: 'plain', type: only!, index: this.#locals.take(only!) });
+      else this.#temps.set(base, { kind: 'integer', index: this.#locals.take('i64') });
+    }
+  }
+
+  cpu(): Expr {
+    return this.#m.local.get(0, typeOf('i32'));
+  }
+  #get(index: number, type: WasmType): Expr {
+    return this.#m.local.get(index, typeOf(type));
+  }
+
+  read(slot: number, type: OperandType): Expr {
+    const place = this.#place(slot);
+    if (!place) return slotLoad(this.#m, type, slot, this.cpu());
+    switch (place.kind) {
+      case 'plain':
+        return this.#narrow(this.#get(place.index, place.type), type);
+      case 'integer':
+        return this.#readInteger(this.#get(place.index, 'i64'), slot & 7, type);
+      case 'vector':
+        return this.#readVector(this.#get(place.index, 'v128'), slot & 15, type);
+      case 'pair':
+        return this.#readPair(place, slot & 15, type);
+    }
+  }
+  /** An i32 that holds a zero-extended value, as `type`. */
+  #narrow(e: Expr, type: OperandType): Expr {
+    const { i32 } = this.#m;
+    if (type === 'i8') return i32.and(e, i32.const(BYTE));
+    if (type === 'i16') return i32.and(e, i32.const(WORD));
+    if (type === 's8') return i32.extend8_s(e);
+    if (type === 's16') return i32.extend16_s(e);
+    return e;
+  }
+  #readInteger(e: Expr, offset: number, type: OperandType): Expr {
+    const { i32, i64, f32, f64 } = this.#m;
+    const shifted = offset === 0 ? e : i64.shr_u(e, i64.const(BigInt(offset * 8)));
+    if (type === 'i64') return shifted;
+    if (type === 'f64') return f64.reinterpret(shifted);
+    if (type === 'f32') return f32.reinterpret(i32.wrap(shifted));
+    return this.#narrow(i32.wrap(shifted), type);
+  }
+  #readVector(e: Expr, offset: number, type: OperandType): Expr {
+    const m = this.#m;
+    switch (type) {
+      case 'v128':
+        return e;
+      case 'i64':
+        return m.i64x2.extract_lane(e, offset >> 3);
+      case 'f64':
+        return m.f64x2.extract_lane(e, offset >> 3);
+      case 'f32':
+        return m.f32x4.extract_lane(e, offset >> 2);
+      case 'i32':
+      case 'l32':
+        return m.i32x4.extract_lane(e, offset >> 2);
+      case 'i16':
+        return m.i16x8.extract_lane_u(e, offset >> 1);
+      case 's16':
+        return m.i16x8.extract_lane_s(e, offset >> 1);
+      case 'i8':
+        return m.i8x16.extract_lane_u(e, offset);
+      case 's8':
+        return m.i8x16.extract_lane_s(e, offset);
+    }
+  }
+  #readPair(p: { low: number; high: number }, offset: number, type: OperandType): Expr {
+    const m = this.#m;
+    if (type === 'f64' && offset === 0) return this.#get(p.low, 'f64');
+    if (type === 'i64' || type === 'f64') {
+      const e = offset === 0 ? m.i64.reinterpret(this.#get(p.low, 'f64')) : this.#get(p.high, 'i64');
+      return type === 'i64' ? e : m.f64.reinterpret(e);
+    }
+    const both = m.i64x2.replace_lane(m.f64x2.splat(this.#get(p.low, 'f64')), 1, this.#get(p.high, 'i64'));
+    return this.#readVector(both, offset, type);
+  }
+
+  write(slot: number, type: OperandType, value: Expr): Expr {
+    const m = this.#m;
+    const place = this.#place(slot);
+    if (!place) return slotStore(m, type, slot, this.cpu(), value);
+    switch (place.kind) {
+      case 'plain':
+        return m.local.set(place.index, value);
+      case 'integer':
+        return m.local.set(place.index, this.#mergeInteger(place.index, slot & 7, type, value));
+      case 'vector':
+        return m.local.set(place.index, this.#mergeVector(() => this.#get(place.index, 'v128'), slot & 15, type, value));
+      case 'pair':
+        return this.#writePair(place, slot & 15, type, value);
+    }
+  }
+  #mergeInteger(index: number, offset: number, type: OperandType, value: Expr): Expr {
+    const { i32, i64 } = this.#m;
+    const bits = offset * 8;
+    const into = (width: number, e: Expr): Expr => {
+      const mask = ((1n << BigInt(width)) - 1n) << BigInt(bits);
+      const placed = bits === 0 ? e : i64.shl(e, i64.const(BigInt(bits)));
+      return i64.or(i64.and(this.#get(index, 'i64'), i64.const(BigInt.asIntN(64, ~mask))), placed);
+    };
+    switch (type) {
+      case 'i64':
+        return value;
+      case 'f64':
+        return i64.reinterpret(value);
+      case 'i32':
+        return i64.extend_u(value);
+      case 'l32':
+        return into(32, i64.extend_u(value));
+      case 'f32':
+        return into(32, i64.extend_u(i32.reinterpret(value)));
+      case 'i16':
+        return into(16, i64.extend_u(i32.and(value, i32.const(WORD))));
+      case 'i8':
+        return into(8, i64.extend_u(i32.and(value, i32.const(BYTE))));
+      default:
+        throw new Error(`cannot write ${type} to a general register`);
+    }
+  }
+  #mergeVector(old: () => Expr, offset: number, type: OperandType, value: Expr): Expr {
+    const m = this.#m;
+    switch (type) {
+      case 'v128':
+        return value;
+      case 'i64':
+        return m.i64x2.replace_lane(old(), offset >> 3, value);
+      case 'i32':
+        return m.i64x2.replace_lane(old(), offset >> 3, m.i64.extend_u(value));
+      case 'f64':
+        return m.f64x2.replace_lane(old(), offset >> 3, value);
+      case 'f32':
+        return m.f32x4.replace_lane(old(), offset >> 2, value);
+      case 'l32':
+        return m.i32x4.replace_lane(old(), offset >> 2, value);
+      case 'i16':
+        return m.i16x8.replace_lane(old(), offset >> 1, value);
+      case 'i8':
+        return m.i8x16.replace_lane(old(), offset, value);
+      default:
+        throw new Error(`cannot write ${type} to a vector register`);
+    }
+  }
+  #writePair(p: { low: number; high: number }, offset: number, type: OperandType, value: Expr): Expr {
+    const m = this.#m;
+    if ((type === 'f64' || type === 'i64' || type === 'i32') && offset === 0)
+      return m.local.set(p.low, type === 'f64' ? value : m.f64.reinterpret(type === 'i64' ? value : m.i64.extend_u(value)));
+    if ((type === 'f64' || type === 'i64') && offset === 8)
+      return m.local.set(p.high, type === 'i64' ? value : m.i64.reinterpret(value));
+    const whole = this.#locals.take('v128');
+    const merged = type === 'v128' ? value : this.#mergeVector(() => this.#readPair(p, 0, 'v128'), offset, type, value);
+    return m.block(null, [
+      m.local.set(whole, merged),
+      m.local.set(p.low, m.f64x2.extract_lane(this.#get(whole, 'v128'), 0)),
+      m.local.set(p.high, m.i64x2.extract_lane(this.#get(whole, 'v128'), 1)),
+    ]);
+  }
+
+  /**
+   * The special moves between vector registers whose halves lie in two locals, which need no vector: null where the inst is
+   * none of them.
+   */
+  moveHalves(inst: Inst): Expr[] | null {
+    const { op, d } = inst;
+    if (d >= TEMPS || !this.#isVector(d)) return null;
+    const to = this.#place(d)!;
+    if (to.kind !== 'pair') return null;
+    const m = this.#m;
+    if (isZeroing(inst)) return [m.local.set(to.low, m.f64.const(0)), m.local.set(to.high, m.i64.const(0n))];
+    if (op.name === 'mov.v128' && inst.inputs[0]! < TEMPS) {
+      const from = this.#place(inst.inputs[0]!);
+      if (from?.kind !== 'pair') return null;
+      return [
+        m.local.set(to.low, this.#get(from.low, 'f64')),
+        m.local.set(to.high, this.#get(from.high, 'i64')),
+      ];
+    }
+    return null;
+  }
+  /** The locals of a register held in halves. */
+  halves(slot: number): { low: number; high: number } | null {
+    if (slot >= TEMPS || !this.#isVector(slot)) return null;
+    const place = this.#place(slot)!;
+    return place.kind === 'pair' ? place : null;
+  }
+
+  /** Writes registers back to the vCPU state. */
+  spill(set: Units): Expr[] {
+    const m = this.#m;
+    const out: Expr[] = [];
+    const slots = [...this.#units.list(set)];
+    for (const slot of slots) {
+      const place = this.#place(slot)!;
+      if (place.kind === 'integer') out.push(m.i64.store(slot, 8, this.cpu(), this.#get(place.index, 'i64')));
+      else if (place.kind === 'pair') {
+        if ((slot & 15) === 0) out.push(m.f64.store(slot, 8, this.cpu(), this.#get(place.low, 'f64')));
+        else out.push(m.i64.store(slot, 8, this.cpu(), this.#get(place.high, 'i64')));
+      } else if (place.kind === 'vector') {
+        const base = slot & ~15;
+        const both = slots.includes(base) && slots.includes(base + 8);
+        const e = this.#get(place.index, 'v128');
+        if (!both) out.push(m.f64.store(slot, 8, this.cpu(), m.f64x2.extract_lane(e, (slot & 15) >> 3)));
+        else if (slot === base) out.push(m.v128.store(base, 8, this.cpu(), e));
+      }
+    }
+    return out;
+  }
+  /** Reads registers from the vCPU state. */
+  reload(set: Units): Expr[] {
+    const m = this.#m;
+    const out: Expr[] = [];
+    const done = new Set<number>();
+    for (const slot of this.#units.list(set)) {
+      const place = this.#place(slot)!;
+      if (place.kind === 'integer') out.push(m.local.set(place.index, m.i64.load(slot, 8, this.cpu())));
+      else if (place.kind === 'pair') {
+        if ((slot & 15) === 0) out.push(m.local.set(place.low, m.f64.load(slot, 8, this.cpu())));
+        else out.push(m.local.set(place.high, m.i64.load(slot, 8, this.cpu())));
+      } else if (place.kind === 'vector' && !done.has(slot & ~15)) {
+        done.add(slot & ~15);
+        out.push(m.local.set(place.index, m.v128.load(slot & ~15, 8, this.cpu())));
+      }
+    }
+    return out;
+  }
+}

@@ -1,0 +1,570 @@
+/**
+ * Emits one region as a Wasm function: control flow by binaryen's Relooper, a guest call as a Wasm call, a guest return as
+ * a Wasm return of the popped pc. See docs/translator.md for the convention.
+ */
+import binaryen from 'binaryen';
+import type { Condition, Exit, Inst } from '../ir/block.ts';
+import type { Expr, OperandType } from '../ir/expr.ts';
+import {
+  CONST,
+  exitReason,
+  LEFT,
+  PAGE_READ,
+  PAGE_TABLE,
+  PAGE_WRITE,
+  REGION_CACHE,
+  REGION_CACHE_ENTRIES,
+  RUNTIME_BASE,
+  SLOT_EXIT_ARG,
+  SLOT_LIMIT,
+  SLOT_PC,
+  SLOT_STACK,
+  SLOT_ZERO,
+} from '../ir/layout.ts';
+import { compareExpr, compareOperand } from '../ir/ops/integer.ts';
+import { afterCall, type BlockFlow, isAccess } from '../region/dataflow.ts';
+import type { Region } from '../region/discover.ts';
+import { isZeroing, type RegisterUnits, type Units } from '../region/units.ts';
+import { createBuilder, type ImportedHelper, Locals } from './builder.ts';
+import { RegionRegisters } from './region-registers.ts';
+
+const { i32, i64, none } = binaryen;
+/** vCPU pointer, stack pointer, three registers. */
+export const regionParams = binaryen.createType([i32, i64, i64, i64, i64]);
+/** Stack pointer and pc in one (or LEFT in the pc's place), and the result register. */
+export const regionResults = binaryen.createType([i64, i64]);
+
+/** The page that no guest maps: addresses in it are refused in every mode but `none`. */
+const NULL_PAGES = 0x10000;
+
+export type MemoryChecks = 'none' | 'null' | 'range' | 'full';
+
+export interface RegionOptions {
+  checks: MemoryChecks;
+  /** Stores look at the page table, because the guest has pages that are writable and executable. */
+  watchStores: boolean;
+}
+
+/** The module a region is put into. */
+export interface RegionModule {
+  readonly m: binaryen.Module;
+  readonly helpers: Map<string, ImportedHelper>;
+  /** Name of the function for a pc, if it is in this module. */
+  functionOf(pc: number): string | null;
+  /** Number of the module's link to a pc elsewhere. */
+  linkTo(pc: number): number;
+  /** Whether the guest code at `pc` sets all flags before it reads any. */
+  flagsDeadAt(pc: number): boolean;
+}
+
+class RegionEmitter {
+  readonly m: binaryen.Module;
+  readonly locals = new Locals(5);
+  readonly registers: RegionRegisters;
+  readonly b;
+  readonly exact: boolean;
+  readonly makesCalls: boolean;
+  /** Added to the address of the access being emitted. */
+  #offset = 0;
+  #faultPc = -1;
+  #stack = -1;
+  #callResult = -1;
+  readonly #packed = this.locals.add('i64');
+  readonly #address = this.locals.add('i64');
+  readonly out: RegionModule;
+  readonly region: Region;
+  readonly flows: ReadonlyMap<number, BlockFlow>;
+  readonly units: RegisterUnits;
+  readonly options: RegionOptions;
+
+  constructor(
+    out: RegionModule,
+    region: Region,
+    flows: ReadonlyMap<number, BlockFlow>,
+    units: RegisterUnits,
+    options: RegionOptions,
+  ) {
+    this.out = out;
+    this.region = region;
+    this.flows = flows;
+    this.units = units;
+    this.options = options;
+    this.m = out.m;
+    this.exact = options.checks === 'range' || options.checks === 'full' || options.watchStores;
+    this.makesCalls = [...region.blocks.values()].some((block) => block.exit.kind === 'call');
+    const { abi } = units;
+    this.registers = new RegionRegisters(out.m, units, this.locals, [abi.sp, ...abi.params], region);
+    this.b = { ...createBuilder(out.m, this.locals, this.registers, out.helpers), ...this.#offsetAccess() };
+    if (this.exact) this.#faultPc = this.locals.add('i32');
+    if (this.makesCalls) {
+      this.#stack = this.locals.add('i32');
+      this.locals.vars.push(regionResults);
+      this.#callResult = this.locals.vars.length + 4;
+    }
+  }
+
+  /** Wasm's loads and stores with the current offset added to their own. */
+  #offsetAccess(): Record<string, unknown> {
+    const wrap = (space: Record<string, unknown>): Record<string, unknown> => {
+      const out: Record<string, unknown> = { ...space };
+      for (const [name, f] of Object.entries(space))
+        if (typeof f === 'function' && /^(load|store)/.test(name))
+          out[name] = (offset: number, ...rest: unknown[]) => f(offset + this.#offset, ...rest);
+      if (space.atomic) out.atomic = wrapAtomic(space.atomic as Record<string, unknown>);
+      return out;
+    };
+    const wrapAtomic = (space: Record<string, unknown>): Record<string, unknown> => {
+      const out: Record<string, unknown> = {};
+      for (const [name, f] of Object.entries(space))
+        out[name] =
+          typeof f === 'function'
+            ? (offset: number, ...rest: unknown[]) => f(offset + this.#offset, ...rest)
+            : wrapAtomic(f as Record<string, unknown>);
+      return out;
+    };
+    const m = this.m as unknown as Record<string, Record<string, unknown>>;
+    return Object.fromEntries(['i32', 'i64', 'f32', 'f64', 'v128'].map((name) => [name, wrap(m[name]!)]));
+  }
+
+  cpu = (): Expr => this.m.local.get(0, i32);
+  sp = (): Expr => this.registers.read(this.units.abi.sp, 'i64');
+  params(): Expr[] {
+    const { abi } = this.units;
+    return [this.cpu(), this.sp(), ...abi.params.map((slot) => this.registers.read(slot, 'i64'))];
+  }
+  storePc(pc: Expr): Expr {
+    return this.m.i64.store(SLOT_PC, 8, this.cpu(), pc);
+  }
+  constPc = (pc: number): Expr => this.m.i64.const(BigInt(pc));
+  returnPair(first: Expr, second: Expr): Expr {
+    return this.m.return(this.m.tuple.make([first, second]));
+  }
+
+  /** Leaves with everything in the vCPU; `pc` is stored already. */
+  left(why: number, dirty: Units): Expr[] {
+    const { m } = this;
+    return [
+      ...this.registers.spill(dirty),
+      m.i32.store(SLOT_EXIT_ARG, 4, this.cpu(), m.i32.const(why)),
+      this.returnPair(m.i64.const(BigInt(LEFT)), m.i64.const(0n)),
+    ];
+  }
+  interpretAt(pc: number, dirty: Units): Expr {
+    return this.m.block(null, [this.storePc(this.constPc(pc)), ...this.left(exitReason.interpret, dirty)]);
+  }
+  /** Goes on at `pc`, a known address outside of the region. */
+  tailTo(pc: number, dirty: Units, backward: boolean): Expr {
+    const { m } = this;
+    const live = this.neededAt(pc, dirty);
+    const out: Expr[] = backward ? [this.poll(this.constPc(pc), live)] : [];
+    out.push(...this.registers.spill(live & ~this.units.params), ...this.restoreStack());
+    const name = this.out.functionOf(pc);
+    if (name) out.push(m.return_call(name, this.params(), regionResults));
+    else
+      out.push(
+        this.storePc(this.constPc(pc)),
+        m.return_call_indirect('table', this.link(pc), this.params(), regionParams, regionResults),
+      );
+    return m.block(null, out);
+  }
+  /** Without the flags, if the code at `pc` does not read them. */
+  neededAt(pc: number, dirty: Units): Units {
+    return this.out.flagsDeadAt(pc) ? dirty & ~this.units.flags : dirty;
+  }
+  link(pc: number): Expr {
+    const { m } = this;
+    return m.i32.add(m.global.get('links', i32), m.i32.const(this.out.linkTo(pc)));
+  }
+  /** Leaves if somebody wants attention. */
+  poll(pc: Expr, dirty: Units): Expr {
+    const { m } = this;
+    return m.if(
+      m.i32.load(SLOT_LIMIT, 4, this.cpu()),
+      m.block(null, [this.storePc(pc), ...this.left(exitReason.attention, dirty)]),
+    );
+  }
+  restoreStack(): Expr[] {
+    if (!this.makesCalls) return [];
+    return [this.m.i32.store(SLOT_STACK, 4, this.cpu(), this.m.local.get(this.#stack, i32))];
+  }
+
+  /** Table slot of the region at the pc in local `target`: 0, which nobody fills, when it is not cached. */
+  cachedSlot(target: number): Expr {
+    const { m } = this;
+    const pc = (): Expr => m.local.get(target, i64);
+    const entry = (): Expr =>
+      m.i32.shl(m.i32.and(m.i32.wrap(pc()), m.i32.const(REGION_CACHE_ENTRIES - 1)), m.i32.const(3));
+    return m.select(
+      m.i64.eq(m.i64.load32_u(REGION_CACHE, 4, entry()), pc()),
+      m.i32.load(REGION_CACHE + 4, 4, entry()),
+      m.i32.const(0),
+    );
+  }
+
+  /** A guest memory access: checks, then its effect. */
+  access(inst: Inst): Expr[] {
+    const { m } = this;
+    const { op } = inst;
+    const checks =
+      op.kind !== 'load' && this.options.watchStores && this.options.checks !== 'full' ? 'full' : this.options.checks;
+    const base = inst.inputs[0]!;
+    const disp = BigInt(inst.imm);
+    const out: Expr[] = [];
+    const wrapped = (e: Expr, add: bigint): Expr => {
+      const n = Number(BigInt.asIntN(32, add));
+      return n === 0 ? e : m.i32.add(e, m.i32.const(n));
+    };
+    const low = (): Expr => (base === SLOT_ZERO ? m.i32.const(0) : m.i32.wrap(this.registers.read(base, 'i64')));
+    let pointer: Expr;
+    this.#offset = 0;
+    if (checks === 'none') pointer = wrapped(low(), disp);
+    else if (checks === 'null') {
+      // An address that leads to the first pages wraps to the end of the memory, and with the offset beyond it.
+      const near = disp >= 0n && disp < BigInt(NULL_PAGES) && base !== SLOT_ZERO;
+      if (near && base === this.units.abi.sp) {
+        this.#offset = Number(disp);
+        pointer = low();
+      } else if (near) {
+        // V8 computes the pointer once for all accesses relative to one base.
+        this.#offset = NULL_PAGES + Number(disp);
+        pointer = wrapped(low(), BigInt(-NULL_PAGES));
+      } else {
+        this.#offset = NULL_PAGES;
+        pointer = wrapped(low(), disp - BigInt(NULL_PAGES));
+      }
+    } else {
+      out.push(
+        m.local.set(
+          this.#address,
+          m.i64.add(
+            base === SLOT_ZERO ? m.i64.const(0n) : this.registers.read(base, 'i64'),
+            m.i64.const(BigInt.asIntN(64, disp)),
+          ),
+        ),
+        m.local.set(this.#faultPc, m.i32.const(inst.pc | 0)),
+        m.br_if('fault', checks === 'range' ? this.outOfRange(op.bytes) : this.refused(inst)),
+      );
+      pointer = m.i32.wrap(this.address());
+    }
+    if (op.align > 0)
+      out.push(
+        m.if(
+          m.i32.and(
+            checks === 'range' || checks === 'full' ? m.i32.wrap(this.address()) : wrapped(low(), disp),
+            m.i32.const(op.align - 1),
+          ),
+          this.interpretAt(inst.pc, this.dirty),
+        ),
+      );
+    const halves = this.halvesAccess(inst, pointer);
+    if (halves) out.push(...halves);
+    else {
+      const inputs = inst.inputs.slice(1).map((slot, k) => this.registers.read(slot, op.inputs[k + 1]!));
+      const value = op.sem(this.b, pointer, ...inputs);
+      out.push(op.result ? this.registers.write(inst.d, op.result, value) : value);
+    }
+    this.#offset = 0;
+    return out;
+  }
+  /** Loads and stores of a double held in its own local. */
+  halvesAccess(inst: Inst, pointer: Expr): Expr[] | null {
+    const { m } = this;
+    const { name } = inst.op;
+    if (name === 'load.v128.z64') {
+      const to = this.registers.halves(inst.d);
+      return (
+        to && [m.local.set(to.low, m.f64.load(this.#offset, 1, pointer)), m.local.set(to.high, m.i64.const(0n))]
+      );
+    }
+    if (name === 'store.i64' && (inst.inputs[1]! & 15) === 0) {
+      const from = this.registers.halves(inst.inputs[1]!);
+      return from && [m.f64.store(this.#offset, 1, pointer, m.local.get(from.low, binaryen.f64))];
+    }
+    return null;
+  }
+  address = (): Expr => this.m.local.get(this.#address, i64);
+  outOfRange(bytes: number): Expr {
+    const { m } = this;
+    return m.i64.gt_u(
+      m.i64.sub(this.address(), m.i64.const(BigInt(NULL_PAGES))),
+      m.i64.const(BigInt(RUNTIME_BASE - NULL_PAGES - bytes)),
+    );
+  }
+  /** Non-zero unless the page table grants the access. */
+  refused({ op }: Inst): Expr {
+    const { m } = this;
+    const need = op.kind === 'load' ? PAGE_READ : op.kind === 'store' ? PAGE_WRITE : PAGE_READ | PAGE_WRITE;
+    const page = (offset: number): Expr => {
+      const a = m.i32.wrap(this.address());
+      const at = offset === 0 ? a : m.i32.add(a, m.i32.const(offset));
+      return m.i32.load8_u(PAGE_TABLE, 1, m.i32.shr_u(at, m.i32.const(12)));
+    };
+    const have = op.bytes === 1 ? page(0) : m.i32.and(page(0), page(op.bytes - 1));
+    const lacking = m.i32.and(m.i32.xor(have, m.i32.const(need)), m.i32.const(need));
+    return m.i32.or(lacking, m.i32.wrap(m.i64.shr_u(this.address(), m.i64.const(32n))));
+  }
+
+  /** Registers dirty before the instruction being emitted. */
+  dirty: Units = 0n;
+
+  inst(inst: Inst): Expr[] {
+    const { m, registers, units } = this;
+    const { op } = inst;
+    if (isAccess(inst)) return this.access(inst);
+    const moved = registers.moveHalves(inst);
+    if (moved) return moved;
+    if (isZeroing(inst))
+      return [registers.write(inst.d, op.result!, op.result === 'v128' ? m.v128.const(new Array(16).fill(0)) : op.result === 'i64' ? m.i64.const(0n) : m.i32.const(0))];
+    const inputs = op.inputs.map((type, k) => {
+      const slot = inst.inputs[k]!;
+      return slot === CONST ? this.constant(type, inst.imm) : registers.read(slot, type);
+    });
+    if (op.kind !== 'helper') {
+      const value = op.sem(this.b, ...inputs);
+      return [op.result ? registers.write(inst.d, op.result, value) : value];
+    }
+    let touched = 0n;
+    let written = 0n;
+    for (const slot of op.reads) touched |= units.of(slot);
+    for (const slot of op.writes) written |= units.of(slot);
+    touched |= written;
+    // What it refuses the interpreter does again, from the start of the instruction.
+    const leave = m.block(null, [
+      this.storePc(this.constPc(inst.pc)),
+      ...this.left(exitReason.interpret, this.dirty & ~touched),
+    ]);
+    return [
+      ...registers.spill(this.dirty & touched),
+      m.if(op.sem(this.b, ...inputs), leave),
+      ...registers.reload(written),
+    ];
+  }
+  constant(type: OperandType, imm: number | bigint): Expr {
+    const { m } = this;
+    if (type === 'i64') return m.i64.const(BigInt.asIntN(64, BigInt(imm)));
+    const n = BigInt(imm);
+    const bits = type === 'i8' || type === 's8' ? 8 : type === 'i16' || type === 's16' ? 16 : 32;
+    const cut = type === 's8' || type === 's16' || bits === 32 ? BigInt.asIntN(bits, n) : BigInt.asUintN(bits, n);
+    return m.i32.const(Number(cut));
+  }
+
+  /** The instructions of a block. */
+  body(flow: BlockFlow): Expr[] {
+    const { m } = this;
+    const { block } = flow;
+    const out: Expr[] = [];
+    this.dirty = flow.dirtyIn;
+    const { insts } = block;
+    let atExit = false;
+    for (let k = 0; k < insts.length; ) {
+      const { pc } = insts[k]!;
+      let end = k + 1;
+      while (end < insts.length && insts[end]!.pc === pc) end++;
+      const group = insts.slice(k, end);
+      atExit = pc === block.exitPc;
+      this.locals.reset();
+      this.registers.beginInstruction(group, atExit ? exitOperands(block.exit) : []);
+      for (const inst of group) {
+        out.push(...this.inst(inst));
+        this.dirty |= this.units.writes(inst);
+      }
+      k = end;
+    }
+    if (!atExit) {
+      this.locals.reset();
+      this.registers.beginInstruction([], exitOperands(block.exit));
+    }
+    if (!this.exact || !insts.some(isAccess)) return out;
+    const fault = [
+      this.m.i64.store(SLOT_PC, 8, this.cpu(), m.i64.extend_u(m.local.get(this.#faultPc, i32))),
+      ...this.left(exitReason.interpret, flow.faultSpill),
+    ];
+    return [m.block('done', [m.block('fault', [...out, m.br('done')]), ...fault])];
+  }
+
+  condition(c: Condition): Expr {
+    const type = compareOperand(c.compare, c.width);
+    const right = c.b === CONST ? this.constant(type, c.imm) : this.registers.read(c.b, type);
+    return compareExpr(this.b, c.compare, c.width, this.registers.read(c.a, type), right);
+  }
+
+  /** Calls a region and compares the pc it returns; then `reload`. */
+  call(target: Expr, returnPc: number, reload: Units): Expr[] {
+    const { m, units } = this;
+    const result = (): Expr => m.local.get(this.#callResult, regionResults);
+    const packed = (): Expr => m.local.get(this.#packed, i64);
+    return [
+      m.local.set(this.#callResult, target),
+      m.local.set(this.#packed, m.tuple.extract(result(), 0)),
+      m.if(
+        m.i32.ne(m.i32.wrap(packed()), m.i32.const(returnPc | 0)),
+        this.returnPair(packed(), m.tuple.extract(result(), 1)),
+      ),
+      this.registers.write(units.abi.sp, 'i64', m.i64.shr_u(packed(), m.i64.const(32n))),
+      this.registers.write(units.abi.result, 'i64', m.tuple.extract(result(), 1)),
+      ...this.registers.reload(reload & ~units.results),
+    ];
+  }
+
+  /** What ends a block that does not go on inside the region (or only behind a call). */
+  exit(flow: BlockFlow): Expr[] {
+    const { m, units, registers } = this;
+    const { block, dirtyOut } = flow;
+    const e = block.exit;
+    const outside = (slot: number): Expr => registers.read(slot, 'i64');
+    switch (e.kind) {
+      case 'jump':
+      case 'branch':
+        return [];
+      case 'syscall':
+      case 'trap':
+        return [this.interpretAt(block.exitPc, dirtyOut)];
+      case 'ret': {
+        const results = units.results;
+        const target = this.locals.take('i64');
+        const pc = (): Expr => m.local.get(target, i64);
+        return [
+          m.local.set(target, outside(e.slot)),
+          ...registers.spill(dirtyOut & ~results),
+          m.if(
+            m.i64.ne(m.i64.shr_u(m.i64.or(pc(), this.sp()), m.i64.const(32n)), m.i64.const(0n)),
+            m.block(null, [this.storePc(pc()), ...this.left(exitReason.interpret, dirtyOut & results)]),
+          ),
+          ...this.restoreStack(),
+          this.returnPair(
+            m.i64.or(m.i64.shl(this.sp(), m.i64.const(32n)), pc()),
+            registers.read(units.abi.result, 'i64'),
+          ),
+        ];
+      }
+      case 'indirect': {
+        const target = this.locals.take('i64');
+        const pc = (): Expr => m.local.get(target, i64);
+        return [
+          m.local.set(target, outside(e.slot)),
+          this.poll(pc(), dirtyOut),
+          ...registers.spill(dirtyOut & ~units.params),
+          this.storePc(pc()),
+          ...this.restoreStack(),
+          m.return_call_indirect('table', this.cachedSlot(target), this.params(), regionParams, regionResults),
+        ];
+      }
+      case 'call': {
+        const next = this.flows.get(e.returnPc);
+        const reload = next ? next.liveIn : afterCall(units) | units.params;
+        const out: Expr[] = [];
+        let call: Expr;
+        if (e.target === null) {
+          const target = this.locals.take('i64');
+          out.push(
+            m.local.set(target, outside(e.slot)),
+            ...registers.spill(dirtyOut & ~units.params),
+            this.storePc(m.local.get(target, i64)),
+          );
+          call = m.call_indirect('table', this.cachedSlot(target), this.params(), regionParams, regionResults);
+        } else {
+          out.push(...registers.spill(this.neededAt(e.target, dirtyOut) & ~units.params));
+          const name = this.out.functionOf(e.target);
+          if (name) call = m.call(name, this.params(), regionResults);
+          else {
+            out.push(this.storePc(this.constPc(e.target)));
+            call = m.call_indirect('table', this.link(e.target), this.params(), regionParams, regionResults);
+          }
+        }
+        out.push(...this.call(call, e.returnPc, reload));
+        if (!next) out.push(this.tailTo(e.returnPc, units.results, false));
+        return out;
+      }
+    }
+  }
+
+  emit(name: string): void {
+    const { m, region, flows, units, registers } = this;
+    const relooper = new binaryen.Relooper(m);
+    const blocks = new Map<number, number>();
+    for (const flow of flows.values()) {
+      const statements = this.body(flow);
+      const condition = flow.block.exit.kind === 'branch' ? this.keepCondition(flow.block.exit.condition) : null;
+      if (condition) statements.push(condition);
+      statements.push(...this.exit(flow));
+      blocks.set(flow.block.pc, relooper.addBlock(m.block(null, statements, none)));
+    }
+    for (const flow of flows.values()) this.branches(relooper, blocks, flow);
+    const label = this.locals.add('i32');
+    const entry = flows.get(region.entry)!;
+    // A loop to the entry must not run the prologue again: it stands before the relooped body.
+    const body = relooper.renderAndDispose(blocks.get(region.entry)!, label);
+    const prologue = [...this.enter(), ...registers.reload(entry.liveIn & ~units.params)];
+    m.addFunction(name, regionParams, regionResults, this.locals.vars, m.block(null, [...prologue, body, m.unreachable()]));
+  }
+
+  #conditionLocal = -1;
+  /** Conditions are computed into a local at the end of the block: temporaries do not live beyond. */
+  keepCondition(c: Condition): Expr {
+    if (this.#conditionLocal < 0) this.#conditionLocal = this.locals.add('i32');
+    return this.m.local.set(this.#conditionLocal, this.condition(c));
+  }
+
+  branches(relooper: binaryen.Relooper, blocks: ReadonlyMap<number, number>, flow: BlockFlow): void {
+    const { m } = this;
+    const { block, dirtyOut } = flow;
+    const from = blocks.get(block.pc)!;
+    const go = (target: number, condition: Expr): void => {
+      const backward = target <= block.exitPc;
+      const to = blocks.get(target);
+      if (to === undefined)
+        relooper.addBranch(from, relooper.addBlock(this.tailTo(target, dirtyOut, backward)), condition, 0);
+      else {
+        const leave = backward ? this.poll(this.constPc(target), this.neededAt(target, dirtyOut)) : 0;
+        relooper.addBranch(from, to, condition, leave);
+      }
+    };
+    const e = block.exit;
+    if (e.kind === 'jump') go(e.target, 0);
+    else if (e.kind === 'branch') {
+      if (e.taken !== e.fallthrough) go(e.taken, m.local.get(this.#conditionLocal, i32));
+      go(e.fallthrough, 0);
+    } else if (e.kind === 'call' && blocks.has(e.returnPc)) go(e.returnPc, 0);
+  }
+
+  /** Charges the host stack for this frame; leaves when there is not enough, or attention is wanted. */
+  enter(): Expr[] {
+    if (!this.makesCalls) return [];
+    const { m, units } = this;
+    let frame = 96;
+    for (const type of this.locals.vars) frame += type === binaryen.v128 ? 16 : 8;
+    const rest = this.locals.add('i32');
+    return [
+      m.local.set(this.#stack, m.i32.load(SLOT_STACK, 4, this.cpu())),
+      m.local.set(rest, m.i32.sub(m.local.get(this.#stack, i32), m.i32.const(frame))),
+      m.if(
+        m.i32.lt_s(m.local.get(rest, i32), m.i32.load(SLOT_LIMIT, 4, this.cpu())),
+        m.block(null, [
+          this.storePc(this.constPc(this.region.entry)),
+          ...this.left(exitReason.attention, units.params),
+        ]),
+      ),
+      m.i32.store(SLOT_STACK, 4, this.cpu(), m.local.get(rest, i32)),
+    ];
+  }
+}
+
+const exitOperands = (e: Exit): { slot: number; type: OperandType }[] => {
+  if (e.kind === 'branch') {
+    const type = compareOperand(e.condition.compare, e.condition.width);
+    return [e.condition.a, e.condition.b].filter((slot) => slot !== CONST).map((slot) => ({ slot, type }));
+  }
+  return e.kind === 'ret' || e.kind === 'indirect' || e.kind === 'call' ? [{ slot: e.slot, type: 'i64' }] : [];
+};
+
+/** Adds the function of a region to the module. */
+export function emitRegion(
+  out: RegionModule,
+  name: string,
+  region: Region,
+  flows: ReadonlyMap<number, BlockFlow>,
+  units: RegisterUnits,
+  options: RegionOptions,
+): void {
+  new RegionEmitter(out, region, flows, units, options).emit(name);
+}
