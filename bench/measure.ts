@@ -83,8 +83,14 @@ export async function runOnce(command: readonly string[], limits: RunLimits): Pr
   };
 }
 
-/** Peak resident memory of a run in bytes, null where it cannot be had; sampled each 5 ms, as the kernel keeps the peak. */
-export async function peakResident(command: readonly string[], limits: RunLimits): Promise<number | null> {
+/**
+ * Peak resident memory of a run in bytes, null where it cannot be had, as on systems without /proc. Looked at each 5 ms: the
+ * kernel keeps the peak, but forgets it with the process.
+ */
+export async function peakResident(
+  command: readonly string[],
+  limits: RunLimits,
+): Promise<{ bytes: number | null; error: string | null }> {
   const out = openSync(join(limits.scratch, 'stdout'), 'w');
   let peak = 0;
   let sampling: NodeJS.Timeout | undefined;
@@ -100,7 +106,7 @@ export async function peakResident(command: readonly string[], limits: RunLimits
   });
   clearInterval(sampling);
   closeSync(out);
-  return error === null && peak > 0 ? peak : null;
+  return { bytes: error === null && peak > 0 ? peak : null, error };
 }
 
 /** Whether a file is there and can be run. */

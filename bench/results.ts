@@ -14,6 +14,7 @@ export interface MemoryResult {
   engine: EngineId;
   /** Peak resident set, null when it could not be had. */
   bytes: number | null;
+  error: string | null;
 }
 
 export interface Results {
@@ -75,7 +76,10 @@ export function problems(r: Results): Problem[] {
   const loops = r.oneLoop
     .filter((o) => o.error !== null)
     .map((o) => ({ what: `one loop, ${o.engine.label}: ${o.error}`, wrong: false }));
-  return [...failed, ...loops].sort((a, b) => Number(b.wrong) - Number(a.wrong));
+  const memory = r.memory
+    .filter((m) => m.error !== null)
+    .map((m) => ({ what: `memory of ${m.name}, ${m.label}: ${m.error}`, wrong: false }));
+  return [...failed, ...loops, ...memory].sort((a, b) => Number(b.wrong) - Number(a.wrong));
 }
 
 /** The uktx engines whose speed the bars are about: those with the JIT, else none. */

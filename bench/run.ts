@@ -33,26 +33,42 @@ const USAGE = `usage: npm run bench -- [options]
   --json FILE       all figures; written anew after each section
   --html FILE       report with plots, likewise`;
 
-const { values: flags } = parseArgs({
-  options: {
-    runs: { type: 'string' },
-    quick: { type: 'boolean', default: false },
-    sections: { type: 'string' },
-    only: { type: 'string' },
-    engines: { type: 'string' },
-    timeout: { type: 'string', default: '120' },
-    scale: { type: 'string', default: '1' },
-    micro: { type: 'boolean', default: false },
-    uktx: { type: 'string', default: join(packageRoot(), 'bin/uktx') },
-    json: { type: 'string' },
-    html: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  },
-});
-
 function usageError(text: string): never {
   process.stderr.write(`${text}\n${USAGE}\n`);
   process.exit(2);
+}
+
+function parse() {
+  try {
+    return parseArgs({
+      options: {
+        runs: { type: 'string' },
+        quick: { type: 'boolean', default: false },
+        sections: { type: 'string' },
+        only: { type: 'string' },
+        engines: { type: 'string' },
+        timeout: { type: 'string', default: '120' },
+        scale: { type: 'string', default: '1' },
+        micro: { type: 'boolean', default: false },
+        uktx: { type: 'string', default: join(packageRoot(), 'bin/uktx') },
+        json: { type: 'string' },
+        html: { type: 'string' },
+        help: { type: 'boolean', default: false },
+      },
+    }).values;
+  } catch (e) {
+    return usageError((e as Error).message);
+  }
+}
+const flags = parse();
+
+/** Null without a pattern. */
+function pattern(text: string | undefined): RegExp | null {
+  try {
+    return text === undefined ? null : new RegExp(text);
+  } catch (e) {
+    return usageError(`--only: ${(e as Error).message}`);
+  }
 }
 
 /** Words of a comma-separated list, each of which must be one of `allowed`. */
@@ -77,7 +93,7 @@ if (flags.help) {
 const rounds = Math.ceil(positive('runs', flags.runs ?? (flags.quick ? '1' : '5')));
 const chosenSections = new Set<SectionId>(list('sections', flags.sections, sectionIds));
 const chosenEngines = list('engines', flags.engines, engineIds);
-const only = flags.only === undefined ? null : new RegExp(flags.only);
+const only = pattern(flags.only);
 const started = performance.now();
 
 /** One line that is overwritten on a terminal; nothing when the output goes to a file. */
@@ -106,8 +122,8 @@ async function measureMemory(engines: readonly Engine[], choice: sections.Choice
     for (const lane of task.lanes) {
       if (lane.engine === 'node' || (lane.engine === 'native' && lane.workload !== 'full')) continue;
       progress(`memory: ${task.name}, ${lane.label}`);
-      const bytes = await peakResident(lane.command, limits);
-      memory.push({ name: task.name, label: lane.label, engine: lane.engine, bytes });
+      const found = await peakResident(lane.command, limits);
+      memory.push({ name: task.name, label: lane.label, engine: lane.engine, ...found });
     }
   return memory;
 }

@@ -26,7 +26,6 @@ try {
 const script = new vm.Script(`(function(exports,require,module,__filename,__dirname){${source}\n})`, {
   filename: file,
   cachedData: code,
-  importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
 });
 // UKTX_PRIME: the build adds what further programs need.
 if (code === undefined || script.cachedDataRejected || process.env.UKTX_PRIME) {

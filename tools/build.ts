@@ -36,6 +36,8 @@ if (!only || only === 'js') {
     ...common,
     entryPoints: ['src/cli/main.ts'],
     format: 'cjs',
+    // bin/start.cjs loads it as a script: require() has all it needs, import() would be experimental there.
+    supported: { 'dynamic-import': false },
     minifyWhitespace: true,
     minifySyntax: true,
     outExtension: { '.js': '.cjs' },

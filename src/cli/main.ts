@@ -15,8 +15,8 @@ function fail(e: unknown): never {
   process.exit(e instanceof Error && error.constructor.name === 'UsageError' ? 2 : 70);
 }
 
-/** Time after which a program is worth optimised JavaScript, in milliseconds. */
-const OPTIMISE_AFTER_MS = 60;
+/** Time after which a program is worth optimised JavaScript, in milliseconds: a small one has ended by then. */
+const OPTIMISE_AFTER_MS = 100;
 /** The same for a run that keeps its bytecode for later ones (bin/start.cjs). */
 const OPTIMISE_AFTER_SAVING_MS = 400;
 

@@ -3,11 +3,16 @@
  * from this table. Precedence: flag, then environment variable.
  */
 
+import { errno } from '../kernel/abi/errno.ts';
+import { syscallNames } from '../kernel/syscalls/names.ts';
+
 export interface OptionSpec {
   name: string;
   char?: string;
   /** boolean flags take no value; `multiple` ones may be repeated. */
   type: 'boolean' | 'string';
+  /** A string flag whose value may be left out: `--strace`, or `--strace=open,read`. */
+  optional?: boolean;
   multiple?: boolean;
   /** Placeholder of the value in help. */
   value?: string;
@@ -76,7 +81,33 @@ export const runOptions = [
     description: 'memory the guest may use, e.g. 512M (default: 2G)',
   },
   { name: 'stack-size', type: 'string', value: 'SIZE', description: "size of the guest's main stack (default: 8M)" },
-  { name: 'strace', type: 'boolean', description: 'trace system calls and signals to stderr' },
+  {
+    name: 'strace',
+    type: 'string',
+    optional: true,
+    value: 'CALLS',
+    description:
+      'trace system calls and signals to stderr: all, or those listed (open,read,%file,%desc,%network,%process,%signal,%ipc,%memory; !LIST for the others)',
+  },
+  {
+    name: 'strace-times',
+    type: 'boolean',
+    description: 'with --strace: the time of day, and the time spent in each call',
+  },
+  {
+    name: 'stub',
+    type: 'string',
+    multiple: true,
+    value: 'CALL',
+    description: 'answer ENOSYS to a system call, to see whether the program does without it',
+  },
+  {
+    name: 'fake',
+    type: 'string',
+    multiple: true,
+    value: 'CALL=VALUE',
+    description: 'answer a number, or an error such as EPERM, to a system call without doing it',
+  },
   { name: 'stats', type: 'boolean', description: 'print counters to stderr at exit' },
   { name: 'stats-file', type: 'string', value: 'FILE', description: 'write the counters to a file as JSON' },
   {
@@ -172,6 +203,11 @@ export interface RunOptions {
   /** Bytes. */
   stackSize?: number;
   strace: boolean;
+  /** What `--strace` lists; empty for everything. */
+  straceCalls: string;
+  straceTimes: boolean;
+  /** Calls not to be made, with their results. */
+  answers: ReadonlyMap<string, number>;
   stats: boolean;
   statsFile?: string;
   cpu?: string;
@@ -197,7 +233,7 @@ export class UsageError extends Error {}
 export function separateGuestArguments(args: readonly string[], options: readonly OptionSpec[] = runOptions): string[] {
   const takesValue = (word: string): boolean => {
     if (word.startsWith('--'))
-      return !word.includes('=') && options.some((o) => o.type === 'string' && `--${o.name}` === word);
+      return !word.includes('=') && options.some((o) => o.type === 'string' && !o.optional && `--${o.name}` === word);
     // A short option takes the next word only when it is the whole word: `-e K=V`, but `-eK=V`.
     return word.length === 2 && options.some((o) => o.type === 'string' && 'char' in o && o.char === word[1]);
   };
@@ -227,8 +263,29 @@ function parseRange(text: string): [number, number] {
 
 function parseCount(flag: string, text: string): number {
   const n = Number(text);
-  if (!/^\d+$/.test(text) || n < 1 || n > 1_000_000_000) throw new UsageError(`--${flag} takes a number from 1 on, not '${text}'`);
+  if (!/^\d+$/.test(text) || n < 1 || n > 1_000_000_000)
+    throw new UsageError(`--${flag} takes a number from 1 on, not '${text}'`);
   return n;
+}
+
+/** From `--stub CALL` and `--fake CALL=VALUE`: results by name of call, negative for errors. */
+function parseAnswers(stubs: readonly string[], fakes: readonly string[]): Map<string, number> {
+  const answers = new Map<string, number>();
+  const known = (flag: string, name: string): string => {
+    if (!Object.values(syscallNames).some((byNumber) => [...byNumber.values()].includes(name)))
+      throw new UsageError(`--${flag}: no system call is named '${name}'`);
+    return name;
+  };
+  for (const name of stubs) answers.set(known('stub', name), -errno.ENOSYS);
+  for (const text of fakes) {
+    const [name = '', value] = text.split('=', 2);
+    const code = (errno as Readonly<Record<string, number>>)[value?.replace(/^-/, '') ?? ''];
+    const number = code === undefined ? Number(value || Number.NaN) : -code;
+    if (!Number.isSafeInteger(number))
+      throw new UsageError(`--fake takes CALL=VALUE, VALUE a number or an error's name, not '${text}'`);
+    answers.set(known('fake', name), number);
+  }
+  return answers;
 }
 
 type RawValues = Record<string, string | boolean | (string | boolean)[] | undefined>;
@@ -271,7 +328,10 @@ export function toRunOptions(values: RawValues, rest: readonly string[], environ
     publish: list('publish'),
     network: text('network') === 'none' ? 'none' : 'host',
     rw: flag('rw'),
-    strace: flag('strace'),
+    strace: text('strace') !== undefined,
+    straceCalls: text('strace') ?? '',
+    straceTimes: flag('strace-times'),
+    answers: parseAnswers(list('stub'), list('fake')),
     stats: flag('stats'),
     jit: text('jit') !== 'off',
     jitSync: flag('jit-sync'),

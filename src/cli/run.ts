@@ -13,6 +13,7 @@ import { type ExitStatus, shellStatus } from '../kernel/task/exit-status.ts';
 import type { GuestTask } from '../kernel/task/guest-task.ts';
 import { EngineTable } from '../runtime/engine-table.ts';
 import { isaRuntime, loadIsa } from '../runtime/isa.ts';
+import { exitReason } from '../translator/ir/layout.ts';
 import { Compiler } from '../runtime/jit/compiler.ts';
 import { Ticker } from '../runtime/jit/ticker.ts';
 import { NodeHost } from '../runtime/node-host.ts';
@@ -21,18 +22,28 @@ import { guestCpu } from './guest-cpu.ts';
 import { guestEnvironment, toGuest } from './guest-environment.ts';
 import { mountGuestRoot } from './guest-root.ts';
 import { guestNetwork } from './network.ts';
-import type { RunOptions } from './options.ts';
+import { followStops } from './job-control.ts';
+import type { UsedCall } from '../kernel/syscalls/call-usage.ts';
+import type { Observer } from '../kernel/syscalls/observer.ts';
+import type { CallFilter } from '../kernel/syscalls/strace-filter.ts';
+import { type RunOptions, UsageError } from './options.ts';
 
 /** Entries of a block after which it is translated. */
-const JIT_THRESHOLD = 400;
+const JIT_THRESHOLD = 3000;
 const NOT_FOUND = 127;
 const NOT_RUNNABLE = 126;
 
 /** Signals of the host that the guest gets. */
-const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGCONT'] as const;
+const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGCONT', 'SIGTSTP'] as const;
+
+/** What the caller wants to know of a run. */
+export interface RunHooks {
+  /** Told at the end which system calls were used; asking for it costs a little on each. */
+  onUsage?: (calls: readonly UsedCall[]) => void;
+}
 
 /** Runs a program to its end; the result is the exit status for the host. */
-export async function run(options: RunOptions): Promise<number> {
+export async function run(options: RunOptions, hooks: RunHooks = {}): Promise<number> {
   const host = new NodeHost(options.memory);
   const stdio = openStdio();
   const root = mountGuestRoot(options, host, guestCpu, stdio.terminal);
@@ -89,6 +100,9 @@ export async function run(options: RunOptions): Promise<number> {
     kernel.foreground = () => terminal.pgrp;
   }
 
+  followStops(kernel, terminal);
+
+  const observer = await observe(kernel, options, hooks);
   const program = await start(task, options);
   if (program !== null) {
     host.diagnostic(program.message);
@@ -109,7 +123,30 @@ export async function run(options: RunOptions): Promise<number> {
   } finally {
     restore();
     restoreTerminal();
+    if (observer?.usage) hooks.onUsage?.(observer.usage.report());
   }
+}
+
+/** Puts an observer behind the dispatcher where the flags ask for one; its code is loaded only then. */
+async function observe(kernel: Kernel, options: RunOptions, hooks: RunHooks): Promise<Observer | null> {
+  if (!options.strace && options.answers.size === 0 && !hooks.onUsage) return null;
+  const [{ Observer }, { CallFilter }] = await Promise.all([
+    import('../kernel/syscalls/observer.ts'),
+    import('../kernel/syscalls/strace-filter.ts'),
+  ]);
+  let filter: CallFilter | null = null;
+  try {
+    if (options.straceCalls !== '') filter = CallFilter.parse(options.straceCalls);
+  } catch (e) {
+    throw new UsageError(`--strace: ${(e as Error).message}`);
+  }
+  const observer = new Observer(kernel, {
+    trace: options.strace ? { filter, times: options.straceTimes } : null,
+    answers: options.answers,
+    usage: hooks.onUsage !== undefined,
+  });
+  kernel.observer = observer;
+  return observer;
 }
 
 /** Loads the program, found as execvp(3) does. Null, or why it cannot run. */
@@ -171,6 +208,7 @@ function report(
     status,
     wallMs: Math.round(process.uptime() * 1000),
     translator: engine.code.stats,
+    exits: Object.fromEntries(Object.entries(exitReason).map(([name, n]) => [name, engine.exits[n]])),
     ...(engine.regions && { regions: engine.regions.stats }),
     kernel: kernel.stats.report((nr) => syscallName(task.cpu.isa, nr)),
     hostResidentBytes: process.memoryUsage.rss(),

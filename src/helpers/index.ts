@@ -16,3 +16,6 @@ export * from './x87';
 export * from './a64-flags';
 export * from './a64-integer';
 export * from './a64-system';
+export * from './a64-float';
+export * from './a64-simd';
+export * from './a64-vector-float';

@@ -10,6 +10,7 @@ import type { HostNetwork } from './net/host-network.ts';
 import { Network } from './net/network.ts';
 import { SI_KERNEL, SIGINT, SIGKILL, SIGQUIT, SIGTSTP } from './abi/signals.ts';
 import { sendSignal } from './signals/send.ts';
+import type { CallObserver } from './syscalls/observer.ts';
 import { PendingSignals, SignalHandlers } from './signals/state.ts';
 import type { CpuContext, Isa } from './task/cpu-context.ts';
 import { type Credentials, hostCredentials } from './task/credentials.ts';
@@ -100,6 +101,8 @@ export class Kernel {
   foreground: () => number = () => 0;
   #nextPid: number;
   #tracesTids = false;
+  /** Sees every system call, or null. */
+  observer: CallObserver | null = null;
   #exitListeners: ((process: Process) => void)[] = [];
 
   constructor(init: KernelInit) {
@@ -221,6 +224,11 @@ export class Kernel {
   /** The first process has ended: like those of a container, the others end with it. */
   killAll(): void {
     for (const process of this.processes.values()) process.exitGroup({ kind: 'killed', signal: SIGKILL, core: false });
+  }
+
+  /** As `trace`, of a process that may have no thread any more. */
+  traceProcess(process: Process, text: string): void {
+    this.options.strace?.(this.#tracesTids ? `[pid ${process.pid}] ${text}` : text);
   }
 
   /** One line for --strace, with the thread in front once there is more than one. */

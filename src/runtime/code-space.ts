@@ -18,6 +18,7 @@ import {
   REGION_CACHE,
   REGION_CACHE_ENTRIES,
 } from '../translator/ir/layout.ts';
+import { keepTemplate, placeTemplate, templateOf } from './code-template.ts';
 import type { CodeOwner, LinearMemory } from './linear-memory.ts';
 
 /** What a front end offers: blocks ready for encoding. */
@@ -37,8 +38,8 @@ export interface CodeBlock {
   /** Not entered in any map: made to step over one instruction. */
   transient: boolean;
   dead: boolean;
-  /** It ends with a call. */
-  call: boolean;
+  /** How it ends; null for stubs. */
+  exit: Block['exit']['kind'] | null;
 }
 
 /** A translated region as the code space watches it. */
@@ -66,6 +67,9 @@ export interface CodeStats {
   flushes: number;
 }
 
+/** How much oftener than others the block behind a call must be entered to be hot. */
+const RETURN_SITE_FACTOR = 32;
+
 export class CodeSpace implements CodeOwner {
   readonly #memory: LinearMemory;
   readonly #front: FrontEnd;
@@ -77,6 +81,14 @@ export class CodeSpace implements CodeOwner {
   readonly #byPage = new Map<number, Set<CodeBlock | RegionCode>>();
   /** By guest address; of flavour 0, the only one that has regions. */
   readonly #stubs = new Map<number, Stub>();
+  /**
+   * Addresses behind calls. The interpreter comes to one when the function called was not translated yet, which mends
+   * itself: a region for what follows the call is seldom worth it.
+   */
+  readonly #returnSites = new Set<number>();
+  readonly #callTargets = new Set<number>();
+  /** Where indirect jumps (not calls and returns) have gone to. */
+  readonly jumpTargets = new Set<number>();
   /** How often a block is entered until it is hot; 0: blocks are not counted. */
   hotThreshold = 0;
   /** Ranges invalidated since, for those who translate in the background. */
@@ -89,6 +101,7 @@ export class CodeSpace implements CodeOwner {
     this.#memory = memory;
     this.#front = front;
     memory.code = this;
+    this.#closeFirst();
   }
 
   /**
@@ -124,8 +137,8 @@ export class CodeSpace implements CodeOwner {
     u32[(ip + stubLayout.pc) >>> 2] = pc;
     const stub: Stub = { pc, ip, region: null };
     this.#stubs.set(pc, stub);
-    this.#count(stub, this.hotThreshold);
-    const place = { pc, end: pc + 1, ip, ipEnd: this.#next, flavour: 0, transient: false, dead: false, call: false };
+    this.#count(stub, this.#returnSites.has(pc) ? this.hotThreshold * RETURN_SITE_FACTOR : this.hotThreshold);
+    const place = { pc, end: pc + 1, ip, ipEnd: this.#next, flavour: 0, transient: false, dead: false, exit: null };
     this.#blocks.push(place);
     return ip;
   }
@@ -138,6 +151,19 @@ export class CodeSpace implements CodeOwner {
   recount(pc: number, times: number): void {
     const stub = this.#stubs.get(pc);
     if (stub && !stub.region) this.#count(stub, times);
+  }
+  /** How often the block at `pc` has been entered since it was counted from 2^32 - 1 on. */
+  entered(pc: number): number {
+    const stub = this.#stubs.get(pc);
+    return stub ? 0xffff_ffff - this.#memory.u32[(stub.ip + stubLayout.counter) >>> 2]! : 0;
+  }
+  /** Whether the block at `pc` is where a direct call goes to or returns to. */
+  isCallOrReturn(pc: number): boolean {
+    return this.#callTargets.has(pc) || this.#returnSites.has(pc);
+  }
+  /** The op at `ip` wanted to go to `pc`, for which there was no code. */
+  noteMiss(ip: number, pc: number): void {
+    if (this.hotThreshold > 0 && this.blockAt(ip)?.exit === 'indirect') this.jumpTargets.add(pc);
   }
   /** Guest addresses of counted blocks that have been entered at least `times`, and have no region. */
   warm(times: number): number[] {
@@ -157,8 +183,7 @@ export class CodeSpace implements CodeOwner {
         if (!(this.#memory.u8[PAGE_TABLE + page]! & PAGE_EXEC)) return false;
     if (this.full || this.countedEntry(region.pc, 0) === 0) return false;
     const stub = this.#stubs.get(region.pc)!;
-    const before = stub.region;
-    if (before) this.dropRegion(before);
+    // A region that was there before is as good, only older: what refers to it may go on doing so.
     stub.region = region;
     const { u16, u32 } = this.#memory;
     u32[(stub.ip + stubLayout.counter) >>> 2] = region.slot;
@@ -209,7 +234,8 @@ export class CodeSpace implements CodeOwner {
   /** Points an unlinked exit at the code of its target, `pc`, and returns that; 0 when `pc` cannot be fetched. */
   link(linkAddress: number, pc: number, flavour: number): number {
     const owner = this.blockAt(linkAddress);
-    const counted = owner !== null && (owner.call || pc < owner.end);
+    if (owner?.exit === 'call' && this.hotThreshold > 0) this.#callTargets.add(pc);
+    const counted = owner !== null && (owner.exit === 'call' || pc < owner.end);
     const ip = counted ? this.countedEntry(pc, flavour) : this.entry(pc, flavour);
     if (ip !== 0 && owner && !owner.dead) this.#memory.u32[linkAddress >>> 2] = ip;
     return ip;
@@ -223,6 +249,11 @@ export class CodeSpace implements CodeOwner {
   }
   #clearJumpCache(): void {
     this.#memory.u8.fill(0, JUMP_CACHE, JUMP_CACHE + JUMP_CACHE_ENTRIES * 8);
+    this.#closeFirst();
+  }
+  /** An empty entry has pc 0, which in the first one would be found by jumps to address 0: there it is one of another entry. */
+  #closeFirst(): void {
+    this.#memory.u32[JUMP_CACHE >>> 2] ||= 1;
   }
 
   /** The block whose code contains address `ip`. */
@@ -291,6 +322,7 @@ export class CodeSpace implements CodeOwner {
     this.#byPc[b.flavour]?.delete(b.pc);
     const at = (JUMP_CACHE + (b.pc & (JUMP_CACHE_ENTRIES - 1)) * 8) >>> 2;
     if (u32[at] === b.pc && u32[at + 1] === b.ip) u32[at] = 0;
+    this.#closeFirst();
   }
 
   /** Forgets everything (exec, or the code area is full). No thread may hold an address in it. */
@@ -298,6 +330,9 @@ export class CodeSpace implements CodeOwner {
     for (const page of [...this.#byPage.keys()]) this.#dropPage(page);
     this.dropRegions();
     this.#stubs.clear();
+    this.#returnSites.clear();
+    this.#callTargets.clear();
+    this.jumpTargets.clear();
     this.#memory.u8.fill(0, REGION_CACHE, REGION_CACHE + REGION_CACHE_ENTRIES * 8);
     this.#byPc = [];
     this.#blocks = [];
@@ -349,9 +384,31 @@ export class CodeSpace implements CodeOwner {
   }
 
   #encode(block: Block, flavour: number, transient: boolean): CodeBlock {
+    const start = this.#next;
+    const template = templateOf(block);
+    let at = template ? placeTemplate(template, this.#memory.u32, start) : this.#emit(block, start);
+    if (block.exit.kind === 'call' && this.hotThreshold > 0) this.#returnSites.add(block.exit.returnPc);
+    if (at - start < MIN_BLOCK) at = start + MIN_BLOCK;
+    this.#next = at;
+    const code: CodeBlock = {
+      pc: block.pc,
+      end: block.end,
+      ip: start,
+      ipEnd: at,
+      flavour,
+      transient,
+      dead: false,
+      exit: block.exit.kind,
+    };
+    this.#blocks.push(code);
+    this.stats.blocks++;
+    this.stats.guestInstructions += block.guestInstructions;
+    return code;
+  }
+  /** Writes a block's code at `start` and returns the address behind it. */
+  #emit(block: Block, start: number): number {
     const { u16, u32 } = this.#memory;
     const { bytecode } = this.#front;
-    const start = this.#next;
     let at = start;
     for (const inst of block.insts) {
       const form = this.#formOf(inst);
@@ -411,28 +468,16 @@ export class CodeSpace implements CodeOwner {
         at += 8;
         break;
     }
+    const places: { word: number; op: number }[] = [];
     for (const { linkAddress, target } of links) {
+      places.push({ word: linkAddress - start, op: at - start });
       u32[linkAddress >>> 2] = at;
       u16[at >>> 1] = bytecode.exits.link;
       u32[(at + exitLayout.linkAddress) >>> 2] = linkAddress;
       this.#putImm(at + exitLayout.pc, target);
       at += 16;
     }
-    if (at - start < MIN_BLOCK) at = start + MIN_BLOCK;
-    this.#next = at;
-    const code: CodeBlock = {
-      pc: block.pc,
-      end: block.end,
-      ip: start,
-      ipEnd: at,
-      flavour,
-      transient,
-      dead: false,
-      call: block.exit.kind === 'call',
-    };
-    this.#blocks.push(code);
-    this.stats.blocks++;
-    this.stats.guestInstructions += block.guestInstructions;
-    return code;
+    keepTemplate(block, u32, start, at, places);
+    return at;
   }
 }

@@ -4,13 +4,13 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { SLOT_LIMIT, VCPU_SIZE, VCPUS } from '../translator/ir/layout.ts';
+import { exitReason, SLOT_LIMIT, VCPU_SIZE, VCPUS } from '../translator/ir/layout.ts';
 import type { MemoryChecks } from '../translator/wasm/region.ts';
 import type { Isa } from '../kernel/task/cpu-context.ts';
 import { engineFrontEnd } from './block-cache.ts';
 import { CodeSpace } from './code-space.ts';
 import { type FlagReader, type GuestContext, type GuestFrontEnd, type IsaRuntime, isaRuntime } from './isa.ts';
-import type { Compiler } from './jit/compiler.ts';
+import { Compiler } from './jit/compiler.ts';
 import { isBaselineOnly } from './jit/v8-flags.ts';
 import { Regions } from './jit/regions.ts';
 import type { Ticker } from './jit/ticker.ts';
@@ -55,7 +55,8 @@ const regionStack = (): number => {
 };
 
 export interface EngineOptions {
-  compiler: Compiler;
+  /** Default: one of its own. */
+  compiler?: Compiler;
   jit?: JitOptions;
   /** Run the IR verifier on every block. */
   verifyIr?: boolean;
@@ -73,6 +74,8 @@ export class Engine {
   /** Computes the arithmetic flags from their lazy form. */
   flags!: FlagReader;
   readonly regions: Regions | null;
+  /** How often guest code was left, by exitReason. */
+  readonly exits = new Uint32Array(Object.keys(exitReason).length);
   readonly #table = new WebAssembly.Table({ initial: 64, element: 'anyfunc' });
   #imports!: WebAssembly.Imports;
   #miss!: WebAssembly.ImportValue;
@@ -100,10 +103,10 @@ export class Engine {
     this.#optimised = modules.optimised !== null;
     this.#instantiate(modules.optimised ?? modules.baseline);
     const { jit, compiler } = options;
-    this.#compiler = compiler;
+    this.#compiler = compiler ?? new Compiler(1);
     this.#ticker = jit ? { ticker: jit.ticker, memory: jit.ticker.addMemory(memory.memory) } : null;
     this.regions = jit
-      ? new Regions(memory, this.code, compiler, { isa, ...jit }, () => ({
+      ? new Regions(memory, this.code, this.#compiler, { isa, ...jit }, () => ({
           imports: this.#imports,
           table: this.#table,
           miss: this.#miss,
@@ -159,6 +162,7 @@ export class Engine {
     if (modules.requested || !isBaselineOnly()) return;
     modules.requested = true;
     const wasm = [this.isa.interpreter, HELPERS].map((name) => Buffer.concat([readModule(name), MARK]));
+    if (this.regions) this.#compiler.prepare();
     this.#compiler.optimise(wasm, ([interpreter, helpers]) => {
       modules.optimised = { interpreter: interpreter!, helpers: helpers! };
     });

@@ -17,7 +17,9 @@ import {
 } from '../translator/ir/layout.ts';
 
 const WASM_PAGES = 65536;
-const ZEROS = new Uint8Array(PAGE_SIZE);
+/** Bytes compared with zeros at once. */
+const STRETCH = 16 * PAGE_SIZE;
+const ZEROS = new Uint8Array(STRETCH);
 
 /** Who must know that guest code may have changed. */
 export interface CodeOwner {
@@ -33,6 +35,8 @@ export class LinearMemory implements GuestMemory {
   readonly i64: BigInt64Array;
   readonly view: DataView;
   code: CodeOwner | null = null;
+  /** There are, or were, pages that are writable and executable. */
+  writableCode = false;
   onWritten: ((start: number, end: number) => void) | null = null;
 
   constructor() {
@@ -58,6 +62,7 @@ export class LinearMemory implements GuestMemory {
       if (prot !== 0) bits |= PAGE_READ;
       if (prot & PROT_WRITE) bits |= PAGE_WRITE | PAGE_GUEST_WRITE;
       if (prot & PROT_EXEC) bits |= PAGE_EXEC;
+      if (prot & PROT_WRITE && prot & PROT_EXEC) this.writableCode = true;
     }
     this.u8.fill(bits, PAGE_TABLE + first, PAGE_TABLE + last);
   }
@@ -74,14 +79,25 @@ export class LinearMemory implements GuestMemory {
   }
 
   zero(start: number, end: number): void {
-    const { u8 } = this;
+    // Reading an untouched page does not make it resident; writing it would. Most of what is looked at is untouched.
     for (let at = start; at < end; ) {
-      const to = Math.min(at - (at % PAGE_SIZE) + PAGE_SIZE, end);
-      // Reading an untouched page does not make it resident; writing it would.
-      const clean = Buffer.compare(u8.subarray(at, to), ZEROS.subarray(0, to - at)) === 0;
-      if (!clean) u8.fill(0, at, to);
+      const to = Math.min(at - (at % STRETCH) + STRETCH, end);
+      if (!this.#isZero(at, to)) this.#zeroPages(at, to);
       at = to;
     }
+  }
+  #zeroPages(start: number, end: number): void {
+    for (let at = start; at < end; ) {
+      const to = Math.min(at - (at % PAGE_SIZE) + PAGE_SIZE, end);
+      if (!this.#isZero(at, to)) this.u8.fill(0, at, to);
+      at = to;
+    }
+  }
+  #isZero(start: number, end: number): boolean {
+    return (
+      Buffer.compare(this.u8.subarray(start, end), end - start === STRETCH ? ZEROS : ZEROS.subarray(0, end - start)) ===
+      0
+    );
   }
 
   written(start: number, end: number): void {

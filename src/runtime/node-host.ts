@@ -10,14 +10,16 @@ const NSEC = 1e9;
 /** Difference to the host's real-time clock that does not matter: Date.now() is coarse, and clocks are slewed. */
 const TOLERANCE_MS = 50;
 
-const [counterStart] = process.hrtime();
+const { hrtime } = process;
+const [counterStart] = hrtime();
 /**
  * The CPU's counter: nanoseconds of the monotonic clock since its second `counterStart`, exact for 100 days. What
  * RDTSC and CNTVCT_EL0 read; a guest that calibrates it finds 1 GHz.
  */
 export function counter(): number {
-  const [sec, nsec] = process.hrtime();
-  return (sec - counterStart) * NSEC + nsec;
+  // The guest's clocks come through here: indexing is a fifth faster than destructuring.
+  const now = hrtime();
+  return (now[0] - counterStart) * NSEC + now[1];
 }
 
 export class NodeHost implements Host {

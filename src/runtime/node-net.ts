@@ -120,6 +120,8 @@ class NodeDatagram implements HostDatagram {
   readonly #events: HostDatagramEvents;
   #waiting: (() => void)[] | null;
   #closed = false;
+  /** Datagrams given to `send` that have not left. */
+  pending = 0;
 
   constructor(socket: DatagramSocket, events: HostDatagramEvents, ready: boolean) {
     this.#socket = socket;
@@ -139,12 +141,13 @@ class NodeDatagram implements HostDatagram {
     if (!this.#closed) this.#events.failed(errorNumber(e));
   }
   send(data: Uint8Array, to: Endpoint | null): void {
-    if (this.#closed) return;
-    if (this.#waiting) {
-      this.#waiting.push(() => this.send(data, to));
-      return;
-    }
+    this.pending++;
+    if (this.#waiting) this.#waiting.push(() => this.#send(data, to));
+    else this.#send(data, to);
+  }
+  #send(data: Uint8Array, to: Endpoint | null): void {
     const done = (e: Error | null): void => {
+      this.pending--;
       this.#events.sent(data.length);
       if (e) this.#failed(e);
     };
@@ -154,7 +157,9 @@ class NodeDatagram implements HostDatagram {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#socket.close();
+    // What is still to be sent goes first.
+    if (this.#waiting && this.pending > 0) this.#waiting.push(() => this.#socket.close());
+    else this.#socket.close();
   }
 }
 
@@ -168,6 +173,7 @@ const lookup = (
 export class NodeNetwork implements HostNetwork {
   readonly published: readonly PublishedPort[];
   readonly #streams = new Set<NodeStream>();
+  readonly #datagrams = new Set<NodeDatagram>();
   #ipv6: boolean | null = null;
   #nameServers: readonly string[] | null = null;
 
@@ -220,6 +226,8 @@ export class NodeNetwork implements HostNetwork {
   datagram(family: 4 | 6, peer: Endpoint | null, events: HostDatagramEvents): HostDatagram {
     const socket = dgram().createSocket({ type: family === 6 ? 'udp6' : 'udp4', lookup: lookup as never });
     const datagram = new NodeDatagram(socket, events, peer === null);
+    this.#datagrams.add(datagram);
+    socket.once('close', () => this.#datagrams.delete(datagram));
     if (peer) socket.connect(peer.port, peer.address, () => datagram.ready());
     return datagram;
   }
@@ -242,8 +250,9 @@ export class NodeNetwork implements HostNetwork {
     let before = -1;
     for (;;) {
       const open = [...this.#streams].filter((s) => !s.finished);
-      if (open.length === 0) break;
-      const sent = open.reduce((sum, s) => sum + s.sent - s.pending, 0);
+      const datagrams = [...this.#datagrams].reduce((sum, d) => sum + d.pending, 0);
+      if (open.length === 0 && datagrams === 0) break;
+      const sent = open.reduce((sum, s) => sum + s.sent - s.pending, -datagrams);
       quiet = sent === before ? quiet + 1 : 0;
       before = sent;
       const step = 5;

@@ -2,7 +2,7 @@
  * The loop that runs one guest thread: translated code until it needs something, then the runtime or the kernel. It is
  * synchronous for as long as nothing has to wait.
  */
-import { SIGSEGV, SI_KERNEL } from '../kernel/abi/signals.ts';
+import { SIGBUS, SIGSEGV, SI_KERNEL } from '../kernel/abi/signals.ts';
 import { GUEST_LIMIT, PAGE_SIZE } from '../kernel/mm/guest-memory.ts';
 import { type Fault, raiseFault } from '../kernel/signals/deliver.ts';
 import { dispatchSyscall } from '../kernel/syscalls/dispatch.ts';
@@ -32,7 +32,7 @@ const LEAVES_PER_LOOK = 1000;
 /** System calls between looks at the clock. */
 const CALLS_PER_LOOK = 32;
 /** Time after which a program is worth optimised code, in milliseconds from its start. */
-const OPTIMISE_AFTER_MS = 60;
+const OPTIMISE_AFTER_MS = 100;
 
 const TRAP_PAGE_FAULT = 14;
 const TRAP_GENERAL_PROTECTION = 13;
@@ -48,6 +48,9 @@ export const SLICE_OVER = Symbol('slice over');
 export const ENDED = Symbol('ended');
 
 const started = nowMs();
+
+/** The guest wants to see its faults, and may go on after them. */
+const catchesFaults = ({ sighand }: GuestTask): boolean => sighand.catches(SIGSEGV) || sighand.catches(SIGBUS);
 
 export class ThreadRunner {
   readonly task: GuestTask;
@@ -87,10 +90,12 @@ export class ThreadRunner {
       if (action.kind === 'wait') return action.until;
       this.#engine = this.#engineOf(task);
       this.#context = task.cpu as GuestContext;
+      this.#engine.regions?.setExactFaults(catchesFaults(task));
       while (this.#runCode(0) < 0) {
         // A system call: synchronous ones that leave nothing to do go straight back to the code.
         const result = dispatchSyscall(task);
         if (typeof result !== 'number') return result;
+        this.#engine.regions?.setExactFaults(catchesFaults(task));
         if (++calls >= CALLS_PER_LOOK) {
           calls = 0;
           if (nowMs() > sliceEnd) return SLICE_OVER;
@@ -116,7 +121,7 @@ export class ThreadRunner {
     let flavour = context.flavour;
     let at = ip;
     this.#engine.enter(cpu);
-    const { code, run } = this.#engine;
+    const { code, run, exits } = this.#engine;
     code.useFlavour(flavour);
     let leaves = 0;
     for (;;) {
@@ -129,9 +134,11 @@ export class ThreadRunner {
         }
       }
       const reason = run(cpu, at, BUDGET);
+      exits[reason]!++;
       at = 0;
       switch (reason) {
         case exitReason.miss:
+          code.noteMiss(this.#slot(SLOT_EXIT_IP), context.pc);
           if (!code.full) at = code.cachedEntry(context.pc, flavour);
           break;
         case exitReason.link: {

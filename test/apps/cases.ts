@@ -1,5 +1,6 @@
 /** The command lines of the application tests. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: text of shells and other languages
+import { processCases } from './process-cases.ts';
 import type { Case } from './run.ts';
 
 /** Text and numbers from a fixed sequence. */
@@ -411,6 +412,22 @@ const faults: Case[] = [
 ]);
 const scripts: Case[] = [
   { name: 'file calls', command: ['guest:files-musl-static', '.'], stderr: true },
+  { name: 'pseudoterminals', command: ['guest:pty'] },
+  { name: 'inotify', command: ['guest:inotify', '.'] },
+  ...['shm', 'sem', 'msg'].map((what) => ({ name: `System V ${what}`, command: ['guest:sysv-ipc', what] })),
+  ...['queue', 'signalfd'].map((what) => ({ name: `POSIX ${what}`, command: ['guest:mqueue', what] })),
+  {
+    name: 'script',
+    command: ['/usr/bin/script', '-qec', 'stty size; tty | sed s/[0-9]*$//; exit 3', '/dev/null'],
+  },
+  {
+    name: 'python pty',
+    command: [
+      '/usr/bin/python3',
+      '-c',
+      'import pty, os; print(os.waitstatus_to_exitcode(pty.spawn(["sh", "-c", "stty -a; tty | wc -l; exit 6"])))',
+    ],
+  },
   {
     name: 'script with an interpreter line',
     command: ['/bin/sh', './script', 'x'],
@@ -472,5 +489,6 @@ export const cases: Case[] = [
   ...busyboxes,
   ...pythons,
   ...faults,
+  ...processCases,
   ...slow,
 ];

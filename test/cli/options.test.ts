@@ -38,6 +38,26 @@ describe('parseRun', () => {
     expect(parse('p', { UKTX_MEMORY: '64M' }).memory).toBe(64 << 20);
     expect(parse('--memory 1G p', { UKTX_MEMORY: '64M' }).memory).toBe(1 << 30);
   });
+  it('takes a list of calls to trace, or none', () => {
+    expect(parse('p')).toMatchObject({ strace: false, straceCalls: '' });
+    expect(parse('--strace p')).toMatchObject({ strace: true, straceCalls: '', program: 'p' });
+    expect(parse('--strace=open,%file --strace-times p')).toMatchObject({
+      strace: true,
+      straceCalls: 'open,%file',
+      straceTimes: true,
+    });
+  });
+  it('answers calls in the kernel’s place', () => {
+    const { answers } = parse('--stub statx --fake getuid=7 --fake uname=EPERM --fake getpid=-3 p');
+    expect([...answers]).toEqual([
+      ['statx', -38],
+      ['getuid', 7],
+      ['uname', -1],
+      ['getpid', -3],
+    ]);
+    for (const bad of ['--stub nope p', '--fake nope=1 p', '--fake getuid p', '--fake getuid=x p'])
+      expect(() => parse(bad)).toThrow(UsageError);
+  });
   it('asks for help only before PROGRAM', () => {
     expect(parseRun(['--help'], {})).toBeNull();
     expect(parse('ls --help').args).toEqual(['--help']);

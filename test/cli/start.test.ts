@@ -42,14 +42,14 @@ it('writes the bytecode once and runs from it', () => {
   expect(start()).toBe('>one');
   expect(codeFiles()).toEqual([`main-${process.version}-${process.arch}.code`]);
   const first = readFileSync(codeFile());
-  expect(first.latin1Slice(0, 20)).toBe('/*a000000000000000*/');
+  expect(first.toString('latin1', 0, 20)).toBe('/*a000000000000000*/');
   expect(start()).toBe('>one');
   expect(readFileSync(codeFile()).equals(first)).toBe(true);
 });
 it('never uses the bytecode of another bundle of the same length', () => {
   bundle('b', 'two');
   expect(start()).toBe('>two');
-  expect(readFileSync(codeFile()).latin1Slice(0, 20)).toBe('/*b000000000000000*/');
+  expect(readFileSync(codeFile()).toString('latin1', 0, 20)).toBe('/*b000000000000000*/');
 });
 it('replaces what V8 rejects: other flags, cut short, or no bytecode at all', () => {
   expect(start('--no-opt', '--no-maglev')).toBe('>two');

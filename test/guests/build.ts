@@ -36,6 +36,14 @@ export const guests: Record<string, Guest> = {
   'hello-rust-static-pie': { source: 'hello.rs', compiler: 'rustc', options: ['-O', '-C', 'target-feature=+crt-static'] },
   'fault-musl-static': { ...gcc('fault.c', 'musl-gcc', '-O1', '-static', ...pinned), prebuilt: true },
   'files-musl-static': { ...gcc('files.c', 'musl-gcc', '-static', ...pinned), prebuilt: true },
+  'socket-states': gcc('socket-states.c', 'gcc', '-static', ...pinned),
+  'socket-messages': gcc('socket-messages.c', 'gcc', '-static', ...pinned),
+  threads: gcc('threads.c', 'gcc', ...dynamic, '-pthread'),
+  inotify: gcc('inotify.c', 'gcc', ...dynamic),
+  mqueue: gcc('mqueue.c', 'gcc', ...dynamic),
+  pty: gcc('pty.c', 'gcc', ...dynamic),
+  'sysv-ipc': gcc('sysv-ipc.c', 'gcc', ...dynamic),
+  processes: gcc('processes.c', 'gcc', ...dynamic, '-pthread'),
 };
 
 function compile(name: string, to: string): string | null {

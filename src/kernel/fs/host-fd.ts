@@ -83,11 +83,16 @@ export function hostStat(fd: number): Stat {
   };
 }
 
+/** Whether the host process has other threads, which open descriptors at any moment. The runtime says so. */
+export const hostThreads = { running: false };
+
 /**
  * Closes a standard descriptor of the host without letting its number become free: /dev/null takes its place. So the
  * other end of a pipe learns of the close, and nothing the runtime opens later becomes the guest's stdout.
  */
 export function retireHostFd(fd: number): void {
+  // Between the two calls another thread could get the number, and Node dies when it closes it. So it stays open.
+  if (fd <= 2 && hostThreads.running) return;
   try {
     fs.closeSync(fd);
     if (fd <= 2) fs.openSync('/dev/null', fd === 0 ? 'r' : 'w');

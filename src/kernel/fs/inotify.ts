@@ -36,7 +36,8 @@ interface QueuedEvent {
   readonly name: string | null;
 }
 
-const nameLength = (name: string | null): number => (name === null ? 0 : Math.ceil((name.length + 1) / HEADER) * HEADER);
+const nameLength = (name: string | null): number =>
+  name === null ? 0 : Math.ceil((name.length + 1) / HEADER) * HEADER;
 
 class Watch implements Mark {
   readonly wd: number;
@@ -119,7 +120,11 @@ export class InotifyFile extends OpenFile {
   queue(event: QueuedEvent): void {
     const last = this.#queue.at(-1);
     const same =
-      last && last.wd === event.wd && last.mask === event.mask && last.name === event.name && last.cookie === event.cookie;
+      last &&
+      last.wd === event.wd &&
+      last.mask === event.mask &&
+      last.name === event.name &&
+      last.cookie === event.cookie;
     if (same && event.mask !== IN_IGNORED) return;
     if (this.#queue.length >= MAX_QUEUED_EVENTS) {
       if (last!.mask === IN_Q_OVERFLOW) return;

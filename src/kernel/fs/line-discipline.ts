@@ -76,7 +76,8 @@ export class LineDiscipline {
   }
   /** Bytes `input` can take now: without a whole line to read, canonical mode takes (and drops) anything. */
   get room(): number {
-    if (this.#canonical) return this.#lines.length === 0 ? Infinity : Math.max(0, LIMIT - this.available - this.#edit.length);
+    if (this.#canonical)
+      return this.#lines.length === 0 ? Infinity : Math.max(0, LIMIT - this.available - this.#edit.length);
     return Math.max(0, LIMIT - 1 - this.#raw.length);
   }
   /** Whether a read would return at once with at least `min` bytes (non-canonical) or a line or end of file. */

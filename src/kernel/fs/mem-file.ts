@@ -130,4 +130,7 @@ export class MemOpenFile extends RegularFile {
   override mapKey(): object {
     return this.file;
   }
+  override get mapsReadOnly(): boolean {
+    return (this.file.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0;
+  }
 }

@@ -48,7 +48,7 @@ export function getSeals(file: OpenFile): number {
 }
 
 /**
- * F_ADD_SEALS. Throws EPERM (sealed already, or not open for writing), EINVAL, EBUSY while the caller maps the file shared
+ * F_ADD_SEALS. Throws EPERM (sealed already, or not open for writing), EINVAL, EBUSY while anybody maps the file shared
  * and writable.
  */
 export function addSeals(task: Task, file: OpenFile, seals: number): number {
@@ -71,8 +71,9 @@ const MAP_SHARED = 1;
 
 function isMappedForWriting(task: Task, file: OpenFile): boolean {
   const key = file.mapKey();
-  for (const vma of task.mm?.vmas() ?? []) {
-    if (vma.object === key && vma.flags & MAP_SHARED && vma.prot & PROT_WRITE) return true;
+  const spaces = new Set([...task.kernel.tasks.values()].map((t) => t.mm).concat(task.mm ?? []));
+  for (const mm of spaces) {
+    for (const vma of mm.vmas()) if (vma.object === key && vma.flags & MAP_SHARED && vma.prot & PROT_WRITE) return true;
   }
   return false;
 }

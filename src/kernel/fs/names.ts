@@ -4,7 +4,18 @@ import type { Task } from '../task/task.ts';
 import { type Path, samePath } from './fs-context.ts';
 import { type Inode, S_IFDIR } from './inode.ts';
 import { type Found, isDirectory } from './namei.ts';
-import { countOpen, IN_ATTRIB, IN_CREATE, IN_DELETE, IN_ISDIR, notifyInode, notifyMove, notifyName, notifyUnlinked, watching } from './notify.ts';
+import {
+  countOpen,
+  IN_ATTRIB,
+  IN_CREATE,
+  IN_DELETE,
+  IN_ISDIR,
+  notifyInode,
+  notifyMove,
+  notifyName,
+  notifyUnlinked,
+  watching,
+} from './notify.ts';
 import { groupOfNew } from './open.ts';
 import { accessOf, checkAccess, checkDelete, fileType, isOwner, S_ISVTX, W_OK, X_OK } from './permission.ts';
 import type { Vfs } from './vfs.ts';

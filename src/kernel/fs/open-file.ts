@@ -175,4 +175,8 @@ export abstract class OpenFile {
   mapKey(): object | null {
     return null;
   }
+  /** Whether shared mappings must never be writable (seals of a memfd): mmap with PROT_WRITE is EPERM. */
+  get mapsReadOnly(): boolean {
+    return false;
+  }
 }

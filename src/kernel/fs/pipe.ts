@@ -99,6 +99,18 @@ export class Pipe {
     return done;
   }
 
+  /** Copies up to `dst.length` bytes without taking them. */
+  peek(dst: Uint8Array): number {
+    let done = 0;
+    for (const slot of this.slots) {
+      const n = Math.min(dst.length - done, slot.end - slot.start);
+      dst.set(slot.page.subarray(slot.start, slot.start + n), done);
+      done += n;
+      if (done === dst.length) break;
+    }
+    return done;
+  }
+
   /** Puts in as much as fits, the way pipe_write does: first merging the odd bytes into the last page. */
   put(src: Uint8Array, packet: boolean, first: boolean): number {
     let done = 0;
@@ -181,8 +193,9 @@ export class PipeInode extends PseudoInode {
     const t = now();
     this.times = { atime: t, mtime: t, ctime: t };
   }
-  override open(flags: number, task?: Task): MaybePromise<OpenFile> {
-    return openPipe(this.#pipe, flags, task);
+  /** By /proc/PID/fd/N: unlike that of a FIFO, this open waits for nobody at the other end (fs/pipe.c, fifo_open). */
+  override open(flags: number): OpenFile {
+    return this.#pipe.open(flags);
   }
 }
 

@@ -23,7 +23,7 @@ import {
 import { makedev } from './pseudo.ts';
 import { defaultTermios, IUTF8, IXON, type Termios, VSTART, VSTOP } from './termios.ts';
 import { Tty, type WindowSize } from './tty-device.ts';
-import { type TtyFile } from './tty-file.ts';
+import type { TtyFile } from './tty-file.ts';
 import { ttyIoctl, ttyRequests } from './tty-ioctl.ts';
 import { OutputProcessor } from './tty-output.ts';
 
@@ -55,8 +55,7 @@ const TIOCPKT_DOSTOP = 32;
 const TIOCPKT_IOCTL = 64;
 
 /** The kernel's ^S and ^Q are in force. */
-const hasFlowControl = (t: Termios): boolean =>
-  (t.iflag & IXON) !== 0 && t.cc[VSTOP] === 0x13 && t.cc[VSTART] === 0x11;
+const hasFlowControl = (t: Termios): boolean => (t.iflag & IXON) !== 0 && t.cc[VSTOP] === 0x13 && t.cc[VSTART] === 0x11;
 
 /** The slave side: the terminal programs use. */
 export class Pty extends Tty {
@@ -165,6 +164,8 @@ export class Pty extends Tty {
   type(bytes: Uint8Array): number {
     const taken = Math.min(bytes.length, Math.max(0, BUFFER_LIMIT - this.#typed.length));
     if (taken === 0) return 0;
+    // Without a slave nobody edits, echoes, or will ever read it.
+    if (this.slaveClosed) return taken;
     this.#typed.push(bytes.subarray(0, taken));
     this.#pump();
     return taken;

@@ -105,7 +105,10 @@ export abstract class Tty {
   setSize(size: WindowSize): void {
     const old = this.size;
     const same =
-      old.rows === size.rows && old.columns === size.columns && old.xpixel === size.xpixel && old.ypixel === size.ypixel;
+      old.rows === size.rows &&
+      old.columns === size.columns &&
+      old.xpixel === size.xpixel &&
+      old.ypixel === size.ypixel;
     if (same) return;
     this.storeSize(size);
     this.signalForeground(SIGWINCH);

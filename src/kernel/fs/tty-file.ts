@@ -1,16 +1,7 @@
 /** An open terminal: reading lines or keys, writing, readiness (n_tty_read, n_tty_write, n_tty_poll). */
 import { errno, sysError } from '../abi/errno.ts';
 import type { Task } from '../task/task.ts';
-import {
-  type MaybePromise,
-  OpenFile,
-  POLLERR,
-  POLLHUP,
-  POLLIN,
-  POLLOUT,
-  POLLRDNORM,
-  POLLWRNORM,
-} from './open-file.ts';
+import { type MaybePromise, OpenFile, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from './open-file.ts';
 import { VMIN, VTIME } from './termios.ts';
 import type { Tty } from './tty-device.ts';
 import { ttyIoctl } from './tty-ioctl.ts';

@@ -114,13 +114,7 @@ export class MessageQueues {
   }
 
   /** The message, taken out of its queue (or copied, with MSG_COPY); `length` is what the caller has room for. */
-  receive(
-    task: Task,
-    id: number,
-    length: number,
-    type: number,
-    flags: number,
-  ): QueuedMessage | Promise<QueuedMessage> {
+  receive(task: Task, id: number, length: number, type: number, flags: number): QueuedMessage | Promise<QueuedMessage> {
     if (flags & MSG_COPY && (flags & MSG_EXCEPT || !(flags & IPC_NOWAIT))) throw sysError(errno.EINVAL);
     const queue = this.table.find(id);
     queue.check(task, 4);
@@ -137,13 +131,7 @@ export class MessageQueues {
     if (!(flags & MSG_COPY)) queue.take(task, index);
     return message;
   }
-  async #waitAndTake(
-    task: Task,
-    queue: MsgQueue,
-    length: number,
-    type: number,
-    flags: number,
-  ): Promise<QueuedMessage> {
+  async #waitAndTake(task: Task, queue: MsgQueue, length: number, type: number, flags: number): Promise<QueuedMessage> {
     for (;;) {
       const ready = (): boolean => queue.removed || queue.choose(type, flags) >= 0;
       const result = await task.wait([queue.arrivals], ready, null);

@@ -20,7 +20,8 @@ export const SHM_EXEC = 0o100000;
 export const SHM_DEST = 0o1000;
 export const SHM_LOCKED = 0o2000;
 export const SHMMNI = 4096;
-export const SHMMAX = 2 ** 64 - 2 ** 24;
+/** ULONG_MAX - (1 << 24). */
+export const SHMMAX = 0xffff_ffff_feff_ffffn;
 const PROT_READ = 1;
 const PROT_WRITE = 2;
 const PROT_EXEC = 4;
@@ -107,7 +108,7 @@ export class SharedMemory {
         if (size > have.size) throw sysError(errno.EINVAL);
       },
       () => {
-        if (!(size >= 1 && size <= SHMMAX)) throw sysError(errno.EINVAL);
+        if (!(size >= 1 && BigInt(size) <= SHMMAX)) throw sysError(errno.EINVAL);
         // More than the guest's address space, or than memory, can ever hold.
         if (size > GUEST_LIMIT) throw sysError(errno.ENOMEM);
         return new ShmSegment(task, key, size, flags, this.#fs);

@@ -27,6 +27,7 @@ import {
 } from './load.ts';
 import { defaultHwcap, loadAddressBook, loaderOptions } from './options.ts';
 import { isScript, MAX_SCRIPTS, parseScript } from './script.ts';
+import { sigreturnOffset } from './vdso.ts';
 import { argumentsError, type BuiltStack, buildStack, stackNeed } from './stack.ts';
 
 const SIGSEGV = 11;
@@ -70,7 +71,8 @@ export async function loadProgram(task: Task, request: ExecRequest): Promise<Exe
   try {
     const started = await guarded(() => start(task, prepared));
     if (started.ok) return { ok: true };
-    task.process.exitGroup({ kind: 'killed', signal: SIGSEGV, core: false });
+    // A thread that was ended by another one's execve does not take the process with it.
+    if ((task as GuestTask).exitCode === null) task.process.exitGroup({ kind: 'killed', signal: SIGSEGV, core: false });
     return { ...started, fatal: true };
   } finally {
     prepared.program.file.unref();
@@ -213,8 +215,9 @@ async function followScripts(
 async function start(task: Task, prepared: Prepared): Promise<Loaded<null>> {
   const { program, argv, envp, execfn, layout, executable } = prepared;
   const { isa } = program.image;
+  const alone = task.process.tasks.size === 1 && task.tid === task.process.pid;
   // Killed meanwhile: what is returned does not matter any more.
-  if (!(await (task as GuestTask).becomeOnlyThread())) return refusal(errno.EINTR, 'killed');
+  if (!alone && !(await (task as GuestTask).becomeOnlyThread())) return refusal(errno.EINTR, 'killed');
   const mm = await takeAddressSpace(task, isa);
   mm.layout = layout;
   mm.memoryLimit = memoryLimit(task);
@@ -223,6 +226,7 @@ async function start(task: Task, prepared: Prepared): Promise<Loaded<null>> {
   const mapped = await mapProgram(mm, task, program);
   mapStack(mm, layout, program.image.execStack);
   const vdso = loaderOptions(task.kernel).mapVdso?.(mm, isa) ?? 0;
+  task.process.sigreturnTrampoline = vdso && vdso + sigreturnOffset(isa);
   const stack = buildStack({ ...stackInit(task, isa, mapped, vdso), top: layout.stackTop, argv, envp, execfn });
   mm.memory.u8.set(stack.bytes, stack.sp);
   mm.memory.written(stack.sp, layout.stackTop);

@@ -7,14 +7,27 @@ import type { AddressSpace } from '../mm/address-space.ts';
 import { PAGE_SIZE, PROT_EXEC, PROT_READ, PROT_WRITE } from '../mm/guest-memory.ts';
 import { pageUp } from '../mm/layout.ts';
 import type { Isa } from '../task/cpu-context.ts';
+import {
+  CLOCK_BOOTTIME,
+  CLOCK_MONOTONIC,
+  CLOCK_MONOTONIC_COARSE,
+  CLOCK_MONOTONIC_RAW,
+  CLOCK_REALTIME,
+  CLOCK_REALTIME_COARSE,
+  CLOCK_TAI,
+} from '../time/clocks.ts';
 import { aarch64, x86_64 } from './vdso-images.ts';
 
 const images = { x86_64, aarch64 };
 const TIME_PAGE = '[vvar]';
-/** Offsets in the time page (struct time_page). */
-const MONOTONIC = 0;
-const REALTIME = 8;
-const VALID = 16;
+/** Offsets in the time page (struct time_page): 64 bits for each clock id below 16, then two masks of them. */
+const COUNTED = 128;
+const FINE = 132;
+const realClocks = [CLOCK_REALTIME, CLOCK_REALTIME_COARSE, CLOCK_TAI];
+const monotonicClocks = [CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_MONOTONIC_COARSE, CLOCK_BOOTTIME];
+const maskOf = (ids: readonly number[]): number => ids.reduce((mask, id) => mask | (1 << id), 0);
+const ALL_CLOCKS = maskOf([...realClocks, ...monotonicClocks]);
+const COARSE_CLOCKS = maskOf([CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE]);
 /** How often the real-time clock is compared with the host's, in milliseconds. */
 const REFRESH_MS = 1000;
 
@@ -49,11 +62,12 @@ export function mapVdso(kernel: Kernel, mm: AddressSpace, isa: Isa): number {
 function writeTimePage(kernel: Kernel, { memory }: AddressSpace, page: number): void {
   const { view } = memory;
   const start = kernel.host.counterStart?.();
-  view.setBigInt64(page + VALID, start ? 1n : 0n, true);
+  // Without a counter all stays zero, and the functions ask the kernel.
   if (!start) return;
-  const { monotonic, realtime } = start;
-  view.setBigInt64(page + MONOTONIC, nanoseconds(monotonic), true);
-  view.setBigInt64(page + REALTIME, nanoseconds(realtime), true);
+  for (const id of monotonicClocks) view.setBigInt64(page + id * 8, nanoseconds(start.monotonic), true);
+  for (const id of realClocks) view.setBigInt64(page + id * 8, nanoseconds(start.realtime), true);
+  view.setUint32(page + COUNTED, ALL_CLOCKS, true);
+  view.setUint32(page + FINE, ALL_CLOCKS & ~COARSE_CLOCKS, true);
 }
 
 const nanoseconds = ([sec, nsec]: readonly [number, number]): bigint => BigInt(sec) * 1_000_000_000n + BigInt(nsec);

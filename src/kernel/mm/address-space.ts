@@ -63,6 +63,9 @@ export interface FaultInfo {
 const SIGBUS = 7;
 const SIGSEGV = 11;
 
+/** Of memories that are used again, clean as `scrub` leaves them: a new one for each process would be a megabyte. */
+const staleMaps = new WeakMap<GuestMemory, Uint8Array>();
+
 export class AddressSpace {
   readonly memory: GuestMemory;
   readonly list = new VmaList();
@@ -85,7 +88,7 @@ export class AddressSpace {
   /** Keys of shared objects that other address spaces map, too (shared-memory.ts). */
   readonly coherent = new Set<object>();
   /** One byte a page: the page is not mapped (or not accessible) and may hold something else than zeros. */
-  readonly #stale = new Uint8Array(PAGES);
+  readonly #stale: Uint8Array;
   readonly #stats: MemoryStats = {
     total: 0,
     accessible: 0,
@@ -101,6 +104,12 @@ export class AddressSpace {
   /** `memory` must read as zeros and have nothing mapped. */
   constructor(memory: GuestMemory) {
     this.memory = memory;
+    let stale = staleMaps.get(memory);
+    if (!stale) {
+      stale = new Uint8Array(PAGES);
+      staleMaps.set(memory, stale);
+    }
+    this.#stale = stale;
   }
 
   /** In address order. Not to be kept across changes. */

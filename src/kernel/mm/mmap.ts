@@ -66,7 +66,9 @@ export function mmap(mm: AddressSpace, task: Task, request: MmapRequest): MaybeP
   if (fixed) checkFixed(mm, request.address, length, request.flags);
   const plan = makePlan(task, mm, { ...request, length, prot: request.prot & (PROT_READ | PROT_WRITE | PROT_EXEC) });
   // What others have stored in their shared mappings of the file is part of it.
-  return plan.stamp ? after(flushSharedFile(task, plan.stamp.key), () => put(mm, task, plan, fixed)) : put(mm, task, plan, fixed);
+  return plan.stamp
+    ? after(flushSharedFile(task, plan.stamp.key), () => put(mm, task, plan, fixed))
+    : put(mm, task, plan, fixed);
 }
 
 function put(mm: AddressSpace, task: Task, plan: Plan, fixed: boolean): MaybePromise<number> {
@@ -134,7 +136,8 @@ function planFile(request: MmapRequest, file: OpenFile, type: number, keptFlags:
       vmFlags: vmFlags | MAP_ANONYMOUS,
     };
   }
-  if (shared && !file.writable) vmFlags |= VM_NO_WRITE;
+  if (shared && file.mapsReadOnly && prot & PROT_WRITE) throw sysError(errno.EPERM);
+  if (shared && (!file.writable || file.mapsReadOnly)) vmFlags |= VM_NO_WRITE;
   const { size, mtime } = file.stat();
   return { ...request, stamp: { key, size, mtime: mtime.sec * 1e9 + mtime.nsec }, key: shared ? key : null, vmFlags };
 }

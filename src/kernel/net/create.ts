@@ -92,7 +92,13 @@ function createInet(task: Task, domain: number, type: number, protocol: number, 
 }
 
 /** Throws EOPNOTSUPP for a domain that has no pairs. */
-export function createPair(task: Task, domain: number, type: number, protocol: number, flags: number): [Socket, Socket] {
+export function createPair(
+  task: Task,
+  domain: number,
+  type: number,
+  protocol: number,
+  flags: number,
+): [Socket, Socket] {
   const a = createSocket(task, domain, type, protocol, flags);
   let b: Socket;
   try {

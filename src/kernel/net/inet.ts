@@ -4,7 +4,15 @@ import type { Task } from '../task/task.ts';
 import { AF_INET, AF_INET6, AF_UNSPEC, IPPROTO_IP, IPPROTO_IPV6, SOCK_STREAM } from './constants.ts';
 import { type Endpoint, ANY4, ANY6, isAny, isMulticast, isBroadcast, isV6 } from './ip.ts';
 import type { Network } from './network.ts';
-import { getStored, type OptionValue, readInt, setStored, type StoredOption, type StoredOptions, storedValue } from './options.ts';
+import {
+  getStored,
+  type OptionValue,
+  readInt,
+  setStored,
+  type StoredOption,
+  type StoredOptions,
+  storedValue,
+} from './options.ts';
 import type { PortTable } from './ports.ts';
 import { decodeV4, decodeV6, encodeEndpoint, familyOf, isMappedV6 } from './sockaddr.ts';
 import { Socket } from './socket.ts';
@@ -197,7 +205,7 @@ export abstract class InetSocket extends Socket {
   override getProtocolOption(level: number, name: number, _task: Task): OptionValue {
     if (level === IPPROTO_IP) return this.#getIp(name);
     if (level === IPPROTO_IPV6 && this.domain === AF_INET6) return this.#getIpv6(name);
-    throw sysError(errno.ENOPROTOOPT);
+    throw sysError(this.domain === AF_INET6 ? errno.ENOPROTOOPT : errno.EOPNOTSUPP);
   }
   #getIp(name: number): OptionValue {
     switch (name) {
@@ -209,6 +217,8 @@ export abstract class InetSocket extends Socket {
         return new Uint8Array(0);
       case IP.IP_MULTICAST_IF:
         return storedValue(this, IPPROTO_IP, name) ?? new Uint8Array(4);
+      case IP.IP_MULTICAST_ALL:
+        return storedValue(this, IPPROTO_IP, name) ?? (this.domain === AF_INET ? 1 : 0);
       case IP.IP_TTL: {
         const ttl = getStored(this, IPPROTO_IP, name, ipOptions);
         return ttl === -1 ? 64 : ttl;
@@ -235,12 +245,15 @@ export abstract class InetSocket extends Socket {
   }
 
   override setProtocolOption(task: Task, level: number, name: number, value: Uint8Array): void {
-    if (level === IPPROTO_IP) return this.#setIp(task, name, value);
-    if (level === IPPROTO_IPV6 && this.domain === AF_INET6) return this.#setIpv6(task, name, value);
-    throw sysError(errno.ENOPROTOOPT);
+    if (level === IPPROTO_IP) this.#setIp(task, name, value);
+    else if (level === IPPROTO_IPV6 && this.domain === AF_INET6) this.#setIpv6(name, value);
+    else throw sysError(errno.ENOPROTOOPT);
   }
   #setIp(task: Task, name: number, value: Uint8Array): void {
-    if (name === IP.IP_ADD_MEMBERSHIP || name === IP.IP_DROP_MEMBERSHIP) return this.membership(name, value);
+    if (name === IP.IP_ADD_MEMBERSHIP || name === IP.IP_DROP_MEMBERSHIP) {
+      this.membership(name, value);
+      return;
+    }
     if (name === IP.IP_MULTICAST_IF) {
       if (value.length < 4) throw sysError(errno.EINVAL);
       this.options.set(IPPROTO_IP * 0x1_0000 + name, value.length >= 8 ? value.slice(4, 8) : value.slice(0, 4));
@@ -256,10 +269,13 @@ export abstract class InetSocket extends Socket {
     let int = value.length >= 4 ? readInt(value) : value.length >= 1 ? value[0]! : 0;
     if (name === IP.IP_TTL && int === 0) throw sysError(errno.EINVAL);
     if (name === IP.IP_TOS) int &= this.type === SOCK_STREAM ? 0xfc : 0xff;
-    if (name === IP.IP_MULTICAST_TTL && int === -1) int = 1;
+    if (name === IP.IP_MULTICAST_TTL) {
+      if (this.type === SOCK_STREAM) throw sysError(errno.EINVAL);
+      if (int === -1) int = 1;
+    }
     setStored(this, IPPROTO_IP, name, int, ipOptions);
   }
-  #setIpv6(_task: Task, name: number, value: Uint8Array): void {
+  #setIpv6(name: number, value: Uint8Array): void {
     if (name === IPV6.IPV6_ADD_MEMBERSHIP || name === IPV6.IPV6_DROP_MEMBERSHIP) {
       if (value.length < 20) throw sysError(errno.EINVAL);
       if (this.type === SOCK_STREAM) throw sysError(errno.ENOPROTOOPT);
@@ -274,7 +290,11 @@ export abstract class InetSocket extends Socket {
       return;
     }
     if (name === IPV6.IPV6_MTU) return;
-    setStored(this, IPPROTO_IPV6, name, int, ipv6Options);
+    const stream = this.type === SOCK_STREAM;
+    if (name === IPV6.IPV6_MULTICAST_HOPS && stream) throw sysError(errno.ENOPROTOOPT);
+    // The two bits of ECN are TCP's own.
+    const kept = name === IPV6.IPV6_TCLASS && stream && int <= 255 ? int & ~3 : int;
+    setStored(this, IPPROTO_IPV6, name, kept, ipv6Options);
   }
   /** IP_ADD_MEMBERSHIP and IP_DROP_MEMBERSHIP with struct ip_mreq or ip_mreqn. */
   protected membership(_name: number, _value: Uint8Array): void {

@@ -56,6 +56,8 @@ export function interfaceIoctl(socket: Socket, task: Task, request: number, arg:
   if (request === SIOCETHTOOL || request === SIOCGIWNAME) throw sysError(errno.EOPNOTSUPP);
   if (request < 0x8910 || request > 0x89ff) throw sysError(errno.ENOTTY);
   mem.writable(arg, IFREQ_SIZE);
+  // Addresses are a matter of IPv4 sockets (inet_ioctl).
+  if (addressRequests.has(request) && socket.domain !== AF_INET) throw sysError(errno.ENOTTY);
   const { interfaces } = socket.net;
   if (request === SIOCGIFNAME) {
     const found = interfaces.find((i) => i.index === mem.readI32(arg + IFNAMSIZ));
@@ -66,7 +68,9 @@ export function interfaceIoctl(socket: Socket, task: Task, request: number, arg:
   const raw = mem.copyIn(arg, IFNAMSIZ);
   const end = raw.indexOf(0);
   // `eth0:1` names an alias of eth0.
-  const name = Buffer.from(raw.slice(0, end < 0 ? IFNAMSIZ - 1 : end)).toString('latin1').split(':')[0];
+  const name = Buffer.from(raw.slice(0, end < 0 ? IFNAMSIZ - 1 : end))
+    .toString('latin1')
+    .split(':')[0];
   const found = interfaces.find((i) => i.name === name);
   const value = found && ifreqValue(found, request);
   if (value === undefined && knownRequest(request) && !found) throw sysError(errno.ENODEV);
@@ -89,7 +93,9 @@ const known = new Set([
   SIOCGIFTXQLEN,
   SIOCGIFMAP,
 ]);
-const knownRequest = (request: number): boolean => known.has(request);
+const addressRequests = new Set([SIOCGIFADDR, SIOCGIFDSTADDR, SIOCGIFBRDADDR, SIOCGIFNETMASK]);
+/** Requests that name a device, with those of the device's own (SIOCDEVPRIVATE). */
+const knownRequest = (request: number): boolean => known.has(request) || (request >= 0x89f0 && request <= 0x89ff);
 
 /** ifr_ifru; null: it has no address. undefined: no such request. */
 function ifreqValue(i: Interface, request: number): Uint8Array | null | undefined {

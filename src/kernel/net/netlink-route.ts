@@ -115,7 +115,10 @@ function acknowledge(request: Request, port: number, error: number): Uint8Array 
   new DataView(code.buffer).setInt32(0, -error, true);
   // With an error the whole request comes back, otherwise its header.
   const quoted = error === 0 ? request.whole.subarray(0, HEADER) : request.whole;
-  return new Message().bytes(code).bytes(quoted).finish(NLMSG_ERROR, error === 0 ? 0x100 : 0, request.sequence, port);
+  return new Message()
+    .bytes(code)
+    .bytes(quoted)
+    .finish(NLMSG_ERROR, error === 0 ? 0x100 : 0, request.sequence, port);
 }
 
 type Entry = { type: number; message: Message };
@@ -335,6 +338,7 @@ function routeTo(net: Network, to: string, v6: boolean): Entry[] | number {
   const loop = net.interfaces[0]!;
   const out = net.interfaces.at(-1)!;
   const common = { family, destination: to, prefix: v6 ? 128 : 32, source, protocol: 0, scope: 0 };
-  if (local) return [route({ ...common, source: v6 ? to : source || LOOPBACK4, index: loop.index, table: 255, kind: 2 })];
+  if (local)
+    return [route({ ...common, source: v6 ? to : source || LOOPBACK4, index: loop.index, table: 255, kind: 2 })];
   return [route({ ...common, ...(!v6 && { gateway: GATEWAY4 }), index: out.index, table: 254, kind: 1 })];
 }

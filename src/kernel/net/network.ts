@@ -2,7 +2,17 @@
 import { errno, sysError } from '../abi/errno.ts';
 import type { HostNetwork } from './host-network.ts';
 import { type Interface, interfacesFor } from './interfaces.ts';
-import { type Endpoint, isAny, isBroadcast, isLinkLocal6, isLoopback, isMulticast, isV6, LOOPBACK4, LOOPBACK6 } from './ip.ts';
+import {
+  type Endpoint,
+  isAny,
+  isBroadcast,
+  isLinkLocal6,
+  isLoopback,
+  isMulticast,
+  isV6,
+  LOOPBACK4,
+  LOOPBACK6,
+} from './ip.ts';
 import { PortTable } from './ports.ts';
 import { Publisher } from './publish.ts';
 import type { Socket } from './socket.ts';

@@ -62,7 +62,6 @@ const stored: StoredOptions = {
   [SO.SO_TIMESTAMPING]: { initial: 0 },
   [SO.SO_MARK]: { initial: 0 },
   [SO.SO_RXQ_OVFL]: FLAG,
-  [SO.SO_PEEK_OFF]: { initial: -1 },
   [SO.SO_NOFCS]: FLAG,
   [SO.SO_LOCK_FILTER]: FLAG,
   [SO.SO_SELECT_ERR_QUEUE]: FLAG,
@@ -113,7 +112,10 @@ const clampBuffer = (value: number, min: number, max: number): number =>
   Math.max(Math.min(value < 0 ? max : value, max) * 2, min);
 
 export function setSocketOption(task: Task, s: Socket, name: number, value: Uint8Array): void {
-  if (name === SO.SO_BINDTODEVICE) return bindToDevice(task, s, value);
+  if (name === SO.SO_BINDTODEVICE) {
+    bindToDevice(task, s, value);
+    return;
+  }
   if (readOnly.has(name)) throw sysError(errno.ENOPROTOOPT);
   const int = readInt(value);
   switch (name) {
@@ -180,9 +182,10 @@ export function setSocketOption(task: Task, s: Socket, name: number, value: Uint
     case SO.SO_DETACH_FILTER:
       throw sysError(errno.ENOENT);
     case SO.SO_PEEK_OFF:
-      if (s.domain !== AF_UNIX) throw sysError(errno.EOPNOTSUPP);
+      throw sysError(errno.EOPNOTSUPP);
   }
   setStored(s, SOL_SOCKET, name, int, stored);
+  if (name === SO.SO_KEEPALIVE) s.keepAliveChanged();
 }
 
 /** Devices are the kernel's: only loopback and the one to the host exist, and nothing is gained by naming one. */
@@ -256,6 +259,8 @@ export function getSocketOption(s: Socket, name: number): OptionValue {
       return kept() ?? new Uint8Array(8).fill(0xff);
     case SO.SO_INCOMING_NAPI_ID:
       return 0;
+    case SO.SO_PEEK_OFF:
+      return -1;
   }
   return getStored(s, SOL_SOCKET, name, stored);
 }

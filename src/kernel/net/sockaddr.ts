@@ -29,7 +29,10 @@ export function decodeV6(address: Uint8Array): Endpoint {
 }
 /** Whether the sixteen bytes are a mapped IPv4 address, which `decodeV6` returns as IPv4. */
 export const isMappedV6 = (address: Uint8Array): boolean =>
-  address.length >= SIN6_MIN && address[18] === 0xff && address[19] === 0xff && address.subarray(8, 18).every((b) => b === 0);
+  address.length >= SIN6_MIN &&
+  address[18] === 0xff &&
+  address[19] === 0xff &&
+  address.subarray(8, 18).every((b) => b === 0);
 
 /** The form that a socket of `domain` shows. */
 export function encodeEndpoint(domain: number, { address, port }: Endpoint): Uint8Array {

@@ -165,6 +165,8 @@ export abstract class Socket extends OpenFile {
   outstanding(): number {
     return 0;
   }
+  /** SO_KEEPALIVE has been set. */
+  keepAliveChanged(): void {}
   /** The buffer sizes have been changed. */
   buffersChanged(): void {}
 

@@ -27,6 +27,12 @@ class StdioSocket extends Socket {
   override bind(): void {
     throw sysError(errno.EINVAL);
   }
+  override listen(): void {
+    throw sysError(errno.EINVAL);
+  }
+  override waiting(): Socket | null {
+    throw sysError(errno.EINVAL);
+  }
   override connect(): number {
     throw sysError(errno.EISCONN);
   }

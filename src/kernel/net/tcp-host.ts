@@ -4,8 +4,9 @@ import type { HostNetwork, HostStream, HostStreamEvents } from './host-network.t
 import type { Endpoint } from './ip.ts';
 import { SO, SOL_SOCKET } from './constants.ts';
 import { storedValue } from './options.ts';
-import type { TcpPeer, TcpSocket } from './tcp.ts';
+import type { TcpSocket } from './tcp.ts';
 import type { TcpOptions } from './tcp-options.ts';
+import type { TcpPeer } from './tcp-peer.ts';
 
 /** Bytes the host may hold that it has not sent. */
 const SEND_LIMIT = 512 * 1024;
@@ -103,7 +104,7 @@ export class HostPeer implements TcpPeer {
   optionsChanged(options: TcpOptions): void {
     if (this.#gone) return;
     this.#stream.setNoDelay(options.noDelay);
-    if (storedValue(this.#socket, SOL_SOCKET, SO.SO_KEEPALIVE) === 1)
-      this.#stream.setKeepAlive(true, options.keepIdle);
+    const keepAlive = storedValue(this.#socket, SOL_SOCKET, SO.SO_KEEPALIVE);
+    if (keepAlive !== undefined) this.#stream.setKeepAlive(keepAlive === 1, options.keepIdle);
   }
 }

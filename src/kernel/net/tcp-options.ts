@@ -1,5 +1,6 @@
 /** IPPROTO_TCP options (tcp(7)). */
 import { errno, sysError } from '../abi/errno.ts';
+import { SOMAXCONN } from './constants.ts';
 import { type OptionValue, readInt } from './options.ts';
 import type { TcpSocket } from './tcp.ts';
 
@@ -90,7 +91,8 @@ export function setTcpOption(s: TcpSocket, name: number, value: Uint8Array): voi
     tcp.congestion = wanted;
     return;
   }
-  if (name === TCP.TCP_ULP || name === TCP.TCP_MD5SIG) throw sysError(name === TCP.TCP_ULP ? errno.ENOENT : errno.EPERM);
+  if (name === TCP.TCP_ULP || name === TCP.TCP_MD5SIG)
+    throw sysError(name === TCP.TCP_ULP ? errno.ENOENT : errno.EPERM);
   const int = readInt(value);
   const between = (min: number, max: number): number => {
     if (int < min || int > max) throw sysError(errno.EINVAL);
@@ -133,6 +135,7 @@ export function setTcpOption(s: TcpSocket, name: number, value: Uint8Array): voi
 function rounded(name: number, int: number): number {
   if (name === TCP.TCP_LINGER2) return int < 0 ? -1 : Math.min(int || 60, 120);
   if (name === TCP.TCP_DEFER_ACCEPT) return deferSeconds(int);
+  if (name === TCP.TCP_FASTOPEN) return Math.min(int, SOMAXCONN);
   return int;
 }
 /** Seconds become a number of retransmissions, and those seconds again (secs_to_retrans, retrans_to_secs). */

@@ -26,7 +26,6 @@ import {
   SEND_SHUTDOWN,
   SHUTDOWN_MASK,
   SOCK_STREAM,
-  SOMAXCONN,
   WAKE_READ,
   WAKE_WRITE,
 } from './constants.ts';
@@ -38,32 +37,14 @@ import type { PortTable } from './ports.ts';
 import { encodeEndpoint, familyOf } from './sockaddr.ts';
 import type { Incoming, Outgoing, Socket } from './socket.ts';
 import { HostPeer } from './tcp-host.ts';
+import { Backlog } from './tcp-backlog.ts';
 import { getTcpOption, setTcpOption, type TcpOptions, tcpDefaults } from './tcp-options.ts';
+import type { TcpPeer } from './tcp-peer.ts';
 
-const POLLWRBAND = 0x200;
 /** net.ipv4.tcp_wmem and tcp_rmem: the defaults, and what a connection's send buffer grows to. */
 const SEND_DEFAULT = 16384;
 const RECEIVE_DEFAULT = 131_072;
 const SEND_GROWN = 2_626_560;
-
-/** Where a connection's bytes go. */
-export interface TcpPeer {
-  /** Bytes it would take now. */
-  room(from: TcpSocket): number;
-  /** Takes all of `src`, which is no more than `room`. */
-  deliver(src: Uint8Array): void;
-  /** Bytes taken and not yet read, or not yet sent to the network. */
-  held(): number;
-  /** FIN. */
-  finish(): void;
-  /** RST. */
-  reset(): void;
-  /** The guest has read some of what came from here. */
-  consumed(): void;
-  /** The guest has closed its end; no more is read. */
-  released(): void;
-  optionsChanged(options: TcpOptions): void;
-}
 
 export type TcpState = 'closed' | 'listen' | 'connecting' | 'connected';
 
@@ -73,6 +54,8 @@ export class TcpSocket extends InetSocket implements TcpPeer {
   state: TcpState = 'closed';
   /** A connect(2) has begun whose end nobody has been told (SS_CONNECTING). */
   #connectPending = false;
+  /** A connection was there, even if it broke since (SS_CONNECTED). */
+  #joined = false;
   peer: TcpPeer | null = null;
   readonly #received = new ByteQueue();
   /** FIN has come: reads end with 0, whatever error follows (SOCK_DONE). */
@@ -84,11 +67,8 @@ export class TcpSocket extends InetSocket implements TcpPeer {
   /** The sender has been told that there is no room, and wants to hear of some. */
   #wantsRoom = false;
   tcp: TcpOptions = { ...tcpDefaults };
-  // Of a listener:
-  #queue: TcpSocket[] = [];
-  #backlog = 0;
-  /** Connections beyond the backlog: they wait as if their SYN had been dropped. */
-  #pending: (() => void)[] = [];
+  /** Of a listener. */
+  readonly #backlog = new Backlog();
   /** Bytes in and out, for TCP_INFO. */
   bytesReceived = 0;
   bytesSent = 0;
@@ -118,13 +98,9 @@ export class TcpSocket extends InetSocket implements TcpPeer {
       if (!this.bound) this.#autobindToListen();
       this.ports.checkListen(this);
     }
-    this.#backlog = Math.min(backlog >>> 0, SOMAXCONN);
-    if (grown) {
-      this.#admit();
-      return;
-    }
+    this.#backlog.limit = backlog;
+    if (grown) return;
     this.state = 'listen';
-    this.shut = 0;
     return this.net.publisher.listening(this.bound!.port);
   }
   #autobindToListen(): void {
@@ -135,34 +111,28 @@ export class TcpSocket extends InetSocket implements TcpPeer {
     }
   }
   get backlog(): number {
-    return this.#backlog;
+    return this.#backlog.limit;
   }
   get queued(): number {
-    return this.#queue.length;
-  }
-  get #full(): boolean {
-    return this.#queue.length > this.#backlog;
+    return this.#backlog.length;
   }
   override waiting(): Socket | null {
     if (this.state !== 'listen') throw sysError(errno.EINVAL);
-    return this.#queue[0] ?? null;
+    return this.#backlog.first;
   }
   override accepted(socket: Socket): void {
-    this.#queue = this.#queue.filter((s) => s !== socket);
-    this.#admit();
+    this.#backlog.remove(socket);
   }
   /** Runs `join` now, or when the queue of connections has room. */
   whenRoom(join: () => void): void {
-    if (this.#full) this.#pending.push(join);
-    else join();
-  }
-  #admit(): void {
-    while (!this.#full && this.#pending.length > 0) this.#pending.shift()!();
+    this.#backlog.whenRoom(join);
   }
   /** A connection to this listener, not yet accepted: the guest's end of it. */
   newConnection(local: Endpoint, remote: Endpoint): TcpSocket {
     const child = new TcpSocket(this.net, this.domain, null, 0);
     child.inherit(this);
+    child.#joined = true;
+    child.shut = this.shut;
     child.bound = local;
     child.remote = remote;
     child.ports.share(child);
@@ -185,16 +155,13 @@ export class TcpSocket extends InetSocket implements TcpPeer {
   /** Puts a connection into the queue. */
   enqueue(child: TcpSocket, peer: TcpPeer): void {
     child.establish(peer);
-    this.#queue.push(child);
+    this.#backlog.push(child);
     this.waiters.wake(WAKE_READ);
   }
   #stopListening(): void {
     this.state = 'closed';
-    const queue = this.#queue;
-    this.#queue = [];
+    const { queue, pending } = this.#backlog.clear();
     for (const child of queue) child.abandon();
-    const pending = this.#pending;
-    this.#pending = [];
     // Each finds nobody listening.
     for (const join of pending) join();
     this.net.publisher.stopped(this.bound?.port ?? 0);
@@ -213,7 +180,7 @@ export class TcpSocket extends InetSocket implements TcpPeer {
       return 0;
     }
     if (this.#connectPending) return this.#goOnConnecting(task);
-    if (this.state === 'connected' || this.state === 'listen') {
+    if (this.state === 'listen' || this.#joined) {
       this.decode(address);
       throw sysError(errno.EISCONN);
     }
@@ -240,8 +207,6 @@ export class TcpSocket extends InetSocket implements TcpPeer {
     this.bound = { address: source, port: this.bound!.port };
     this.#checkUnique(to);
     this.remote = to;
-    this.shut = 0;
-    this.#finished = this.#finSent = false;
     this.state = 'connecting';
     this.#connectPending = true;
     if (this.net.viaHost(to, this.net.tcp)) {
@@ -283,8 +248,13 @@ export class TcpSocket extends InetSocket implements TcpPeer {
       return this.#waitConnected(task);
     }
     this.#connectPending = false;
-    if (this.state === 'connected') return 0;
-    throw sysError(this.takeError() || errno.ECONNABORTED);
+    if (this.state === 'connected' || this.#finished) {
+      this.#joined = true;
+      return 0;
+    }
+    const error = this.takeError() || errno.ECONNABORTED;
+    this.#reopen();
+    throw sysError(error);
   }
   async #waitConnected(task: Task): Promise<number> {
     const deadline = this.deadline(task, this.sendTimeout);
@@ -296,23 +266,30 @@ export class TcpSocket extends InetSocket implements TcpPeer {
     return this.#goOnConnecting(task);
   }
   #disconnect(): void {
+    // A connection that is cut leaves an error behind (tcp_disconnect).
+    const cut = this.state === 'connected' || this.state === 'connecting';
     if (this.state === 'listen') this.#stopListening();
     else if (this.peer) {
       const { peer } = this;
       this.peer = null;
       peer.reset();
     }
-    this.state = 'closed';
-    this.#connectPending = false;
-    this.remote = null;
-    this.error = 0;
-    this.shut = 0;
-    this.#finished = this.#finSent = false;
-    this.#received.clear();
+    this.#reopen();
+    this.error = cut ? errno.ECONNRESET : 0;
     if (this.boundByUser) {
       if (this.bound) this.bound = { address: this.anyAddress, port: this.bound.port };
     } else this.unbind();
     this.waiters.wake();
+  }
+
+  /** As new, but for its options and its port (tcp_disconnect). */
+  #reopen(): void {
+    this.state = 'closed';
+    this.#connectPending = this.#joined = false;
+    this.remote = null;
+    this.shut = 0;
+    this.#finished = this.#finSent = false;
+    this.#received.clear();
   }
 
   // What the other side does.
@@ -336,12 +313,19 @@ export class TcpSocket extends InetSocket implements TcpPeer {
   finish(): void {
     if (this.orphan) {
       // Both sides are done.
-      if (this.#finSent) this.peer = null;
+      this.peer = null;
       return;
     }
     this.shut |= RCV_SHUTDOWN;
     this.#finished = true;
+    this.#checkDone();
     this.waiters.wake();
+  }
+  /** Both FINs have passed, and inside the guest nothing can be lost any more. */
+  #checkDone(): void {
+    if (!this.#finSent || !this.#finished || !(this.peer instanceof TcpSocket)) return;
+    this.peer = null;
+    this.state = 'closed';
   }
   /** RST from the other side (tcp_reset). */
   reset(): void {
@@ -438,7 +422,8 @@ export class TcpSocket extends InetSocket implements TcpPeer {
     let done = sent;
     const deadline = this.deadline(task, this.sendTimeout);
     const ready = (): boolean =>
-      this.state !== 'connecting' && (this.state !== 'connected' || this.sendShut || this.error !== 0 || this.#writable());
+      this.state !== 'connecting' &&
+      (this.state !== 'connected' || this.sendShut || this.error !== 0 || this.#writable());
     while (done < src.length || this.state === 'connecting') {
       try {
         this.#wantsRoom = true;
@@ -519,8 +504,13 @@ export class TcpSocket extends InetSocket implements TcpPeer {
   }
 
   override shutdown(how: number): void {
-    if (this.state === 'closed') throw sysError(errno.ENOTCONN);
     const bits = how + 1;
+    if (this.state === 'closed') {
+      // It takes effect all the same (inet_shutdown).
+      this.shut |= bits;
+      this.waiters.wake();
+      throw sysError(errno.ENOTCONN);
+    }
     if (this.state === 'listen') {
       if ((bits & RCV_SHUTDOWN) === 0) return;
       this.#stopListening();
@@ -538,7 +528,9 @@ export class TcpSocket extends InetSocket implements TcpPeer {
   #sendFin(): void {
     if (this.#finSent) return;
     this.#finSent = true;
-    this.peer?.finish();
+    const { peer } = this;
+    peer?.finish();
+    this.#checkDone();
   }
 
   protected override release(): void {
@@ -593,18 +585,21 @@ export class TcpSocket extends InetSocket implements TcpPeer {
   get halves(): { finSent: boolean; finished: boolean } {
     return { finSent: this.#finSent, finished: this.#finished };
   }
+  override keepAliveChanged(): void {
+    this.peer?.optionsChanged(this.tcp);
+  }
   override buffersChanged(): void {
     this.waiters.wake(WAKE_WRITE);
   }
 
   override poll(): number {
-    if (this.state === 'listen') return this.#queue.length > 0 ? POLLIN | POLLRDNORM : 0;
+    if (this.state === 'listen') return this.#backlog.length > 0 ? POLLIN | POLLRDNORM : 0;
     let bits = 0;
     if (this.shut === SHUTDOWN_MASK || this.state === 'closed') bits |= POLLHUP;
     if (this.receiveShut) bits |= POLLIN | POLLRDNORM | POLLRDHUP;
     if (this.state !== 'connecting') {
       if (this.#received.length >= this.lowWater) bits |= POLLIN | POLLRDNORM;
-      if (this.sendShut || this.#writable()) bits |= POLLOUT | POLLWRNORM | POLLWRBAND;
+      if (this.sendShut || this.#writable()) bits |= POLLOUT | POLLWRNORM;
       else this.#wantsRoom = true;
     }
     if (this.error !== 0) bits |= POLLERR;

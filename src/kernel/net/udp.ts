@@ -138,7 +138,9 @@ export class UdpSocket extends InetSocket {
     const group = isMulticast(to.address);
     if (this.bound && !isAny(this.bound.address) && isV6(this.bound.address) !== isV6(to.address))
       throw sysError(isV6(to.address) ? errno.EINVAL : errno.ENETUNREACH);
-    const source = this.sourceFor(group ? this.#multicastRoute(to.address) : isBroadcast(to.address) ? LOOPBACK4 : to.address);
+    const source = this.sourceFor(
+      group ? this.#multicastRoute(to.address) : isBroadcast(to.address) ? LOOPBACK4 : to.address,
+    );
     const fresh = !this.bound;
     this.autobind();
     const from = { address: source, port: this.bound!.port };
@@ -299,7 +301,8 @@ export class UdpSocket extends InetSocket {
       const type = nanoseconds ? SO.SO_TIMESTAMPNS : SO.SO_TIMESTAMP;
       into.control.push({ level: SOL_SOCKET, type, data: stamp });
     }
-    const index = this.net.isLocal(to.address) && to.address.startsWith('127.') ? 1 : (this.net.interfaces.at(-1)?.index ?? 1);
+    const index =
+      this.net.isLocal(to.address) && to.address.startsWith('127.') ? 1 : (this.net.interfaces.at(-1)?.index ?? 1);
     const v4 = !isV6(to.address);
     if (v4 && on(IPPROTO_IP, IP.IP_PKTINFO)) {
       const info = new Uint8Array(12);
@@ -324,6 +327,10 @@ export class UdpSocket extends InetSocket {
 
   override available(): number {
     return this.#queue[0]?.data.length ?? 0;
+  }
+  /** What waits to be read, with its overhead. */
+  get queuedBytes(): number {
+    return this.#queued;
   }
   override outstanding(): number {
     return this.#held;

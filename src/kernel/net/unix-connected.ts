@@ -54,11 +54,14 @@ export abstract class UnixConnected extends UnixSocket {
     const deadline = this.deadline(task, this.sendTimeout);
     const listener = this.find(task, address) as UnixConnected;
     if (listener.state !== 'listen' || listener.receiveShut) throw sysError(errno.ECONNREFUSED);
+    // A full queue is met before the state of one's own (unix_stream_connect).
+    if (listener.#full) {
+      if (this.nonblocking) throw sysError(errno.EAGAIN);
+      return this.#waitAndConnect(task, listener, address, deadline);
+    }
     if (this.state === 'connected') throw sysError(errno.EISCONN);
     if (this.state !== 'closed') throw sysError(errno.EINVAL);
-    if (!listener.#full) return this.#join(task, listener);
-    if (this.nonblocking) throw sysError(errno.EAGAIN);
-    return this.#waitAndConnect(task, listener, address, deadline);
+    return this.#join(task, listener);
   }
   async #waitAndConnect(task: Task, l: UnixConnected, address: Uint8Array, deadline: number | null): Promise<number> {
     await l.waitUntil(task, () => !l.#full || l.state !== 'listen' || l.closed, deadline);

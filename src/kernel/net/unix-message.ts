@@ -49,6 +49,10 @@ class MessageQueue {
   get length(): number {
     return this.#messages.length;
   }
+  /** Bytes of all messages. */
+  get bytes(): number {
+    return this.#messages.reduce((sum, m) => sum + m.data.length, 0);
+  }
   get first(): Message | undefined {
     return this.#messages[0];
   }
@@ -134,7 +138,7 @@ export class UnixSeqpacket extends UnixConnected implements Sender {
     this.#queue.clear();
   }
   override available(): number {
-    return this.#queue.first?.data.length ?? 0;
+    return this.#queue.bytes;
   }
   override outstanding(): number {
     return this.underWay;
@@ -331,9 +335,10 @@ export class UnixDatagram extends UnixSocket implements Sender {
   }
 
   protected override closing(): void {
+    // Those who wait for room learn of the end; the others meet it when they send.
+    const awaited = this.#queue.length > QUEUE_LIMIT;
     this.#queue.clear();
-    // Senders that are connected to this socket learn of its end.
-    for (const sender of this.#senders) sender.waiters.wake();
+    if (awaited) for (const sender of this.#senders) sender.waiters.wake(WAKE_WRITE);
     if (this.peer) this.peer.#senders.delete(this);
   }
 

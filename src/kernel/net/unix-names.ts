@@ -1,5 +1,5 @@
 /** Names of AF_UNIX sockets (unix(7)): places in the file system, abstract names, or none. */
-import { errno, sysError } from '../abi/errno.ts';
+import { errno, SysError, sysError } from '../abi/errno.ts';
 import { type Inode, S_IFSOCK } from '../fs/inode.ts';
 import { makeNode } from '../fs/names.ts';
 import { checkAccess, fileType, W_OK } from '../fs/permission.ts';
@@ -37,6 +37,19 @@ export function encodeUnixName(name: UnixName | null): Uint8Array {
   return out;
 }
 
+/** Each type has abstract names of its own. */
+const keyOf = (text: string, type: number): string => `${type}${text}`;
+
+function exists(task: Task, path: string): boolean {
+  try {
+    task.kernel.vfs.resolve(task, AT_FDCWD, path, { followLast: false });
+    return true;
+  } catch (e) {
+    if (e instanceof SysError) return false;
+    throw e;
+  }
+}
+
 /** Who is bound where. One per kernel. */
 export class UnixNames {
   readonly #abstract = new Map<string, UnixSocket>();
@@ -44,14 +57,16 @@ export class UnixNames {
   readonly #inodes = new WeakMap<Inode, UnixSocket>();
   #nextAuto = 0;
 
-  /** Makes the name. Throws EADDRINUSE, and what mknod(2) throws. Returns what `release` takes. */
+  /** Makes the name. Throws EADDRINUSE, EINVAL when the socket has one, and what mknod(2) throws. */
   bind(task: Task, name: UnixName, socket: UnixSocket): void {
     if (name.abstract) {
-      if (this.#abstract.has(name.text)) throw sysError(errno.EADDRINUSE);
-      this.#abstract.set(name.text, socket);
+      if (socket.name) throw sysError(errno.EINVAL);
+      if (this.#abstract.has(keyOf(name.text, socket.type))) throw sysError(errno.EADDRINUSE);
+      this.#abstract.set(keyOf(name.text, socket.type), socket);
       return;
     }
     const { vfs } = task.kernel;
+    if (socket.name) throw sysError(exists(task, name.text) ? errno.EADDRINUSE : errno.EINVAL);
     try {
       makeNode(vfs, task, AT_FDCWD, name.text, S_IFSOCK | 0o777, 0);
     } catch (e) {
@@ -63,20 +78,22 @@ export class UnixNames {
   autobind(socket: UnixSocket): UnixName {
     for (let tries = 0; tries <= 0xfffff; tries++) {
       const text = `\0${(this.#nextAuto++ & 0xfffff).toString(16).padStart(5, '0')}`;
-      if (this.#abstract.has(text)) continue;
-      this.#abstract.set(text, socket);
+      const key = keyOf(text, socket.type);
+      if (this.#abstract.has(key)) continue;
+      this.#abstract.set(key, socket);
       return { text, abstract: true };
     }
     throw sysError(errno.ENOSPC);
   }
   release(name: UnixName, socket: UnixSocket): void {
-    if (name.abstract && this.#abstract.get(name.text) === socket) this.#abstract.delete(name.text);
+    const key = keyOf(name.text, socket.type);
+    if (name.abstract && this.#abstract.get(key) === socket) this.#abstract.delete(key);
   }
 
   /** The socket behind a name. Throws ECONNREFUSED, and what path_resolution(7) lists. */
-  find(task: Task, name: UnixName): UnixSocket {
+  find(task: Task, name: UnixName, type: number): UnixSocket {
     let found: UnixSocket | undefined;
-    if (name.abstract) found = this.#abstract.get(name.text);
+    if (name.abstract) found = this.#abstract.get(keyOf(name.text, type));
     else {
       const { inode } = task.kernel.vfs.resolve(task, AT_FDCWD, name.text).dentry;
       checkAccess(task.cred, inode, W_OK);

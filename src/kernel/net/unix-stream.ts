@@ -102,7 +102,13 @@ export class UnixStream extends UnixConnected {
     if (extra) {
       const last = this.#marks.at(-1);
       const end = start + src.length;
-      if (!extra.rights && last && !last.rights && last.end === start && sameCredentials(last.credentials, extra.credentials))
+      if (
+        !extra.rights &&
+        last &&
+        !last.rights &&
+        last.end === start &&
+        sameCredentials(last.credentials, extra.credentials)
+      )
         last.end = end;
       else this.#marks.push({ start, end, rights: extra.rights, credentials: extra.credentials });
     }

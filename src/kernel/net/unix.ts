@@ -46,9 +46,8 @@ export abstract class UnixSocket extends Socket {
 
   override bind(task: Task, address: Uint8Array): void {
     const name = parseUnixName(address);
-    if (this.name) throw sysError(errno.EINVAL);
     if (!name) {
-      this.name = this.net.unixNames.autobind(this);
+      this.name ??= this.net.unixNames.autobind(this);
       return;
     }
     this.net.unixNames.bind(task, name, this);
@@ -60,12 +59,16 @@ export abstract class UnixSocket extends Socket {
   protected find(task: Task, address: Uint8Array): UnixSocket {
     const name = parseUnixName(address);
     if (!name) throw sysError(errno.EINVAL);
-    const found = this.net.unixNames.find(task, name);
+    const found = this.net.unixNames.find(task, name, this.type);
     if (found.type !== this.type) throw sysError(errno.EPROTOTYPE);
     return found;
   }
   override localAddress(): Uint8Array {
     return encodeUnixName(this.name);
+  }
+
+  override setProtocolOption(): void {
+    throw sysError(errno.EOPNOTSUPP);
   }
 
   /** Checks what is to be sent along, and adds the sender's credentials where somebody wants them. */

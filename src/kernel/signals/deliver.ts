@@ -24,6 +24,7 @@ import {
 } from '../abi/signals.ts';
 import type { ExitStatus } from '../task/exit-status.ts';
 import type { GuestTask } from '../task/guest-task.ts';
+import { isOrphanedGroup } from '../task/process.ts';
 import { CONTINUE, type UserModeAction } from '../task/run-control.ts';
 import { describeSigInfo } from './describe.ts';
 import { setupFrameAarch64 } from './frame-aarch64.ts';
@@ -100,7 +101,8 @@ function doDefault(task: GuestTask, signo: number): void {
     case 'continue':
       return;
     case 'stop':
-      task.process.stop(signo);
+      // What a terminal sends stops nobody who could not be continued by a shell.
+      if (signo === SIGSTOP || !isOrphanedGroup(task.kernel, task.process.pgid)) task.process.stop(signo);
       return;
     case 'term':
     case 'core':

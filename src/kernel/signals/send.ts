@@ -25,6 +25,11 @@ export function queueSignal(target: Task | Process, info: SigInfo): void {
   cancelOpposites(process, signo);
   // Every task is a GuestTask.
   const candidates = target instanceof Process ? [...target.tasks.values()] : [target as GuestTask];
+  if (signo === SIGKILL) {
+    // complete_signal: at once for all threads, whatever they wait for.
+    process.exitGroup({ kind: 'killed', signal: SIGKILL, core: false });
+    return;
+  }
   if (isDiscarded(candidates, signo) || !target.signals.push(info)) return;
   candidates[0]!.sighand.arrivals.wake();
   candidates.find((t) => accepts(t, signo))?.signalArrived();

@@ -37,7 +37,7 @@ function vfork(task: GuestTask): number | Promise<number> {
 
 /** The last two arguments change places on AArch64 (CONFIG_CLONE_BACKWARDS). */
 function clone(task: GuestTask, word: number, stack: number, parentTid: number, fourth: number, fifth: number) {
-  const flags = (word % TWO32 & ~CSIGNAL) >>> 0;
+  const flags = ((word % TWO32) & ~CSIGNAL) >>> 0;
   const x86 = task.cpu.isa === 'x86_64';
   // Here the descriptor goes where the parent's tid would.
   if (flags & f.CLONE_PIDFD && flags & f.CLONE_PARENT_SETTID) throw sysError(errno.EINVAL);

@@ -206,6 +206,7 @@ async function splice(
     if (from.pipe.empty) return 0;
   }
   const buffer = new Uint8Array(Math.max(room, 1));
+  if (fromPipe && !to.seekable && !toPipe) return drainPipe(task, from, to, buffer);
   const n = await readFile(task, from, buffer, inOffset);
   if (n === 0) return 0;
   let done = 0;
@@ -215,6 +216,14 @@ async function splice(
   if (inOffset !== null) writeOffset(task, inAddress, inOffset + n);
   if (outOffset !== null) writeOffset(task, outAddress, outOffset + n);
   return n;
+}
+
+/** From a pipe into a socket or the like, which may take less than there is: what it did not take stays in the pipe. */
+async function drainPipe(task: Task, from: PipeEnd, to: OpenFile, buffer: Uint8Array): Promise<number> {
+  const n = from.pipe.peek(buffer);
+  const done = await writeFile(task, to, buffer.subarray(0, n), null);
+  from.pipe.take(buffer.subarray(0, done));
+  return done;
 }
 
 /** Duplicates what is in a pipe without taking it out. */

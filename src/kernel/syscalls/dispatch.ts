@@ -9,7 +9,6 @@ import type { Task } from '../task/task.ts';
 import { decode, type Width, widths } from './args.ts';
 import type { Handler, SyscallRow } from './row.ts';
 import { EXEC_DONE } from './row-results.ts';
-import { traceCall } from './strace.ts';
 import { syscallName, syscallTable } from './table.ts';
 
 type Invoke = (task: Task, cpu: CpuContext) => number | Promise<number>;
@@ -61,14 +60,15 @@ export function dispatchSyscall(task: GuestTask): number | Promise<number> {
   task.syscallNumber = nr;
   task.restart = 0;
   kernel.stats.countCall(nr);
-  const trace = kernel.options.strace ? traceCall(task, nr, (text) => kernel.trace(task, text)) : null;
-  const result = invoke(task, cpu, nr);
+  const seen = kernel.observer === null ? null : kernel.observer.before(task, nr);
+  const result = seen !== null && seen.answer !== null ? seen.answer : invoke(task, cpu, nr);
   if (typeof result === 'number') {
-    trace?.(result);
+    seen?.done(result);
     return finish(task, result);
   }
+  seen?.waits();
   return result.then((value) => {
-    trace?.(value);
+    seen?.done(value);
     return finish(task, value);
   });
 }

@@ -1,5 +1,6 @@
 /** Descriptors and descriptions: dup(2), fcntl(2), flock(2), ioctl(2). */
 import { errno, sysError } from '../abi/errno.ts';
+import { notifyDirectory } from '../fs/dnotify.ts';
 import type { FdTable } from '../fs/fd-table.ts';
 import { S_IFMT, S_IFREG } from '../fs/inode.ts';
 import { findConflict, flockFile, lockRange, type RecordLock, unlockRange } from '../fs/locks.ts';
@@ -173,6 +174,8 @@ function fcntlFile(task: Task, file: OpenFile, command: number, arg: number): Ma
     case F.F_SETLEASE:
       if (int === F_UNLCK) throw sysError(errno.EAGAIN);
       throw sysError(errno.EINVAL);
+    case F.F_NOTIFY:
+      return notifyDirectory(file, task.process, int, () => ownerOf(file).signal);
     case F.F_SETPIPE_SZ:
       return setPipeSize(task, file, int);
     case F.F_GETPIPE_SZ:
@@ -359,7 +362,7 @@ export const fcntlRows: SyscallRow[] = [
   row('dup3', 292, 24, 'oldfd:fd newfd:fd flags:flags', dup3, { flagNames: { flags: { O_CLOEXEC } } }),
   row('fcntl', 72, 25, 'fd:fd cmd:flags arg:ulong', fcntl, {
     support: 'partial',
-    note: 'no leases or directory notification; locks do not reach other programs of the host',
+    note: 'no leases; locks do not reach other programs of the host',
     flagNames: { cmd: F },
   }),
   row('flock', 73, 32, 'fd:fd operation:flags', flock, {

@@ -297,7 +297,8 @@ function futexWaitv(
   const given = Array.from({ length: count }, (_, i) => {
     const at = waiters + i * WAITV_SIZE;
     const known = mem.readU32(at + 16);
-    if (known & ~(FUTEX_32 | PRIVATE) || !(known & FUTEX_32) || mem.readU32(at + 20) !== 0) throw sysError(errno.EINVAL);
+    if (known & ~(FUTEX_32 | PRIVATE) || !(known & FUTEX_32) || mem.readU32(at + 20) !== 0)
+      throw sysError(errno.EINVAL);
     return { val: mem.readU64(at), uaddr: mem.readU64(at + 8), op: known & PRIVATE };
   });
   for (const { uaddr, op, val } of given) {
@@ -313,13 +314,15 @@ function futexWaitv(
   const woken = (): number => queued.findIndex((w) => w.woken);
   const queues = queued.map((w) => w.queue);
   task.waitingFor = left === null ? 'futex' : null;
-  return task.wait(queues, () => woken() >= 0, left).then((result) => {
-    task.waitingFor = null;
-    for (const w of queued) futexes.remove(w);
-    const index = woken();
-    if (index >= 0) return index;
-    return result === 'timeout' ? -errno.ETIMEDOUT : -errno.ERESTARTSYS;
-  });
+  return task
+    .wait(queues, () => woken() >= 0, left)
+    .then((result) => {
+      task.waitingFor = null;
+      for (const w of queued) futexes.remove(w);
+      const index = woken();
+      if (index >= 0) return index;
+      return result === 'timeout' ? -errno.ETIMEDOUT : -errno.ERESTARTSYS;
+    });
 }
 
 const ROBUST_HEAD_SIZE = 24;

@@ -32,7 +32,8 @@ function prepareRead(task: Task, file: OpenFile): MaybePromise<void> {
 /** Reads into kernel memory or a view of guest memory. */
 export function readFile(task: Task, file: OpenFile, dst: Uint8Array, position: number | null): MaybePromise<number> {
   const ready = prepareRead(task, file);
-  const n = ready instanceof Promise ? ready.then(() => file.read(task, dst, position)) : file.read(task, dst, position);
+  const n =
+    ready instanceof Promise ? ready.then(() => file.read(task, dst, position)) : file.read(task, dst, position);
   return watching() && file.location ? after(n, (got) => told(file, got, IN_ACCESS)) : n;
 }
 

@@ -33,7 +33,8 @@ const MSG = { ...common, MSG_STAT: 11, MSG_INFO: 12, MSG_STAT_ANY: 13 };
 export const ipcCommands = { shm: SHM, sem: SEM, msg: MSG } as const;
 
 const int32s = (...values: number[]): Uint8Array => new Uint8Array(new Int32Array(values).buffer);
-const uint64s = (...values: number[]): Uint8Array => new Uint8Array(new BigUint64Array(values.map(BigInt)).buffer);
+const uint64s = (...values: (number | bigint)[]): Uint8Array =>
+  new Uint8Array(new BigUint64Array(values.map(BigInt)).buffer);
 
 /** struct ipc64_perm at the start of what IPC_SET is given. */
 function readPerm(task: Task, address: number, size: number): DataView {

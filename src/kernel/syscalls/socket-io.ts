@@ -197,8 +197,7 @@ function recvmmsg(
   flags: number,
   timeout: number,
 ): MaybePromise<number> {
-  const deadline =
-    timeout === 0 ? null : task.kernel.monotonicMs() + timespecMs(readValidTimespec(task.mem, timeout));
+  const deadline = timeout === 0 ? null : task.kernel.monotonicMs() + timespecMs(readValidTimespec(task.mem, timeout));
   const s = socketOf(task, fd);
   const pending = s.takeError();
   if (pending !== 0) throw sysError(pending);

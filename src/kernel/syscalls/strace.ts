@@ -1,60 +1,53 @@
-/** `--strace`: one line a call, in the format of strace(1), made from the rows' argument kinds. */
-import { errno, errnoName } from '../abi/errno.ts';
+/**
+ * `--strace`: one line a call, in the format of strace(1), made from the rows' argument kinds and the printers of
+ * strace-decoders.ts. A call that waits while another thread is shown is split as strace -f does it.
+ */
+import { errno, errnoName, SysError } from '../abi/errno.ts';
 import { errnoMessage } from '../abi/errno-messages.ts';
 import { signalName } from '../abi/signals.ts';
-import { PROT_READ } from '../mm/guest-memory.ts';
+import type { Kernel } from '../kernel.ts';
 import type { UserMemory } from '../mm/user-memory.ts';
-import { describeSigset } from '../signals/describe.ts';
-import { readSigset } from '../signals/sigset.ts';
 import type { GuestTask } from '../task/guest-task.ts';
+import type { Process } from '../task/process.ts';
 import { decodeArg } from './args.ts';
-import type { Arg, ArgKind } from './row.ts';
+import type { Arg, ArgKind, SyscallRow } from './row.ts';
 import { EXEC_DONE } from './row-results.ts';
+import { type ArgContext, decoders } from './strace-decoders.ts';
+import type { CallFilter } from './strace-filter.ts';
+import { buffer, formatArg, hex, pointer } from './strace-format.ts';
 import { syscallTable } from './table.ts';
 
-/** Strings and buffers are cut here (strace -s). */
-const STRING_MAX = 32;
-const PATH_MAX = 4096;
+export { flags } from './strace-format.ts';
+
 /** Column of the equals sign (strace -a). */
 const COLUMN = 39;
-const AT_FDCWD = -100;
 const O_CREAT = 0o100;
 const O_TMPFILE_BIT = 0o2000_0000;
 
 /** Kinds whose memory the call fills: looked at after it has returned. */
 const OUTPUT: ReadonlySet<ArgKind> = new Set<ArgKind>(['outbuf', 'outstruct', 'inoutstruct']);
 
-/**
- * Takes what must be seen before the call (strings, input buffers) and returns a function that, given the result,
- * prints the line.
- */
-export function traceCall(task: GuestTask, nr: number, print: (line: string) => void): (result: number) => void {
-  const row = syscallTable[task.cpu.isa][nr];
-  const { cpu, mem } = task;
-  if (!row || (row.args.length === 0 && !row.handler)) {
-    const raw = [0, 1, 2, 3, 4, 5].map((i) => hex(decodeArg(cpu, i, 'ulong')));
-    return (result) =>
-      print(line(`${row?.name ?? `syscall_${nr}`}(${raw.join(', ')})`, showResult(result, false)));
-  }
-  const values = row.args.map((a, i) => decodeArg(cpu, i, a.kind));
-  const before = row.args.map((a, i) => (OUTPUT.has(a.kind) ? '' : formatArg(mem, a, values, i)));
-  const head = row.name;
-  if (head === 'exit' || head === 'exit_group') return () => print(line(`${head}(${before.join(', ')})`, '?'));
-  return (result) => {
-    const args = row.args.map((a, i) => (OUTPUT.has(a.kind) ? formatOutput(mem, a, values, i, result) : before[i]!));
-    if (hidesMode(head, values)) args.pop();
-    print(line(`${head}(${args.join(', ')})`, showResult(result, row.hexResult === true)));
-  };
+export interface TraceOptions {
+  /** Calls to show; null: all. */
+  filter?: CallFilter | null;
+  /** The time of day in front of each line, and the time each call took behind it. */
+  times?: boolean;
+}
+
+/** What one call's line is made of. */
+interface Line {
+  readonly name: string;
+  /** Arguments as far as they are known before the call; null: to be shown afterwards. */
+  readonly before: readonly (string | null)[];
+  /** All of them, once the result is known. */
+  args(result: number): string[];
+  result(result: number): string;
 }
 
 /** open's mode counts, and is shown, only when a file may be made. */
 function hidesMode(name: string, values: readonly number[]): boolean {
   const flagsAt = name === 'open' ? 1 : name === 'openat' ? 2 : -1;
   return flagsAt >= 0 && (values[flagsAt]! & (O_CREAT | O_TMPFILE_BIT)) === 0;
-}
-
-function line(call: string, result: string): string {
-  return `${call.padEnd(COLUMN)} = ${result}`;
 }
 
 /** `3`, `0x7f0000000000`, `-1 ENOENT (No such file or directory)`, `? ERESTARTSYS (To be restarted ...)`. */
@@ -67,151 +60,173 @@ export function showResult(result: number, asHex: boolean): string {
   return `${head} ${name}${message ? ` (${message})` : ''}`;
 }
 
-function formatOutput(mem: UserMemory, arg: Arg, values: readonly number[], i: number, result: number): string {
-  const address = values[i]!;
-  if (arg.kind !== 'outbuf' || result < 0) return pointer(address);
-  const length = arg.length === undefined ? result : Math.min(result, values[arg.length] ?? 0);
-  return buffer(mem, address, length);
-}
-
-function formatArg(mem: UserMemory, arg: Arg, values: readonly number[], i: number): string {
-  const value = values[i]!;
-  switch (arg.kind) {
-    case 'dirfd':
-      return value === AT_FDCWD ? 'AT_FDCWD' : String(value);
-    case 'signal':
-      return signalName(value);
-    case 'mode':
-    case 'octal':
-      return value === 0 ? '0' : `0${value.toString(8)}`;
-    case 'hex':
-      return hex(value);
-    case 'flags':
-      return flags(value, arg.names ?? {});
-    case 'ptr':
-    case 'instruct':
-    case 'outbuf':
-    case 'outstruct':
-    case 'inoutstruct':
-      return pointer(value);
-    case 'path':
-      return cString(mem, value, PATH_MAX);
-    case 'string':
-      return cString(mem, value, STRING_MAX);
-    case 'inbuf':
-      return buffer(mem, value, arg.length === undefined ? 0 : (values[arg.length] ?? 0));
-    case 'strv':
-      return arg.name === 'envp' ? environment(mem, value) : stringVector(mem, value);
-    case 'timespec':
-      return timespec(mem, value);
-    case 'sigset':
-      return readable(mem, value, 8) ? describeSigset(readSigset(mem, value)) : pointer(value);
-    case 'iovec':
-      return iovec(mem, value, values[i + 1] ?? 0);
-    case 'int':
-    case 'uint':
-    case 'long':
-    case 'ulong':
-    case 'size':
-    case 'off':
-    case 'fd':
-    case 'pid':
-      return Number.isSafeInteger(value) ? String(value) : BigInt(value).toString();
+/** A structure that lies only partly in memory is shown as its address. */
+function guarded(address: number, show: () => string): string {
+  try {
+    return show();
+  } catch (e) {
+    if (!(e instanceof SysError)) throw e;
+    return pointer(address);
   }
 }
 
-const hex = (n: number): string => `0x${n.toString(16)}`;
-const pointer = (n: number): string => (n === 0 ? 'NULL' : hex(n));
-const readable = (mem: UserMemory, address: number, length: number): boolean =>
-  mem.accessible(address, length, PROT_READ) >= length;
-
-/** `O_WRONLY|O_CREAT`, `SEEK_END`, `PROT_NONE`; bits without a name are appended in hexadecimal. */
-export function flags(value: number, names: Readonly<Record<string, number>>): string {
-  const entries = Object.entries(names);
-  const shown: string[] = [];
-  let rest = value;
-  // O_RDONLY is the zero of a two-bit field: it shows beside other flags, where other zeros do not.
-  if ('O_RDONLY' in names && (value & 3) === 0) shown.push('O_RDONLY');
-  else {
-    const exact = entries.find(([, bits]) => bits >>> 0 === value);
-    if (exact) return exact[0];
-  }
-  for (const [name, bits] of entries) {
-    if (bits !== 0 && (rest & bits) >>> 0 === bits >>> 0) {
-      shown.push(name);
-      rest &= ~bits;
-    }
-  }
-  if (rest !== 0) shown.push(hex(rest >>> 0));
-  return shown.join('|') || '0';
+/** A call no row describes: six registers. */
+function rawLine(task: GuestTask, name: string): Line {
+  const raw = [0, 1, 2, 3, 4, 5].map((i) => hex(decodeArg(task.cpu, i, 'ulong')));
+  return { name, before: raw, args: () => raw, result: (result) => showResult(result, false) };
 }
 
-function quote(bytes: Uint8Array): string {
-  let out = '';
-  bytes.forEach((b, i) => {
-    const next = bytes[i + 1] ?? 0;
-    const digitFollows = next >= 0x30 && next <= 0x39;
-    if (b === 0x22 || b === 0x5c) out += `\\${String.fromCharCode(b)}`;
-    else if (b >= 0x20 && b < 0x7f) out += String.fromCharCode(b);
-    else if (b >= 9 && b <= 13) out += `\\${'tnvfr'[b - 9]}`;
-    else out += `\\${digitFollows ? b.toString(8).padStart(3, '0') : b.toString(8)}`;
+function rowLine(task: GuestTask, row: SyscallRow): Line {
+  const { cpu, mem } = task;
+  const { isa } = cpu;
+  const decoder = decoders[row.name];
+  const values = row.args.map((a, i) => decodeArg(cpu, i, a.kind));
+  const context = (i: number, result: number): ArgContext => ({ mem, isa, values, value: values[i] ?? 0, result });
+  const hidden = new Set<number>(hidesMode(row.name, values) ? [row.args.length - 1] : []);
+  const before = row.args.map((a, i): string | null => {
+    const own = decoder?.args?.[a.name];
+    const shown = own?.in && guarded(values[i]!, () => own.in!(context(i, 0)));
+    if (shown) return shown;
+    if (own?.out) return null;
+    // A printer with nothing to say: the call has no such argument.
+    if (shown === '') hidden.add(i);
+    return OUTPUT.has(a.kind) ? null : formatArg(mem, a, values, i);
   });
-  return `"${out}"`;
+  const isExit = row.name === 'exit' || row.name === 'exit_group';
+  return {
+    name: row.name,
+    before: before.filter((_, i) => !hidden.has(i)),
+    args: (result) =>
+      row.args
+        .map(
+          (a, i) =>
+            before[i] ??
+            output(mem, a, values, i, result, () => {
+              const own = decoder?.args?.[a.name]?.out;
+              return own && guarded(values[i]!, () => own(context(i, result)));
+            }),
+        )
+        .filter((_, i) => !hidden.has(i)),
+    result: (result) => {
+      if (isExit) return '?';
+      const more = decoder?.result ? guarded(0, () => decoder.result!(context(0, result))) : '';
+      return `${showResult(result, row.hexResult === true)}${more && more !== 'NULL' ? ` (${more})` : ''}`;
+    },
+  };
 }
 
-function buffer(mem: UserMemory, address: number, length: number): string {
-  const shown = Math.min(length, STRING_MAX);
-  if (address === 0 || !readable(mem, address, shown)) return pointer(address);
-  return `${quote(mem.bytes(address, shown))}${length > shown ? '...' : ''}`;
+/** An argument that could only be shown afterwards; of a call that failed, the address. */
+function output(
+  mem: UserMemory,
+  arg: Arg,
+  values: readonly number[],
+  i: number,
+  result: number,
+  decoded: () => string | undefined,
+): string {
+  const address = values[i]!;
+  if (result < 0 && result !== EXEC_DONE) return pointer(address);
+  const own = decoded();
+  if (own !== undefined) return own;
+  if (arg.kind !== 'outbuf') return pointer(address);
+  return buffer(mem, address, arg.length === undefined ? result : Math.min(result, values[arg.length] ?? 0));
 }
 
-function cString(mem: UserMemory, address: number, max: number): string {
-  const room = mem.accessible(address, max + 1, PROT_READ);
-  if (room === 0) return pointer(address);
-  const bytes = mem.bytes(address, room);
-  const nul = bytes.indexOf(0);
-  if (nul >= 0) return quote(bytes.subarray(0, nul));
-  return room <= max ? pointer(address) : `${quote(bytes.subarray(0, max))}...`;
+/** One call on its way, for whoever makes it. */
+export interface TracedCall {
+  /** The call has not returned at once. */
+  waits(): void;
+  done(result: number): void;
 }
 
-/** Pointers of a NULL-terminated vector, at most `max`; null when one cannot be read. */
-function vector(mem: UserMemory, address: number, max: number): number[] | null {
-  const found: number[] = [];
-  for (let at = address; found.length < max; at += 8) {
-    if (!readable(mem, at, 8)) return null;
-    const p = mem.readU64(at);
-    if (p === 0) break;
-    found.push(p);
+interface Waiting {
+  readonly task: GuestTask;
+  readonly line: Line;
+  /** `read(0,` has been printed. */
+  split: boolean;
+}
+
+export class Tracer {
+  readonly #kernel: Kernel;
+  readonly #filter: CallFilter | null;
+  readonly #times: boolean;
+  readonly #waiting = new Set<Waiting>();
+
+  /** Prints by way of `kernel.trace`. */
+  constructor(kernel: Kernel, options: TraceOptions = {}) {
+    this.#kernel = kernel;
+    this.#filter = options.filter ?? null;
+    this.#times = options.times ?? false;
+    kernel.onProcessExit((process) => this.#ended(process));
   }
-  return found;
-}
 
-function stringVector(mem: UserMemory, address: number): string {
-  const pointers = vector(mem, address, STRING_MAX + 1);
-  if (!pointers) return pointer(address);
-  const strings = pointers.slice(0, STRING_MAX).map((p) => cString(mem, p, STRING_MAX));
-  return `[${strings.join(', ')}${pointers.length > STRING_MAX ? ', ...' : ''}]`;
-}
-
-function environment(mem: UserMemory, address: number): string {
-  const pointers = vector(mem, address, 10_000);
-  if (!pointers) return pointer(address);
-  return `${hex(address)} /* ${pointers.length} var${pointers.length === 1 ? '' : 's'} */`;
-}
-
-function timespec(mem: UserMemory, address: number): string {
-  if (address === 0 || !readable(mem, address, 16)) return pointer(address);
-  return `{tv_sec=${mem.readI64(address)}, tv_nsec=${mem.readI64(address + 8)}}`;
-}
-
-function iovec(mem: UserMemory, address: number, count: number): string {
-  const shown = Math.min(count, STRING_MAX);
-  if (!(shown > 0) || !readable(mem, address, shown * 16)) return pointer(address);
-  const parts: string[] = [];
-  for (let i = 0; i < shown; i++) {
-    const at = address + i * 16;
-    const length = mem.readU64(at + 8);
-    parts.push(`{iov_base=${buffer(mem, mem.readU64(at), length)}, iov_len=${length}}`);
+  /** Takes what must be seen before the call. Null for one that is not to be shown. */
+  begin(task: GuestTask, nr: number): TracedCall | null {
+    const row = syscallTable[task.cpu.isa][nr];
+    const name = row?.name ?? `syscall_${nr}`;
+    if (this.#filter && !this.#filter.has(name)) return null;
+    const described = row && (row.args.length > 0 || row.handler !== null);
+    const line = described ? rowLine(task, row) : rawLine(task, name);
+    const started = this.#times ? this.#kernel.monotonicMs() : 0;
+    const clock = this.#clock();
+    let waiting: Waiting | null = null;
+    return {
+      waits: () => {
+        waiting = { task, line, split: false };
+        this.#waiting.add(waiting);
+      },
+      done: (result) => {
+        if (waiting) this.#waiting.delete(waiting);
+        const spent = this.#times ? ` <${((this.#kernel.monotonicMs() - started) / 1000).toFixed(6)}>` : '';
+        const tail = ` = ${line.result(result)}${spent}`;
+        const args = line.args(result);
+        if (waiting?.split) {
+          const rest = args.slice(knownArguments(line).length).join(', ');
+          this.#print(task, `${this.#clock()}${`<... ${line.name} resumed>${rest})`.padEnd(COLUMN)}${tail}`);
+        } else this.#print(task, `${clock}${`${line.name}(${args.join(', ')})`.padEnd(COLUMN)}${tail}`);
+      },
+    };
   }
-  return `[${parts.join(', ')}${count > shown ? ', ...' : ''}]`;
+
+  #clock(): string {
+    if (!this.#times) return '';
+    const [sec, nsec] = this.#kernel.host.realtime();
+    const text = new Date(sec * 1000).toTimeString().slice(0, 8);
+    return `${text}.${String(Math.floor(nsec / 1000)).padStart(6, '0')} `;
+  }
+  /** Calls of other threads that wait are split at this point. */
+  #print(task: GuestTask, text: string): void {
+    for (const w of this.#waiting) if (w.task !== task) this.#split(w);
+    this.#kernel.trace(task, text);
+  }
+  #split(w: Waiting): void {
+    if (w.split) return;
+    w.split = true;
+    const known = knownArguments(w.line);
+    const more = known.length < w.line.before.length ? ', ' : '';
+    this.#kernel.trace(
+      w.task,
+      `${this.#clock()}${w.line.name}(${known.join(', ')}${more} <unfinished ...>`.replace(',  <', ', <'),
+    );
+  }
+  #ended(process: Process): void {
+    for (const w of [...this.#waiting]) {
+      if (w.task.process !== process) continue;
+      this.#split(w);
+      this.#waiting.delete(w);
+    }
+    const status = process.exitStatus;
+    if (!status) return;
+    const text =
+      status.kind === 'exited'
+        ? `+++ exited with ${status.code & 0xff} +++`
+        : `+++ killed by ${signalName(status.signal)}${status.core ? ' (core dumped)' : ''} +++`;
+    this.#kernel.traceProcess(process, `${this.#clock()}${text}`);
+  }
+}
+
+/** Arguments up to the first that must wait for the result. */
+function knownArguments({ before }: Line): string[] {
+  const end = before.indexOf(null);
+  return before.slice(0, end < 0 ? before.length : end) as string[];
 }

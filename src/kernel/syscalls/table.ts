@@ -15,16 +15,19 @@ import { futexRows } from './futex.ts';
 import { idRows } from './ids.ts';
 import { inotifyRows } from './inotify.ts';
 import { ipcRows } from './ipc.ts';
+import { kcmpRows } from './kcmp.ts';
 import { linkRows } from './links.ts';
 import { mmRows } from './mm.ts';
 import { mountRows } from './mounts.ts';
 import { mqueueRows } from './mqueue.ts';
 import { syscallNames } from './names.ts';
+import { numaRows } from './numa.ts';
 import { permRows } from './perms.ts';
 import { pidfdRows } from './pidfd.ts';
 import { pipeRows } from './pipe.ts';
 import { pollRows } from './poll.ts';
 import { prctlRows } from './prctl.ts';
+import { privilegedRows } from './privileged.ts';
 import { processRows } from './process.ts';
 import { randomRows } from './random.ts';
 import { rlimitRows } from './rlimit.ts';
@@ -53,6 +56,9 @@ export const syscallRows: readonly SyscallRow[] = [
   ...copyRows,
   ...xattrRows,
   ...mountRows,
+  ...privilegedRows,
+  ...numaRows,
+  ...kcmpRows,
   ...mmRows,
   ...execRows,
   ...pipeRows,

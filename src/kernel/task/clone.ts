@@ -1,6 +1,6 @@
 /** Making threads and processes (clone(2); kernel/fork.c, copy_process). */
 import { errno, sysError } from '../abi/errno.ts';
-import { AddressSpace } from '../mm/address-space.ts';
+import type { AddressSpace } from '../mm/address-space.ts';
 import { UserMemory } from '../mm/user-memory.ts';
 import { PendingSignals } from '../signals/state.ts';
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from './credentials.ts';

@@ -210,6 +210,7 @@ export class GuestTask implements Task {
     this.process.tasks.delete(this.tid);
     this.kernel.tasks.delete(this.tid);
     this.process.uid = this.cred.uid;
+    this.process.comm = this.comm;
     this.process.maxRss = Math.max(this.process.maxRss, this.mm.stats.peakAccessible);
     this.process.creditCpuTime(this);
     this.process.orphanThread(this);
@@ -243,6 +244,16 @@ export class GuestTask implements Task {
    */
   async becomeOnlyThread(): Promise<boolean> {
     const { process } = this;
+    // Another thread was first: this one is among those that die.
+    if (process.execing || this.exitCode !== null) return false;
+    process.execing = true;
+    try {
+      return await this.#endOthers(process);
+    } finally {
+      process.execing = false;
+    }
+  }
+  async #endOthers(process: Process): Promise<boolean> {
     for (const other of process.tasks.values()) {
       if (other === this) continue;
       other.exitCode ??= 0;

@@ -44,8 +44,9 @@ export class Process {
   readonly tasksGone = new WaitQueue();
   /** Thread of the parent that made this process, for PR_SET_PDEATHSIG. */
   creator: GuestTask | null = null;
-  /** User id of the last thread that left. */
+  /** User id and name of the last thread that left. */
   uid = 0;
+  comm = '';
   /** Indexed by RLIMIT_*. */
   rlimits: Rlimit[];
 
@@ -60,6 +61,8 @@ export class Process {
   auxv: Uint8Array = new Uint8Array(0);
   /** Address of the vDSO's __kernel_rt_sigreturn (AArch64), set by the loader. */
   sigreturnTrampoline = 0;
+  /** A thread is ending the others, to run a new program alone. */
+  execing = false;
   /** Has called execve since fork (setpgid(2) cares). */
   execed = false;
 
@@ -117,7 +120,18 @@ export class Process {
     const { exe, exePath, argStart, argEnd, envStart, envEnd, auxv, sigreturnTrampoline } = from;
     Object.assign(this, { exe, exePath, argStart, argEnd, envStart, envEnd, auxv, sigreturnTrampoline });
     const { pgid, sid, dumpable, noNewPrivs, thpDisabled, personality, nice, oomScoreAdj, ioprio, ttyDev, uid } = from;
-    Object.assign(this, { pgid, sid, dumpable, noNewPrivs, thpDisabled, personality, nice, oomScoreAdj, ioprio, ttyDev });
+    Object.assign(this, {
+      pgid,
+      sid,
+      dumpable,
+      noNewPrivs,
+      thpDisabled,
+      personality,
+      nice,
+      oomScoreAdj,
+      ioprio,
+      ttyDev,
+    });
     this.uid = uid;
     this.rlimits = from.rlimits.map((r) => ({ ...r }));
   }
@@ -144,7 +158,8 @@ export class Process {
       if (child.creator !== task) continue;
       child.creator = this.tasks.values().next().value ?? null;
       for (const t of child.tasks.values()) {
-        if (t.parentDeathSignal !== 0) sendSignal(child, t.parentDeathSignal, { code: SI_USER, pid: this.pid, uid: task.cred.uid });
+        if (t.parentDeathSignal !== 0)
+          sendSignal(child, t.parentDeathSignal, { code: SI_USER, pid: this.pid, uid: task.cred.uid });
       }
     }
   }
@@ -256,10 +271,15 @@ export class Process {
   }
 }
 
-/** A group is orphaned when no member has a parent in another group of the session (setpgid(2)). */
+/**
+ * A group is orphaned when no member has a parent in another group of the session (setpgid(2)). The first process's parent
+ * is outside, and taken for a shell.
+ */
 export function isOrphanedGroup(kernel: Kernel, pgid: number): boolean {
   for (const p of kernel.processes.values()) {
-    if (p.pgid === pgid && p.exitStatus === null && p.parent && p.parent.pgid !== pgid && p.parent.sid === p.sid) return false;
+    if (p.pgid === pgid && p === kernel.init && p.exitStatus === null) return false;
+    if (p.pgid === pgid && p.exitStatus === null && p.parent && p.parent.pgid !== pgid && p.parent.sid === p.sid)
+      return false;
   }
   return true;
 }

@@ -12,9 +12,9 @@ const frontEnds = new Map<string, RegionFrontEnd>();
 async function frontEnd(isa: string): Promise<RegionFrontEnd> {
   let front = frontEnds.get(isa);
   if (!front) {
-    if (isa !== 'x86_64') throw new Error(`no region front end for ${isa}`);
-    const { X86FrontEnd } = await import('../../translator/x86_64/front-end.ts');
-    front = new X86FrontEnd();
+    // Loaded one by one: their tables take time to make.
+    if (isa === 'aarch64') front = new (await import('../../translator/aarch64/front-end.ts')).A64FrontEnd();
+    else front = new (await import('../../translator/x86_64/front-end.ts')).X86FrontEnd();
     frontEnds.set(isa, front);
   }
   return front;
@@ -35,34 +35,38 @@ function reader(memory: WebAssembly.Memory): CodeReader {
   };
 }
 
+/** binaryen is large: a worker that only optimises does without. */
+const translator = () => import('../../translator/wasm/region-module.ts');
+
 async function compile(job: CompileJob): Promise<CompileResult> {
   const result: CompileResult = {
     id: job.id,
     module: null,
     regions: [],
     links: [],
+    tables: new Uint8Array(0),
     wasmBytes: 0,
     translateMs: 0,
     compileMs: 0,
     error: null,
   };
   try {
-    // binaryen is large: a worker that only optimises does without.
-    const { compileModule } = await import('../../translator/wasm/region-module.ts');
+    const { compileModule } = await translator();
     const front = await frontEnd(job.isa);
     const start = performance.now();
     const compiled = compileModule(front, reader(job.memory), {
       entries: job.entries,
       wanted: new Set(job.wanted),
+      jumpTargets: new Set(job.jumpTargets),
       options: job.options,
     });
     result.translateMs = performance.now() - start;
     if (compiled) {
-      const { bytes, regions, links } = compiled;
+      const { bytes, regions, links, tables } = compiled;
       const translated = performance.now();
       result.module = compileOptimised(bytes);
       result.compileMs = performance.now() - translated;
-      Object.assign(result, { regions, links, wasmBytes: bytes.length });
+      Object.assign(result, { regions, links, tables, wasmBytes: bytes.length });
     }
   } catch (error) {
     result.error = (error as Error).stack ?? String(error);
@@ -73,7 +77,8 @@ async function compile(job: CompileJob): Promise<CompileResult> {
 const { port, posted } = workerData as { port: MessagePort; posted: Int32Array };
 
 port.on('message', async (job: CompileJob | OptimiseJob) => {
-  if ('wasm' in job) port.postMessage({ id: job.id, modules: job.wasm.map(compileOptimised) } satisfies OptimiseResult);
+  if ('wasm' in job && job.wasm.length === 0) await Promise.all([translator(), frontEnd('x86_64')]);
+  else if ('wasm' in job) port.postMessage({ id: job.id, modules: job.wasm.map(compileOptimised) } satisfies OptimiseResult);
   else port.postMessage(await compile(job));
   Atomics.add(posted, 0, 1);
   Atomics.notify(posted, 0);

@@ -1,6 +1,8 @@
 /** The compile workers of this run, and the queue before them. */
 import { join } from 'node:path';
 import type { MessagePort, Worker } from 'node:worker_threads';
+import { hostThreads } from '../../kernel/fs/host-fd.ts';
+import { nowMs } from '../node-host.ts';
 import { packageRoot } from '../package-root.ts';
 import type { CompileJob, CompileResult, OptimiseJob, OptimiseResult } from './messages.ts';
 import { allowTiers, isBaselineOnly } from './v8-flags.ts';
@@ -12,6 +14,10 @@ interface Lane {
   port: MessagePort;
   busy: boolean;
 }
+
+/** Time before which no worker is started, in milliseconds: most programs that end sooner gain nothing from one. */
+const FIRST_WORKER_AFTER_MS = 100;
+const loaded = nowMs();
 
 export class Compiler {
   readonly #count: number;
@@ -29,13 +35,23 @@ export class Compiler {
     this.#count = workers;
     this.#synchronous = synchronous;
   }
-  /** Compiles modules with V8's optimising compiler, in a worker. */
+  /** Compiles modules with V8's optimising compiler, in a worker of their own. */
   optimise(wasm: Uint8Array[], done: (modules: WebAssembly.Module[]) => void): void {
-    const lane = this.#lanes[0] ?? this.#start();
+    const lane = this.#start();
     const id = this.#nextId++;
-    this.#waiting.set(id, (result: OptimiseResult) => done(result.modules));
-    lane.busy = true;
+    this.#waiting.set(id, (result: OptimiseResult) => {
+      done(result.modules);
+      lane.port.close();
+      void lane.worker.terminate();
+    });
     lane.port.postMessage({ id, wasm } satisfies OptimiseJob);
+  }
+  /** Starts a worker that there will soon be work for. */
+  prepare(): void {
+    if (this.#lanes.length > 0) return;
+    const lane = this.#start();
+    this.#lanes.push(lane);
+    lane.port.postMessage({ id: 0, wasm: [] } satisfies OptimiseJob);
   }
   /** Adds a place where jobs come from. */
   addSource(source: () => { job: JobRequest; done: (result: CompileResult) => void } | null): void {
@@ -47,11 +63,17 @@ export class Compiler {
   /** Gives free workers work; starts a worker when all are busy and there may be more. */
   pump(): void {
     for (;;) {
+      // The job waits for `optimise`, which starts one about then.
+      const early = this.#lanes.length === 0 && !this.#synchronous && isBaselineOnly();
+      if (early && nowMs() - loaded < FIRST_WORKER_AFTER_MS) return;
       let lane = this.#lanes.find((l) => !l.busy);
       if (!lane && this.#lanes.length >= this.#count) return;
       const next = this.#next();
       if (!next) return;
-      lane ??= this.#start();
+      if (!lane) {
+        lane = this.#start();
+        this.#lanes.push(lane);
+      }
       const id = this.#nextId++;
       this.#waiting.set(id, next.done);
       lane.busy = true;
@@ -70,11 +92,14 @@ export class Compiler {
   #start(): Lane {
     const { MessageChannel, Worker } = process.getBuiltinModule('node:worker_threads');
     if (isBaselineOnly()) allowTiers();
+    hostThreads.running = true;
     const { port1, port2 } = new MessageChannel();
     // execArgv: the flags of the launcher are for the guest's thread.
     const worker = new Worker(join(packageRoot(), 'dist/worker/compile.mjs'), {
       execArgv: [],
-      stdout: false,
+      // Without these Node would open this process's own streams for the worker's output; they are the guest's.
+      stdout: true,
+      stderr: true,
       workerData: { port: port2, posted: this.#posted },
       transferList: [port2],
     });
@@ -88,7 +113,6 @@ export class Compiler {
     worker.on('error', (error) => {
       throw error;
     });
-    this.#lanes.push(lane);
     return lane;
   }
   #receive(lane: Lane, result: CompileResult | OptimiseResult): void {

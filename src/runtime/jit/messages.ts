@@ -2,7 +2,7 @@
 import type { CompiledRegion } from '../../translator/wasm/region-module.ts';
 import type { RegionOptions } from '../../translator/wasm/region.ts';
 
-/** Wasm bytes for V8's optimising compiler. */
+/** Wasm bytes for V8's optimising compiler; none: the worker gets ready to translate, and does not answer. */
 export interface OptimiseJob {
   id: number;
   wasm: Uint8Array[];
@@ -21,6 +21,7 @@ export interface CompileJob {
   memory: WebAssembly.Memory;
   entries: number[];
   wanted: number[];
+  jumpTargets: number[];
   options: RegionOptions;
 }
 
@@ -30,6 +31,7 @@ export interface CompileResult {
   module: WebAssembly.Module | null;
   regions: CompiledRegion[];
   links: number[];
+  tables: Uint8Array;
   wasmBytes: number;
   /** Milliseconds spent: forming and emitting, then V8's compiler. */
   translateMs: number;

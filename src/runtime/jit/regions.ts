@@ -5,6 +5,8 @@ import type { MemoryChecks } from '../../translator/wasm/region.ts';
 import type { Compiler, JobRequest } from './compiler.ts';
 import type { CompileResult } from './messages.ts';
 import { PAGE_SIZE } from '../../kernel/mm/guest-memory.ts';
+import { JUMP_TABLES, JUMP_TABLES_END } from '../../translator/ir/layout.ts';
+import { JUMP_REACH } from '../../translator/region/discover.ts';
 
 /** Entries of one compile job. */
 const BATCH = 8;
@@ -13,6 +15,8 @@ const MAX_PENDING = 512;
 const MAX_RETRIES = 3;
 /** Entries until a block that is being translated is hot again. */
 const NEVER = 0xffff_ffff;
+
+const constant = (n: number): WebAssembly.Global => new WebAssembly.Global({ value: 'i32' }, n);
 
 export interface RegionStats {
   requested: number;
@@ -51,6 +55,14 @@ export class Regions {
   readonly #linkage: () => RegionLinkage;
   /** Hot, not sent to a worker yet; by pc, with the number of tries. */
   readonly #pending = new Map<number, number>();
+  /** To be translated again, with more targets of their indirect jumps. */
+  readonly #again = new Set<number>();
+  /** Targets for which a region is translated again. */
+  readonly #newTargets = new Set<number>();
+  /** Entry of a region with indirect jumps, by one of their targets. */
+  readonly #dispatchers = new Map<number, number>();
+  /** Where the next jump table goes. */
+  #nextTable = JUMP_TABLES;
   #outstanding = 0;
   /** Ranges invalidated while jobs are outstanding. */
   #invalidated: [number, number][] = [];
@@ -61,6 +73,7 @@ export class Regions {
   /** Pages are writable and executable: stores must look. */
   watchStores = false;
   checks: MemoryChecks;
+  #exactFaults = false;
   /** Called once regions exist. */
   onFirst: (() => void) | null = null;
   readonly stats: RegionStats = {
@@ -110,13 +123,39 @@ export class Regions {
     this.#code.recount(pc, full ? this.#options.threshold : NEVER);
     if (full) return;
     this.stats.requested++;
-    if (!this.#pending.has(pc)) this.#pending.set(pc, 0);
+    const owner = this.#code.isCallOrReturn(pc) ? null : this.#ownerOf(pc);
+    if (owner !== null) {
+      this.#code.jumpTargets.add(pc);
+      this.#again.add(owner);
+      this.#newTargets.add(pc);
+    }
+    const entry = owner ?? pc;
+    if (!this.#pending.has(entry)) this.#pending.set(entry, 0);
     this.stats.maxQueue = Math.max(this.stats.maxQueue, this.#pending.size);
     this.#compiler.pump();
   }
 
+  /** The region whose indirect jumps may well go to `pc`, but did not when it was translated. */
+  #ownerOf(pc: number): number | null {
+    for (const [target, owner] of this.#dispatchers)
+      if (Math.abs(target - pc) < JUMP_REACH && this.#code.hasRegion(owner)) return owner;
+    return null;
+  }
+
+  /**
+   * Whether faults of translated code must be exact and found where they happen: registers as they were, every page's
+   * permission respected. `--memory-checks=full` has it always.
+   */
+  setExactFaults(on: boolean): void {
+    if (on !== this.#exactFaults) {
+      this.#exactFaults = on;
+      this.#changeMode(on ? 'full' : this.#options.checks, this.watchStores);
+    }
+    if (this.#memory.writableCode && !this.watchStores) this.#changeMode(this.checks, true);
+  }
+
   /** Other code from now on: drops what was translated for another way of accessing memory. */
-  changeMode(checks: MemoryChecks, watchStores: boolean): void {
+  #changeMode(checks: MemoryChecks, watchStores: boolean): void {
     if (checks === this.checks && watchStores === this.watchStores) return;
     this.checks = checks;
     this.watchStores = watchStores;
@@ -128,19 +167,25 @@ export class Regions {
   #source = (): { job: JobRequest; done: (result: CompileResult) => void } | null => {
     const entries: number[] = [];
     const tries = new Map<number, number>();
-    for (const [pc, n] of this.#pending) {
+    // What is entered most goes first.
+    const queue = [...this.#pending.keys()].map((pc) => ({ pc, entered: this.#code.entered(pc) }));
+    queue.sort((a, b) => b.entered - a.entered);
+    for (const { pc } of queue) {
+      if (entries.length === BATCH) break;
+      const n = this.#pending.get(pc)!;
       this.#pending.delete(pc);
-      if (this.#code.hasRegion(pc)) continue;
+      if (this.#code.hasRegion(pc) && !this.#again.delete(pc)) continue;
       entries.push(pc);
       tries.set(pc, n);
-      if (entries.length === BATCH) break;
     }
     if (entries.length === 0) return null;
     if (this.#outstanding++ === 0) this.#invalidated = [];
     const wanted = this.#code.warm(Math.max(1, this.#options.threshold >> 3));
     const { checks, watchStores } = this;
+    // A hot place inside of a function with indirect jumps becomes an entry of its region.
+    const jumpTargets = [...this.#code.jumpTargets, ...entries.filter((pc) => !this.#code.isCallOrReturn(pc))];
     return {
-      job: { isa: this.#options.isa, memory: this.#memory.memory, entries, wanted, options: { checks, watchStores } },
+      job: { isa: this.#options.isa, memory: this.#memory.memory, entries, wanted, jumpTargets, options: { checks, watchStores } },
       done: (result) => {
         this.#install(result, tries);
         this.#outstanding--;
@@ -150,9 +195,11 @@ export class Regions {
 
   #install(result: CompileResult, tries: ReadonlyMap<number, number>): void {
     const { stats } = this;
+    if (process.env.JD) process.stderr.write(`${performance.now() | 0} job ${[...tries.keys()].map((x) => x.toString(16))} instr ${result.regions.reduce((a, r) => a + r.guestInstructions, 0)} translate ${result.translateMs | 0} compile ${result.compileMs | 0} ${result.regions.map((r) => `${r.pc.toString(16)}:${r.guestInstructions}+${r.entries.length}`).join(' ')}\n`);
     stats.translateMs += result.translateMs;
     stats.compileMs += result.compileMs;
-    if (result.error) throw new Error(`the translator failed: ${result.error}`);
+    // Guest code that went away while it was read can look like anything.
+    if (result.error && this.#invalidated.length === 0) throw new Error(`the translator failed: ${result.error}`);
     if (!result.module) {
       stats.failed++;
       return;
@@ -163,9 +210,16 @@ export class Regions {
     if (usable.includes(false)) return;
     const { imports, table, onFloatUse } = this.#linkage();
     const links = this.#reserve(result.links.length);
+    const tables = this.#nextTable;
+    if (tables + result.tables.length > JUMP_TABLES_END) {
+      stats.failed++;
+      return;
+    }
+    this.#nextTable += (result.tables.length + 7) & ~7;
+    this.#memory.u8.set(result.tables, tables);
     const instance = new WebAssembly.Instance(result.module, {
       ...imports,
-      env: { ...imports.env, table, links: new WebAssembly.Global({ value: 'i32' }, links) },
+      env: { ...imports.env, table, links: constant(links), tables: constant(tables) },
     } as WebAssembly.Imports);
     result.links.forEach((pc, k) => {
       const slots = this.#links.get(pc);
@@ -176,21 +230,30 @@ export class Regions {
     });
     const siblings: RegionCode[] = [];
     for (const r of result.regions) {
-      const slot = this.#reserve(1);
-      const f = instance.exports[r.name]!;
-      const drop = (): void => {
-        this.#drop(r.pc, slot);
-        for (const sibling of siblings.splice(0)) this.#code.dropRegion(sibling);
-      };
-      const region: RegionCode = { pc: r.pc, ranges: r.ranges, slot, drop };
-      if (!this.#code.install(region)) continue;
-      siblings.push(region);
-      table.set(slot, f);
-      this.#functions.set(r.pc, f);
-      for (const link of this.#links.get(r.pc) ?? []) table.set(link, f);
+      for (const { pc, name } of [{ pc: r.pc, name: r.name }, ...r.entries]) {
+        const slot = this.#reserve(1);
+        const f = instance.exports[name]!;
+        const drop = (): void => {
+          this.#drop(pc, slot);
+          for (const sibling of siblings.splice(0)) this.#code.dropRegion(sibling);
+        };
+        const region: RegionCode = { pc, ranges: r.ranges, slot, drop };
+        if (!this.#code.install(region)) continue;
+        siblings.push(region);
+        table.set(slot, f);
+        this.#functions.set(pc, f);
+        for (const link of this.#links.get(pc) ?? []) table.set(link, f);
+        if (pc !== r.pc) this.#dispatchers.set(pc, r.pc);
+      }
       if (r.raisesFloatFlags) onFloatUse();
       stats.regions++;
       stats.guestInstructions += r.guestInstructions;
+    }
+    // One that found no place in the region of its jump gets its own.
+    for (const pc of this.#newTargets) {
+      if (this.#ownerOf(pc) !== null && this.#again.has(this.#ownerOf(pc)!)) continue;
+      this.#newTargets.delete(pc);
+      if (!this.#code.hasRegion(pc)) this.#pending.set(pc, 0);
     }
     stats.modules++;
     stats.wasmBytes += result.wasmBytes;

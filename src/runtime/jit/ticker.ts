@@ -2,6 +2,7 @@
  * A thread that asks the running guest thread for attention every few milliseconds: translated code looks at one word of
  * its vCPU at loop back edges and on entry, and leaves when it is set.
  */
+import { hostThreads } from '../../kernel/fs/host-fd.ts';
 import type { Worker } from 'node:worker_threads';
 import { ATTENTION, SLOT_LIMIT } from '../../translator/ir/layout.ts';
 
@@ -38,9 +39,12 @@ export class Ticker {
   start(): void {
     if (this.#worker) return;
     const { Worker } = process.getBuiltinModule('node:worker_threads');
+    hostThreads.running = true;
     this.#worker = new Worker(source, {
       eval: true,
       execArgv: [],
+      stdout: true,
+      stderr: true,
       workerData: {
         control: this.#control,
         running: RUNNING,

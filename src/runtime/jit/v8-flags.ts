@@ -3,7 +3,9 @@
  * (docs/architecture.md). A run that goes on has modules compiled by workers, and there is no on-stack replacement for Wasm:
  * a loop that begins in baseline code stays in it. So these modules are compiled by the optimising compiler from the start.
  */
-import { setFlagsFromString } from 'node:v8';
+
+/** node:v8 brings thirty more modules along, which a short run does without. */
+const setFlagsFromString = (flag: string): void => process.getBuiltinModule('node:v8').setFlagsFromString(flag);
 
 const LAUNCHER_FLAG = '--liftoff-only';
 
@@ -12,7 +14,7 @@ export const isBaselineOnly = (): boolean => process.execArgv.includes(LAUNCHER_
 
 /** The usual tiers again, for binaryen in the workers. The first flag alone does not bring back the second, which it implied to be off. */
 export function allowTiers(): void {
-  for (const flag of ['--no-liftoff-only', '--wasm-dynamic-tiering']) setFlagsFromString(flag);
+  for (const flag of ['--no-liftoff-only', '--wasm-dynamic-tiering', '--maglev', '--opt']) setFlagsFromString(flag);
 }
 
 /** The mask covers the first 32 functions of a module: no more regions are put into one. */

@@ -170,6 +170,11 @@ export class LiftContext {
     this.b.emit('a64.flags.nzcv', 0, [word], imm);
     this.#known({ kind, width: 'i32' });
   }
+  /** Flags of a floating-point comparison. */
+  compareFloats(type: 'f32' | 'f64', a: Operand, b: Operand): void {
+    this.b.emit(`a64.flags.fcmp.${type}`, 0, [a, b]);
+    this.#known({ kind: 'fcmp', width: 'i32' });
+  }
   /** What set the flags is not known (helpers that write CC_*). */
   flagsUnknown(): void {
     this.#known(null);

@@ -19,6 +19,9 @@ export const JUMP_CACHE_ENTRIES = 0x10000;
 /** Region cache: REGION_CACHE_ENTRIES of { pc: u32, table slot: u32 }, index = low bits of pc; what indirect jumps of regions look at. */
 export const REGION_CACHE = 0xf130_0000;
 export const REGION_CACHE_ENTRIES = 0x4000;
+/** Tables of regions for indirect jumps: u16 for each byte of guest code between the targets. */
+export const JUMP_TABLES = 0xf140_0000;
+export const JUMP_TABLES_END = 0xf200_0000;
 /** Static data of the helper module. */
 export const HELPER_DATA = 0xf120_0000;
 /** Interpreter code. */
@@ -41,6 +44,8 @@ export const SLOT_FAULT_ACCESS = 0x20;
 export const SLOT_STACK = 0x28;
 /** i32: a region whose stack would fall below this leaves; the ticker raises it above everything to get attention. */
 export const SLOT_LIMIT = 0x2c;
+/** i32: non-zero tells a region to go on at SLOT_PC, one of its indirect jumps' targets, instead of its entry. */
+export const SLOT_ENTRY = 0x30;
 export const ATTENTION = 0x7fff_ffff;
 
 export const ISA_STATE = 0x80;
@@ -63,7 +68,7 @@ export const PAGE_MAPPED = 128;
 /** Why the interpreter returned. Helpers return 0 to go on, or one of these. */
 export const exitReason = {
   none: 0,
-  /** No translation for the pc in SLOT_PC. */
+  /** No translation for the pc in SLOT_PC; SLOT_EXIT_IP is the op that wanted it. */
   miss: 1,
   /** An unlinked exit: SLOT_EXIT_ARG is the address of the link word, SLOT_PC the target. */
   link: 2,

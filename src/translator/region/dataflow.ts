@@ -4,7 +4,7 @@
  */
 import type { Block, Inst } from '../ir/block.ts';
 import { CONST, TEMPS } from '../ir/layout.ts';
-import { type Region, successors } from './discover.ts';
+import { isDispatch, type Region, successors } from './discover.ts';
 import type { RegisterUnits, Units } from './units.ts';
 
 export interface BlockFlow {
@@ -33,25 +33,35 @@ export const isAccess = (inst: Inst): boolean =>
 /** Registers dirty after a call: those it gives back. */
 export const afterCall = (units: RegisterUnits): Units => units.results;
 
+/** What the blocks of a region share. */
+export interface RegionFlow {
+  readonly blocks: Map<number, BlockFlow>;
+  readonly dispatch: readonly number[];
+  /** Dirty where any of the indirect jumps inside the region begins. */
+  dispatchDirty: Units;
+}
+
 /** Runs the analysis, and removes from the blocks what turns out dead. */
 export function analyse(
   region: Region,
   units: RegisterUnits,
   options: FlowOptions,
-): Map<number, BlockFlow> {
-  const flows = new Map<number, BlockFlow>();
+): RegionFlow {
+  const blocks = new Map<number, BlockFlow>();
   for (const [pc, block] of region.blocks)
-    flows.set(pc, { block, dirtyIn: 0n, dirtyOut: 0n, liveIn: 0n, faultSpill: 0n });
+    blocks.set(pc, { block, dirtyIn: 0n, dirtyOut: 0n, liveIn: 0n, faultSpill: 0n });
+  const flows: RegionFlow = { blocks, dispatch: region.dispatch, dispatchDirty: 0n };
   spreadDirty(region, units, flows);
   spreadLive(region, units, flows, options);
-  for (const flow of flows.values()) removeDead(flow, units, flows, options);
+  for (const flow of blocks.values()) removeDead(flow, units, flows, options);
   // With dead writes gone fewer registers are dirty, and fewer live.
   spreadDirty(region, units, flows);
   spreadLive(region, units, flows, options);
   return flows;
 }
 
-function spreadDirty(region: Region, units: RegisterUnits, flows: Map<number, BlockFlow>): void {
+function spreadDirty(region: Region, units: RegisterUnits, regionFlow: RegionFlow): void {
+  const flows = regionFlow.blocks;
   const written = new Map<number, Units>();
   for (const flow of flows.values()) {
     let set = 0n;
@@ -59,14 +69,14 @@ function spreadDirty(region: Region, units: RegisterUnits, flows: Map<number, Bl
     written.set(flow.block.pc, set);
     flow.dirtyIn = 0n;
   }
-  flows.get(region.entry)!.dirtyIn = units.params;
-  const reached = new Set([region.entry]);
-  const work = [region.entry];
+  const reached = new Set([region.entry, ...region.dispatch]);
+  for (const pc of reached) flows.get(pc)!.dirtyIn = units.params;
+  const work = [...reached];
   while (work.length > 0) {
     const flow = flows.get(work.pop()!)!;
     flow.dirtyOut = flow.dirtyIn | written.get(flow.block.pc)!;
     const out = flow.block.exit.kind === 'call' ? afterCall(units) : flow.dirtyOut;
-    for (const next of successors(flow.block)) {
+    for (const next of successors(flow.block, region.dispatch)) {
       const to = flows.get(next);
       if (!to) continue;
       const merged = to.dirtyIn | out;
@@ -76,16 +86,21 @@ function spreadDirty(region: Region, units: RegisterUnits, flows: Map<number, Bl
       work.push(next);
     }
   }
-  for (const flow of flows.values()) flow.faultSpill = flow.dirtyOut;
+  regionFlow.dispatchDirty = units.params;
+  for (const flow of flows.values()) {
+    flow.faultSpill = flow.dirtyOut;
+    if (isDispatch(flow.block)) regionFlow.dispatchDirty |= flow.dirtyOut;
+  }
 }
 
 /** Live at the end of a block, after its instructions. */
 export function liveAtExit(
   flow: BlockFlow,
   units: RegisterUnits,
-  flows: ReadonlyMap<number, BlockFlow>,
+  regionFlow: RegionFlow,
   options: FlowOptions,
 ): Units {
+  const flows = regionFlow.blocks;
   const e = flow.block.exit;
   const leaving = flow.dirtyOut | units.params;
   const operand = (slot: number): Units => (slot >= TEMPS ? 0n : units.of(slot));
@@ -111,8 +126,12 @@ export function liveAtExit(
       return e.target === null ? leaving | operand(e.slot) : leave(e.target);
     case 'ret':
       return leaving | units.results | operand(e.slot);
-    case 'indirect':
-      return leaving | operand(e.slot);
+    case 'indirect': {
+      if (regionFlow.dispatch.length === 0 || !isDispatch(flow.block)) return leaving | operand(e.slot);
+      let live = regionFlow.dispatchDirty | operand(e.slot);
+      for (const pc of regionFlow.dispatch) live |= flows.get(pc)!.liveIn;
+      return live;
+    }
     case 'syscall':
     case 'trap':
       return leaving;
@@ -122,12 +141,13 @@ export function liveAtExit(
 function spreadLive(
   region: Region,
   units: RegisterUnits,
-  flows: Map<number, BlockFlow>,
+  regionFlow: RegionFlow,
   options: FlowOptions,
 ): void {
+  const flows = regionFlow.blocks;
   const predecessors = new Map<number, number[]>();
   for (const [pc, { block }] of flows)
-    for (const next of successors(block)) {
+    for (const next of successors(block, region.dispatch)) {
       const list = predecessors.get(next);
       if (list) list.push(pc);
       else predecessors.set(next, [pc]);
@@ -158,7 +178,7 @@ function spreadLive(
     const pc = work.pop()!;
     queued.delete(pc);
     const flow = flows.get(pc)!;
-    const live = gen.get(pc)! | (liveAtExit(flow, units, flows, options) & ~kill.get(pc)!);
+    const live = gen.get(pc)! | (liveAtExit(flow, units, regionFlow, options) & ~kill.get(pc)!);
     if (live === flow.liveIn) continue;
     flow.liveIn = live;
     for (const p of predecessors.get(pc) ?? [])
@@ -173,7 +193,7 @@ function spreadLive(
 function removeDead(
   flow: BlockFlow,
   units: RegisterUnits,
-  flows: ReadonlyMap<number, BlockFlow>,
+  flows: RegionFlow,
   options: FlowOptions,
 ): void {
   const { block } = flow;

@@ -3,7 +3,7 @@
  * guest function that can be reached from there, up to a limit.
  */
 import type { Block } from '../ir/block.ts';
-import { trap } from '../ir/layout.ts';
+import { SLOT_ZERO, trap } from '../ir/layout.ts';
 import type { RegionBlock, RegionFrontEnd } from './abi.ts';
 
 export interface RegionLimits {
@@ -11,6 +11,8 @@ export interface RegionLimits {
   maxInstructions: number;
 }
 export const defaultLimits: RegionLimits = { maxBlocks: 400, maxInstructions: 2000 };
+/** With an interpreter's loop inside: leaving it for want of room would cost more than anything else. */
+const dispatchLimits: RegionLimits = { maxBlocks: 2000, maxInstructions: 10_000 };
 
 export interface Region {
   readonly entry: number;
@@ -19,6 +21,8 @@ export interface Region {
   readonly guestInstructions: number;
   /** Guest addresses that direct calls go to. */
   readonly callees: ReadonlySet<number>;
+  /** Blocks of the region that its indirect jumps (`isDispatch`) are known to go to; none: they leave the region. */
+  readonly dispatch: readonly number[];
 }
 
 /** Guest bytes as the translator may read them. */
@@ -28,8 +32,18 @@ export interface CodeReader {
   limit(pc: number): number;
 }
 
-/** Targets inside the function: where control goes from the block without leaving it. */
-export function successors(block: Block): number[] {
+/** How far from an indirect jump its targets are looked for: about the size of the largest functions. */
+export const JUMP_REACH = 0x8000;
+
+/** An indirect jump as of a switch: one through a fixed address in memory (a PLT entry) is a tail call. */
+export function isDispatch(block: Block): boolean {
+  if (block.exit.kind !== 'indirect') return false;
+  const last = block.insts.at(-1);
+  return !(last?.op.kind === 'load' && last.inputs[0] === SLOT_ZERO);
+}
+
+/** Targets inside the function: where control goes from the block without leaving it. `dispatch` is as in Region. */
+export function successors(block: Block, dispatch: readonly number[]): readonly number[] {
   const e = block.exit;
   switch (e.kind) {
     case 'jump':
@@ -38,8 +52,9 @@ export function successors(block: Block): number[] {
       return e.taken === e.fallthrough ? [e.taken] : [e.fallthrough, e.taken];
     case 'call':
       return [e.returnPc];
-    case 'ret':
     case 'indirect':
+      return isDispatch(block) ? dispatch : [];
+    case 'ret':
     case 'syscall':
     case 'trap':
       return [];
@@ -65,6 +80,7 @@ export function formRegion(
   front: RegionFrontEnd,
   code: CodeReader,
   entry: number,
+  jumpTargets: ReadonlySet<number> = new Set(),
   limits: RegionLimits = defaultLimits,
 ): Region | null {
   const lift = (pc: number, leaders: ReadonlySet<number> | null, flags: unknown): RegionBlock | null => {
@@ -74,12 +90,16 @@ export function formRegion(
   };
   const found = new Map<number, RegionBlock>();
   const rejected = new Set<number>();
+  const targets = new Set<number>();
   const queue = [entry];
+  // Known to be executed, unlike what branches may lead to.
+  const first: number[] = [];
   let instructions = 0;
-  for (let k = 0; k < queue.length; k++) {
-    const pc = queue[k]!;
+  for (let k = 0; k < queue.length || first.length > 0; ) {
+    const pc = first.pop() ?? queue[k++]!;
     if (found.has(pc) || rejected.has(pc)) continue;
-    if (found.size >= limits.maxBlocks || instructions >= limits.maxInstructions) break;
+    const { maxBlocks, maxInstructions } = targets.size > 0 ? dispatchLimits : limits;
+    if (found.size >= maxBlocks || instructions >= maxInstructions) break;
     const lifted = lift(pc, null, null);
     if (!lifted) {
       rejected.add(pc);
@@ -87,12 +107,20 @@ export function formRegion(
     }
     found.set(pc, lifted);
     instructions += lifted.block.guestInstructions;
-    queue.push(...successors(lifted.block));
+    queue.push(...successors(lifted.block, []));
+    if (!isDispatch(lifted.block)) continue;
+    for (const target of jumpTargets)
+      if (Math.abs(target - pc) < JUMP_REACH && !targets.has(target)) {
+        targets.add(target);
+        first.push(target);
+      }
   }
   if (!found.has(entry)) return null;
   splitAtLeaders(found, lift);
-  keepLoop(found, entry);
-  specialiseFlags(front, found, entry, lift);
+  const known = (): number[] => [...targets].filter((pc) => found.has(pc));
+  keepLoop(found, entry, known());
+  const dispatch = [...found.values()].some(({ block }) => isDispatch(block)) ? known() : [];
+  specialiseFlags(front, found, entry, dispatch, lift);
 
   const blocks = new Map<number, Block>();
   const callees = new Set<number>();
@@ -102,18 +130,18 @@ export function formRegion(
     instructions += block.guestInstructions;
     if (block.exit.kind === 'call' && block.exit.target !== null) callees.add(block.exit.target);
   }
-  return { entry, blocks, guestInstructions: instructions, callees };
+  return { entry, blocks, guestInstructions: instructions, callees, dispatch };
 }
 
 /**
  * Where the entry is a loop header, the region is that loop alone: the code behind it is the business of the function's own
  * region, or of an outer loop's. Of the loops around an entry it is the innermost that counts, the one that lies behind the
- * entry in memory.
+ * entry in memory; with indirect jumps inside it is all of an interpreter's loop.
  */
-function keepLoop(found: Map<number, RegionBlock>, entry: number): void {
+function keepLoop(found: Map<number, RegionBlock>, entry: number, dispatch: readonly number[]): void {
   const predecessors = new Map<number, number[]>();
   for (const [pc, { block }] of found)
-    for (const next of successors(block)) {
+    for (const next of successors(block, dispatch)) {
       const list = predecessors.get(next);
       if (list) list.push(pc);
       else predecessors.set(next, [pc]);
@@ -122,7 +150,7 @@ function keepLoop(found: Map<number, RegionBlock>, entry: number): void {
   const work = [entry];
   for (let pc = work.pop(); pc !== undefined; pc = work.pop())
     for (const p of predecessors.get(pc) ?? [])
-      if (p > entry && !loop.has(p)) {
+      if ((p > entry || dispatch.length > 0) && !loop.has(p)) {
         loop.add(p);
         work.push(p);
       }
@@ -151,16 +179,18 @@ function specialiseFlags(
   front: RegionFrontEnd,
   found: Map<number, RegionBlock>,
   entry: number,
+  dispatch: readonly number[],
   lift: (pc: number, leaders: ReadonlySet<number> | null, flags: unknown) => RegionBlock | null,
 ): void {
   // undefined: not reached yet; null: not known.
-  const atEntry = new Map<number, unknown>([[entry, null]]);
-  const work = [entry];
+  // Indirect jumps, and entries of the region at their targets, bring flags of any kind.
+  const atEntry = new Map<number, unknown>([entry, ...dispatch].map((pc) => [pc, null]));
+  const work = [...atEntry.keys()];
   while (work.length > 0) {
     const pc = work.pop()!;
     const { block, flagsOrigin } = found.get(pc)!;
     const out = block.exit.kind === 'call' ? null : flagsOrigin === undefined ? atEntry.get(pc) : flagsOrigin;
-    for (const next of successors(block)) {
+    for (const next of successors(block, dispatch)) {
       if (!found.has(next)) continue;
       const before = atEntry.get(next);
       const after =

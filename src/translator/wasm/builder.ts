@@ -78,7 +78,7 @@ export function createBuilder(
       const index = locals.take(type);
       const set = m.local.set(index, value);
       const result = body(() => m.local.get(index, types[type]));
-      return m.block(null, [set, result], binaryen.getExpressionInfo(result).type);
+      return m.block(null, [set, result], binaryen.getExpressionType(result));
     },
     helper(name, args, result) {
       const params = args.map((a) => binaryen.getExpressionType(a));

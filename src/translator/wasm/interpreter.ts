@@ -156,6 +156,7 @@ class InterpreterGenerator {
         m.block(null, [m.local.set(IP, m.i32.load(JUMP_CACHE + 4, 4, entryGet())), m.br('resume')]),
       ),
       m.i64.store(SLOT_PC, 8, this.cpu(), pc()),
+      this.saveIp(),
       this.leave(exitReason.miss),
     ];
     const counter = (): Expr => m.i32.load(stubLayout.counter, 4, this.ip());

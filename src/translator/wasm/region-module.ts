@@ -6,7 +6,8 @@ import { analyse } from '../region/dataflow.ts';
 import { type CodeReader, formRegion, type Region, type RegionLimits } from '../region/discover.ts';
 import { RegisterUnits } from '../region/units.ts';
 import type { ImportedHelper } from './builder.ts';
-import { emitRegion, type RegionOptions } from './region.ts';
+import { SLOT_ENTRY, SLOT_PC } from '../ir/layout.ts';
+import { emitRegion, type RegionOptions, regionParams, regionResults } from './region.ts';
 
 export interface CompiledRegion {
   pc: number;
@@ -16,6 +17,8 @@ export interface CompiledRegion {
   ranges: [number, number][];
   guestInstructions: number;
   raisesFloatFlags: boolean;
+  /** Further entries: targets of the region's indirect jumps, with the names of their functions. */
+  entries: { pc: number; name: string }[];
 }
 
 export interface CompiledModule {
@@ -23,6 +26,8 @@ export interface CompiledModule {
   regions: CompiledRegion[];
   /** Guest addresses of the module's links, by number: table slots from the global `links` on. */
   links: number[];
+  /** Contents of the jump tables, from the global `tables` on. */
+  tables: Uint8Array;
 }
 
 export interface ModuleRequest {
@@ -30,6 +35,8 @@ export interface ModuleRequest {
   entries: readonly number[];
   /** Guest addresses whose regions are welcome in it when a region of it calls them. */
   wanted: ReadonlySet<number>;
+  /** Guest addresses that indirect jumps have been seen to go to. */
+  jumpTargets?: ReadonlySet<number>;
   limits?: RegionLimits;
   options: RegionOptions;
   /** Guest name of a function, for the name section. */
@@ -64,6 +71,9 @@ export function compileModule(front: RegionFrontEnd, code: CodeReader, request: 
     m.addMemoryImport('0', 'env', 'memory', true);
     m.addTableImport('table', 'env', 'table');
     m.addGlobalImport('links', 'env', 'links', binaryen.i32, false);
+    m.addGlobalImport('tables', 'env', 'tables', binaryen.i32, false);
+    const tables: Uint16Array[] = [];
+    let tableBytes = 0;
     const helpers = new Map<string, ImportedHelper>();
     const links = new Map<number, number>();
     const dead = new Map<number, boolean>();
@@ -79,6 +89,15 @@ export function compileModule(front: RegionFrontEnd, code: CodeReader, request: 
           links.set(pc, link);
         }
         return link;
+      },
+      jumpTable(low: number, size: number, targets: readonly number[]): number {
+        const table = new Uint16Array((size + 3) & ~3);
+        targets.forEach((pc, k) => {
+          table[pc - low] = k + 1;
+        });
+        tables.push(table);
+        tableBytes += table.byteLength;
+        return tableBytes - table.byteLength;
       },
       flagsDeadAt(pc: number): boolean {
         if (exact) return false;
@@ -100,6 +119,9 @@ export function compileModule(front: RegionFrontEnd, code: CodeReader, request: 
       emitRegion(out, name, region, flows, units, request.options);
       m.addFunctionExport(name, name);
     }
+    // Behind the regions themselves: of a module V8 optimises the first functions only.
+    for (const region of regions.values())
+      for (const { pc, name } of furtherEntries(region, request)) addEntry(m, name, regionName(region.entry, request), pc);
     for (const h of helpers.values())
       m.addFunctionImport(h.name, 'helpers', h.name, binaryen.createType(h.params), h.result);
     if (process.env.UKTX_VALIDATE_WASM && !m.validate()) throw new Error('a translated module does not validate');
@@ -110,13 +132,39 @@ export function compileModule(front: RegionFrontEnd, code: CodeReader, request: 
         name: regionName(region.entry, request),
         ranges: rangesOf(region),
         guestInstructions: region.guestInstructions,
+        entries: furtherEntries(region, request),
         raisesFloatFlags: [...region.blocks.values()].some((block) => front.raisesFloatFlags(block)),
       })),
       links: [...links.keys()],
+      tables: Buffer.concat(tables.map((t) => new Uint8Array(t.buffer))),
     };
   } finally {
     m.dispose();
   }
+}
+
+const furtherEntries = (region: Region, request: ModuleRequest): { pc: number; name: string }[] =>
+  region.dispatch
+    .filter((pc) => pc !== region.entry)
+    .map((pc) => ({ pc, name: `${regionName(region.entry, request)}+${pc.toString(16)}` }));
+
+/** A function that enters the region `name` at a target of its indirect jumps. */
+function addEntry(m: binaryen.Module, entry: string, name: string, pc: number): void {
+  const { i32, i64 } = binaryen;
+  const cpu = (): number => m.local.get(0, i32);
+  const params = [cpu(), ...[1, 2, 3, 4].map((k) => m.local.get(k, i64))];
+  m.addFunction(
+    entry,
+    regionParams,
+    regionResults,
+    [],
+    m.block(null, [
+      m.i64.store(SLOT_PC, 8, cpu(), m.i64.const(BigInt(pc))),
+      m.i32.store(SLOT_ENTRY, 4, cpu(), m.i32.const(1)),
+      m.return_call(name, params, regionResults),
+    ]),
+  );
+  m.addFunctionExport(entry, entry);
 }
 
 const regionName = (pc: number, request: ModuleRequest): string => {
@@ -129,13 +177,17 @@ function gather(front: RegionFrontEnd, code: CodeReader, request: ModuleRequest)
   const regions = new Map<number, Region>();
   const queue = [...request.entries];
   const seen = new Set(queue);
+  // Entries that another region has as targets of its indirect jumps.
+  const covered = new Set<number>();
   let instructions = 0;
   for (let k = 0; k < queue.length; k++) {
     if (regions.size >= MAX_REGIONS || instructions >= MAX_MODULE_INSTRUCTIONS) break;
-    const region = formRegion(front, code, queue[k]!, request.limits);
+    if (covered.has(queue[k]!)) continue;
+    const region = formRegion(front, code, queue[k]!, request.jumpTargets, request.limits);
     if (!region) continue;
     regions.set(region.entry, region);
     instructions += region.guestInstructions;
+    for (const pc of region.dispatch) covered.add(pc);
     for (const callee of region.callees)
       if (!seen.has(callee) && request.wanted.has(callee)) {
         seen.add(callee);

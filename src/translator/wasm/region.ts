@@ -15,6 +15,7 @@ import {
   REGION_CACHE,
   REGION_CACHE_ENTRIES,
   RUNTIME_BASE,
+  SLOT_ENTRY,
   SLOT_EXIT_ARG,
   SLOT_LIMIT,
   SLOT_PC,
@@ -22,8 +23,9 @@ import {
   SLOT_ZERO,
 } from '../ir/layout.ts';
 import { compareExpr, compareOperand } from '../ir/ops/integer.ts';
-import { afterCall, type BlockFlow, isAccess } from '../region/dataflow.ts';
-import type { Region } from '../region/discover.ts';
+import { afterCall, type BlockFlow, isAccess, type RegionFlow } from '../region/dataflow.ts';
+import { isDispatch, type Region } from '../region/discover.ts';
+import { type FlowShape, severalEntries, shapeOf } from '../region/graph.ts';
 import { isZeroing, type RegisterUnits, type Units } from '../region/units.ts';
 import { createBuilder, type ImportedHelper, Locals } from './builder.ts';
 import { RegionRegisters } from './region-registers.ts';
@@ -53,8 +55,65 @@ export interface RegionModule {
   functionOf(pc: number): string | null;
   /** Number of the module's link to a pc elsewhere. */
   linkTo(pc: number): number;
+  /**
+   * Offset of a table of u16, one for each of `size` bytes of guest code from `low` on: 1 for the first of `targets`, and so
+   * on, 0 elsewhere; from the global `tables` on.
+   */
+  jumpTable(low: number, size: number, targets: readonly number[]): number;
   /** Whether the guest code at `pc` sets all flags before it reads any. */
   flagsDeadAt(pc: number): boolean;
+}
+
+interface Edge {
+  /** Number of the node it leads to; null: the code leaves the region. */
+  to: number | null;
+  code: Expr[];
+}
+interface Node {
+  code: Expr[];
+  /** Non-zero: the first edge is taken, else the second. Null where there is only one, or none. */
+  condition: Expr | null;
+  /** Number of the edge that is taken, where there are many. */
+  index: Expr | null;
+  edges: Edge[];
+}
+
+/** Makes `first` node 0; what was there becomes the last one. */
+function moveEntry(nodes: Node[], first: Node): void {
+  const moved = nodes.length;
+  for (const { edges } of [...nodes, first]) for (const edge of edges) if (edge.to === 0) edge.to = moved;
+  nodes.push(nodes[0]!);
+  nodes[0] = first;
+}
+
+/** Nodes as nested blocks and loops, without a variable to say where control is. */
+function structured(m: binaryen.Module, nodes: readonly Node[], shape: FlowShape): Expr[] {
+  const { order, children, isLoopHeader, isMerge } = shape;
+  const branch = (from: number, edge: Edge): Expr[] => {
+    const { to, code } = edge;
+    if (to === null) return code;
+    if (order[to]! <= order[from]!) return [...code, m.br(`loop${to}`)];
+    if (isMerge[to]) return [...code, m.br(`at${to}`)];
+    return [...code, ...tree(to)];
+  };
+  const tree = (node: number): Expr[] => {
+    const { code, condition, index, edges } = nodes[node]!;
+    const [first, second] = edges;
+    let body = [...code];
+    if (index !== null) {
+      const labels = edges.map((_, k) => `case${node}.${k}`);
+      let nest = [m.switch(labels, labels.at(-1)!, index)];
+      for (const [k, edge] of edges.entries()) nest = [m.block(labels[k]!, nest, none), ...branch(node, edge)];
+      body.push(...nest);
+    } else if (condition !== null)
+      body.push(m.if(condition, m.block(null, branch(node, first!), none), m.block(null, branch(node, second!), none)));
+    else if (first) body.push(...branch(node, first));
+    // What several ways lead to stands behind the block that they leave.
+    for (const child of children[node]!)
+      if (isMerge[child]) body = [m.block(`at${child}`, body, none), ...tree(child)];
+    return isLoopHeader[node] ? [m.loop(`loop${node}`, m.block(null, body, none))] : body;
+  };
+  return tree(0);
 }
 
 class RegionEmitter {
@@ -73,6 +132,7 @@ class RegionEmitter {
   readonly #address = this.locals.add('i64');
   readonly out: RegionModule;
   readonly region: Region;
+  readonly flow: RegionFlow;
   readonly flows: ReadonlyMap<number, BlockFlow>;
   readonly units: RegisterUnits;
   readonly options: RegionOptions;
@@ -80,13 +140,14 @@ class RegionEmitter {
   constructor(
     out: RegionModule,
     region: Region,
-    flows: ReadonlyMap<number, BlockFlow>,
+    flow: RegionFlow,
     units: RegisterUnits,
     options: RegionOptions,
   ) {
     this.out = out;
     this.region = region;
-    this.flows = flows;
+    this.flow = flow;
+    this.flows = flow.blocks;
     this.units = units;
     this.options = options;
     this.m = out.m;
@@ -150,7 +211,7 @@ class RegionEmitter {
     ];
   }
   interpretAt(pc: number, dirty: Units): Expr {
-    return this.m.block(null, [this.storePc(this.constPc(pc)), ...this.left(exitReason.interpret, dirty)]);
+    return this.m.block(null, [this.storePc(this.constPc(pc)), ...this.left(exitReason.interpret, dirty)], none);
   }
   /** Goes on at `pc`, a known address outside of the region. */
   tailTo(pc: number, dirty: Units, backward: boolean): Expr {
@@ -165,7 +226,7 @@ class RegionEmitter {
         this.storePc(this.constPc(pc)),
         m.return_call_indirect('table', this.link(pc), this.params(), regionParams, regionResults),
       );
-    return m.block(null, out);
+    return m.block(null, out, none);
   }
   /** Without the flags, if the code at `pc` does not read them. */
   neededAt(pc: number, dirty: Units): Units {
@@ -180,12 +241,27 @@ class RegionEmitter {
     const { m } = this;
     return m.if(
       m.i32.load(SLOT_LIMIT, 4, this.cpu()),
-      m.block(null, [this.storePc(pc), ...this.left(exitReason.attention, dirty)]),
+      m.block(null, [this.storePc(pc), ...this.left(exitReason.attention, dirty)], none),
     );
   }
   restoreStack(): Expr[] {
     if (!this.makesCalls) return [];
     return [this.m.i32.store(SLOT_STACK, 4, this.cpu(), this.m.local.get(this.#stack, i32))];
+  }
+
+  /** Goes on at an address that is not known before. */
+  jumpTo(address: Expr, dirty: Units): Expr[] {
+    const { m, units, registers } = this;
+    const target = this.locals.take('i64');
+    const pc = (): Expr => m.local.get(target, i64);
+    return [
+      m.local.set(target, address),
+      this.poll(pc(), dirty),
+      ...registers.spill(dirty & ~units.params),
+      this.storePc(pc()),
+      ...this.restoreStack(),
+      m.return_call_indirect('table', this.cachedSlot(target), this.params(), regionParams, regionResults),
+    ];
   }
 
   /** Table slot of the region at the pc in local `target`: 0, which nobody fills, when it is not cached. */
@@ -379,7 +455,7 @@ class RegionEmitter {
       this.m.i64.store(SLOT_PC, 8, this.cpu(), m.i64.extend_u(m.local.get(this.#faultPc, i32))),
       ...this.left(exitReason.interpret, flow.faultSpill),
     ];
-    return [m.block('done', [m.block('fault', [...out, m.br('done')]), ...fault])];
+    return [m.block('done', [m.block('fault', [...out, m.br('done')], none), ...fault], none)];
   }
 
   condition(c: Condition): Expr {
@@ -428,7 +504,7 @@ class RegionEmitter {
           ...registers.spill(dirtyOut & ~results),
           m.if(
             m.i64.ne(m.i64.shr_u(m.i64.or(pc(), this.sp()), m.i64.const(32n)), m.i64.const(0n)),
-            m.block(null, [this.storePc(pc()), ...this.left(exitReason.interpret, dirtyOut & results)]),
+            m.block(null, [this.storePc(pc()), ...this.left(exitReason.interpret, dirtyOut & results)], none),
           ),
           ...this.restoreStack(),
           this.returnPair(
@@ -437,18 +513,9 @@ class RegionEmitter {
           ),
         ];
       }
-      case 'indirect': {
-        const target = this.locals.take('i64');
-        const pc = (): Expr => m.local.get(target, i64);
-        return [
-          m.local.set(target, outside(e.slot)),
-          this.poll(pc(), dirtyOut),
-          ...registers.spill(dirtyOut & ~units.params),
-          this.storePc(pc()),
-          ...this.restoreStack(),
-          m.return_call_indirect('table', this.cachedSlot(target), this.params(), regionParams, regionResults),
-        ];
-      }
+      case 'indirect':
+        if (this.#target >= 0 && isDispatch(block)) return [m.local.set(this.#target, outside(e.slot))];
+        return this.jumpTo(outside(e.slot), dirtyOut);
       case 'call': {
         const next = this.flows.get(e.returnPc);
         const reload = next ? next.liveIn : afterCall(units) | units.params;
@@ -480,51 +547,137 @@ class RegionEmitter {
 
   emit(name: string): void {
     const { m, region, flows, units, registers } = this;
-    const relooper = new binaryen.Relooper(m);
-    const blocks = new Map<number, number>();
-    for (const flow of flows.values()) {
-      const statements = this.body(flow);
-      const condition = flow.block.exit.kind === 'branch' ? this.keepCondition(flow.block.exit.condition) : null;
-      if (condition) statements.push(condition);
-      statements.push(...this.exit(flow));
-      blocks.set(flow.block.pc, relooper.addBlock(m.block(null, statements, none)));
-    }
-    for (const flow of flows.values()) this.branches(relooper, blocks, flow);
-    const label = this.locals.add('i32');
+    const pcs = [...flows.keys()];
+    const numberOf = new Map(pcs.map((pc, k) => [pc, k]));
+    const { dispatch } = region;
+    if (dispatch.length > 0) this.#target = this.locals.add('i64');
+    const nodes: Node[] = [];
+    for (const flow of flows.values()) nodes.push(this.node(flow, numberOf));
+    if (dispatch.length > 0) this.addDispatch(nodes, numberOf);
+    const shape = this.reducible(nodes);
+    const body = structured(m, nodes, shape);
     const entry = flows.get(region.entry)!;
-    // A loop to the entry must not run the prologue again: it stands before the relooped body.
-    const body = relooper.renderAndDispose(blocks.get(region.entry)!, label);
-    const prologue = [...this.enter(), ...registers.reload(entry.liveIn & ~units.params)];
-    m.addFunction(name, regionParams, regionResults, this.locals.vars, m.block(null, [...prologue, body, m.unreachable()]));
+    // A loop to the entry must not run the prologue again: it stands before the body.
+    let live = entry.liveIn;
+    if (dispatch.length > 0) live |= this.flow.dispatchDirty;
+    for (const pc of dispatch) live |= flows.get(pc)!.liveIn;
+    const prologue = [...this.enter(), ...registers.reload(live & ~units.params)];
+    m.addFunction(
+      name,
+      regionParams,
+      regionResults,
+      this.locals.vars,
+      m.block(null, [...prologue, ...body, m.unreachable()], none),
+    );
   }
 
-  #conditionLocal = -1;
-  /** Conditions are computed into a local at the end of the block: temporaries do not live beyond. */
-  keepCondition(c: Condition): Expr {
-    if (this.#conditionLocal < 0) this.#conditionLocal = this.locals.add('i32');
-    return this.m.local.set(this.#conditionLocal, this.condition(c));
-  }
-
-  branches(relooper: binaryen.Relooper, blocks: ReadonlyMap<number, number>, flow: BlockFlow): void {
-    const { m } = this;
+  /** A block as a node of the control-flow graph: code and ways out. */
+  node(flow: BlockFlow, numberOf: ReadonlyMap<number, number>): Node {
     const { block, dirtyOut } = flow;
-    const from = blocks.get(block.pc)!;
-    const go = (target: number, condition: Expr): void => {
-      const backward = target <= block.exitPc;
-      const to = blocks.get(target);
-      if (to === undefined)
-        relooper.addBranch(from, relooper.addBlock(this.tailTo(target, dirtyOut, backward)), condition, 0);
-      else {
-        const leave = backward ? this.poll(this.constPc(target), this.neededAt(target, dirtyOut)) : 0;
-        relooper.addBranch(from, to, condition, leave);
-      }
-    };
+    const code = this.body(flow);
     const e = block.exit;
-    if (e.kind === 'jump') go(e.target, 0);
+    const edges: Edge[] = [];
+    const go = (target: number): void => {
+      const backward = target <= block.exitPc;
+      const to = numberOf.get(target);
+      if (to === undefined) edges.push({ to: null, code: [this.tailTo(target, dirtyOut, backward)] });
+      else if (!backward) edges.push({ to, code: [] });
+      else edges.push({ to, code: [this.poll(this.constPc(target), this.neededAt(target, dirtyOut))] });
+    };
+    let condition: Expr | null = null;
+    if (e.kind === 'jump') go(e.target);
     else if (e.kind === 'branch') {
-      if (e.taken !== e.fallthrough) go(e.taken, m.local.get(this.#conditionLocal, i32));
-      go(e.fallthrough, 0);
-    } else if (e.kind === 'call' && blocks.has(e.returnPc)) go(e.returnPc, 0);
+      if (e.taken !== e.fallthrough) {
+        condition = this.condition(e.condition);
+        go(e.taken);
+      }
+      go(e.fallthrough);
+    } else {
+      code.push(...this.exit(flow));
+      if (e.kind === 'call' && numberOf.has(e.returnPc)) go(e.returnPc);
+      if (this.#target >= 0 && isDispatch(block)) edges.push({ to: this.flows.size, code: [] });
+    }
+    return { code, condition, index: null, edges };
+  }
+
+  /** Where the region's indirect jumps go, when they go to one of its blocks. */
+  #target = -1;
+  /**
+   * Adds the node that all indirect jumps of the region go through, number `flows.size`, and before the entry a node for
+   * those who enter the region at one of their targets.
+   */
+  addDispatch(nodes: Node[], numberOf: ReadonlyMap<number, number>): void {
+    const { m, region, flow } = this;
+    const { dispatch } = region;
+    const pc = (): Expr => m.local.get(this.#target, i64);
+    const dispatcher = nodes.length;
+    const low = Math.min(...dispatch);
+    const size = Math.max(...dispatch) - low + 1;
+    const table = this.out.jumpTable(low, size, dispatch);
+    const offset = this.locals.add('i32');
+    const at = (): Expr => m.local.get(offset, i32);
+    const entry = m.i32.load16_u(
+      table,
+      2,
+      m.i32.add(m.global.get('tables', i32), m.i32.shl(at(), m.i32.const(1))),
+    );
+    const inReach = m.i32.and(
+      m.i32.lt_u(at(), m.i32.const(size)),
+      m.i64.eqz(m.i64.shr_u(pc(), m.i64.const(32n))),
+    );
+    nodes.push({
+      code: [
+        this.poll(pc(), flow.dispatchDirty),
+        m.local.set(offset, m.i32.sub(m.i32.wrap(pc()), m.i32.const(low | 0))),
+      ],
+      condition: null,
+      index: m.if(inReach, entry, m.i32.const(0)),
+      edges: [
+        { to: null, code: this.jumpTo(pc(), flow.dispatchDirty) },
+        ...dispatch.map((target) => ({ to: numberOf.get(target)!, code: [] })),
+      ],
+    });
+    const elsewhere: Edge = {
+      to: dispatcher,
+      code: [
+        m.i32.store(SLOT_ENTRY, 4, this.cpu(), m.i32.const(0)),
+        m.local.set(this.#target, m.i64.load(SLOT_PC, 8, this.cpu())),
+      ],
+    };
+    // An entry inside of the loop around the dispatcher would be a second way into that loop.
+    const usual: Edge = dispatch.includes(region.entry)
+      ? { to: dispatcher, code: [m.local.set(this.#target, this.constPc(region.entry))] }
+      : { to: 0, code: [] };
+    const entered = m.i32.load(SLOT_ENTRY, 4, this.cpu());
+    moveEntry(nodes, { code: [], condition: entered, index: null, edges: [elsewhere, usual] });
+  }
+
+  /** Adds nodes that tell apart the entries of cycles which have several, until structured code can express the graph. */
+  reducible(nodes: Node[]): FlowShape {
+    const { m } = this;
+    const successors = (): number[][] => nodes.map((n) => n.edges.flatMap((e) => (e.to === null ? [] : [e.to])));
+    for (;;) {
+      const shape = shapeOf(successors());
+      if (shape.reducible) return shape;
+      const entries = severalEntries(successors());
+      if (!entries) throw new Error('control flow is neither reducible nor not');
+      const label = this.locals.add('i32');
+      const dispatch = nodes.length;
+      for (const node of nodes)
+        for (const edge of node.edges) {
+          const k = edge.to === null ? -1 : entries.indexOf(edge.to);
+          if (k < 0) continue;
+          edge.code = [...edge.code, m.local.set(label, m.i32.const(k))];
+          edge.to = dispatch;
+        }
+      const edges = entries.map((to): Edge => ({ to, code: [] }));
+      nodes.push({ code: [], condition: null, index: m.local.get(label, i32), edges });
+      // The entry of the graph is not entered through an edge.
+      if (entries.includes(0)) {
+        const first: Node = { code: [m.local.set(label, m.i32.const(entries.indexOf(0)))], condition: null, index: null, edges: [{ to: dispatch, code: [] }] };
+        moveEntry(nodes, first);
+      }
+    }
   }
 
   /** Charges the host stack for this frame; leaves when there is not enough, or attention is wanted. */
@@ -539,10 +692,21 @@ class RegionEmitter {
       m.local.set(rest, m.i32.sub(m.local.get(this.#stack, i32), m.i32.const(frame))),
       m.if(
         m.i32.lt_s(m.local.get(rest, i32), m.i32.load(SLOT_LIMIT, 4, this.cpu())),
-        m.block(null, [
-          this.storePc(this.constPc(this.region.entry)),
-          ...this.left(exitReason.attention, units.params),
-        ]),
+        m.block(
+          null,
+          [
+            // Entered at another target than its own pc, SLOT_PC says already where.
+            this.region.dispatch.length === 0
+              ? this.storePc(this.constPc(this.region.entry))
+              : m.if(
+                  m.i32.load(SLOT_ENTRY, 4, this.cpu()),
+                  m.i32.store(SLOT_ENTRY, 4, this.cpu(), m.i32.const(0)),
+                  this.storePc(this.constPc(this.region.entry)),
+                ),
+            ...this.left(exitReason.attention, units.params),
+          ],
+          none,
+        ),
       ),
       m.i32.store(SLOT_STACK, 4, this.cpu(), m.local.get(rest, i32)),
     ];
@@ -562,9 +726,9 @@ export function emitRegion(
   out: RegionModule,
   name: string,
   region: Region,
-  flows: ReadonlyMap<number, BlockFlow>,
+  flow: RegionFlow,
   units: RegisterUnits,
   options: RegionOptions,
 ): void {
-  new RegionEmitter(out, region, flows, units, options).emit(name);
+  new RegionEmitter(out, region, flow, units, options).emit(name);
 }

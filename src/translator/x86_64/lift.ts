@@ -391,7 +391,8 @@ function lift(
     if (typeof i === 'string') {
       c.b.beginInstruction(p);
       c.b.exit = { kind: 'trap', trap: i === 'long' ? trap.protection : trap.invalidOpcode };
-      p++;
+      // All bytes that may have been looked at: with others there, it may be an instruction.
+      p = Math.min(p + 15, limit);
       break;
     }
     c.begin(i);

@@ -213,42 +213,41 @@ export function ins(
 ): void {
   const { all, immediates, needModrm } = parseOperands(operands);
   // Some 900 of these at every start: a scan by character code, no substrings.
-  const at = (k: number): number => encoding.charCodeAt(k);
   let p = 0;
   let prefixNumber = 0;
-  if (at(2) === BLANK) {
-    const first = at(0);
+  if (encoding.charCodeAt(2) === BLANK) {
+    const first = encoding.charCodeAt(0);
     if (first === 0x6e) prefixNumber = prefixes.np;
-    else if (first === 0x36 && at(1) === 0x36) prefixNumber = prefixes['66'];
-    else if (first === 0x66 && at(1) === 0x33) prefixNumber = prefixes.f3;
-    else if (first === 0x66 && at(1) === 0x32) prefixNumber = prefixes.f2;
+    else if (first === 0x36 && encoding.charCodeAt(1) === 0x36) prefixNumber = prefixes['66'];
+    else if (first === 0x66 && encoding.charCodeAt(1) === 0x33) prefixNumber = prefixes.f3;
+    else if (first === 0x66 && encoding.charCodeAt(1) === 0x32) prefixNumber = prefixes.f2;
     if (prefixNumber !== 0) p = 3;
   }
   let map = 0;
-  if (at(p) === ZERO && at(p + 1) === 0x66) {
-    if (at(p + 2) === BLANK) {
+  if (encoding.charCodeAt(p) === ZERO && encoding.charCodeAt(p + 1) === 0x66) {
+    if (encoding.charCodeAt(p + 2) === BLANK) {
       map = 1;
       p += 3;
     } else {
-      map = at(p + 3) === 0x38 ? 2 : 3;
+      map = encoding.charCodeAt(p + 3) === 0x38 ? 2 : 3;
       p += 5;
     }
   }
-  const opcode = digit(at(p)) * 16 + digit(at(p + 1));
+  const opcode = digit(encoding.charCodeAt(p)) * 16 + digit(encoding.charCodeAt(p + 1));
   p += 2;
-  const plus = at(p) === 0x2b;
+  const plus = encoding.charCodeAt(p) === 0x2b;
   if (plus) p++;
   let reg: number | null = null;
   let mode: Row['mode'] = null;
   let modrm: number | null = null;
   for (; p < encoding.length; p++) {
-    const c = at(p);
-    if (c === 0x2f) reg = at(++p) - ZERO;
+    const c = encoding.charCodeAt(p);
+    if (c === 0x2f) reg = encoding.charCodeAt(++p) - ZERO;
     else if (c === 0x6d || c === 0x72) {
       mode = c === 0x6d ? 'mem' : 'reg';
       p += 2;
     } else if (c === 0x3d) {
-      modrm = digit(at(p + 1)) * 16 + digit(at(p + 2));
+      modrm = digit(encoding.charCodeAt(p + 1)) * 16 + digit(encoding.charCodeAt(p + 2));
       p += 2;
     }
   }

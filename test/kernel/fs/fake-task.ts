@@ -101,7 +101,7 @@ export class Guest {
         blocked: { has: () => true },
         discard: () => {},
       },
-      sighand: { ignores: () => false, get: () => ({ handler: 0 }) },
+      sighand: { ignores: () => false, get: () => ({ handler: 0 }), arrivals: { wake: () => {} } },
       signalArrived: () => {},
       mm: { vmas: () => [] },
       wait: (queues: readonly WaitQueue[], ready: () => boolean) => wait(queues, ready),

@@ -44,12 +44,15 @@ class ExecGuest extends Guest {
       kernel,
       cpu: { isa: 'x86_64', reset: (pc: number, sp: number) => Object.assign(this.registers, { pc, sp }) },
       cred: { uid: 5, euid: 5, gid: 6, egid: 6, capable: () => false },
+      exitCode: null,
       afterExec: (comm: string) => this.log.push(`comm ${comm}`),
     });
     Object.assign(this.task.files, { closeOnExec: () => this.log.push('close'), getCloexec: (fd: number) => fd === 9 });
     const { rlimits } = this.task.process;
     const process = {
       rlimits,
+      pid: this.task.tid,
+      tasks: new Map([[1, this.task]]),
       get stackLimit() {
         return rlimits[RLIMIT_STACK]!.soft;
       },

@@ -17,10 +17,10 @@ describe('dispatch', () => {
   it('returns ENOSYS for calls that are not there, and counts them', () => {
     expect(m.try(999, 1, 2n ** 40n)).toBe('ENOSYS');
     expect(last()).toBe('syscall_999(0x1, 0x10000000000, 0x0, 0x0, 0x0, 0x0) = -1 ENOSYS (Function not implemented)');
-    expect(m.try(57)).toBe('ENOSYS');
+    expect(m.try(101)).toBe('ENOSYS');
     expect(m.try(0xffff_ffff)).toBe('ENOSYS');
     const report = m.kernel.stats.report((nr) => syscallName('x86_64', nr));
-    expect(report.unknownSyscalls).toEqual({ syscall_999: 1, fork: 1, syscall_4294967295: 1 });
+    expect(report.unknownSyscalls).toEqual({ syscall_999: 1, ptrace: 1, syscall_4294967295: 1 });
     m.call('getpid');
     m.call('getpid');
     expect(m.kernel.stats.report((nr) => syscallName('x86_64', nr)).syscalls.getpid).toBe(2);
@@ -55,7 +55,7 @@ describe('strace lines', () => {
     ['kill', [100, 28], 'kill(100, SIGWINCH) = 0'],
     ['uname', [0], 'uname(NULL) = -1 EFAULT (Bad address)'],
     ['uname', [BAD], 'uname(0x50000000) = -1 EFAULT (Bad address)'],
-    ['prlimit64', [0, 7, 0, DATA], 'prlimit64(0, RLIMIT_NOFILE, NULL, 0x100000) = 0'],
+    ['prlimit64', [0, 7, 0, DATA], 'prlimit64(0, RLIMIT_NOFILE, NULL, {rlim_cur=1024, rlim_max=1024*1024}) = 0'],
     ['futex', [DATA, 129, 1], 'futex(0x100000, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0) = 0'],
     ['personality', [0xffff_ffff], 'personality(0xffffffff) = 0x0'],
     ['getrandom', [DATA, 4, 1], 'getrandom("\\1\\10\\17\\26", 4, GRND_NONBLOCK) = 4'],

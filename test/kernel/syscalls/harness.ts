@@ -5,6 +5,8 @@ import type { OpenFile } from '../../../src/kernel/fs/open-file.ts';
 import type { Vfs } from '../../../src/kernel/fs/vfs.ts';
 import { Kernel, type KernelOptions } from '../../../src/kernel/kernel.ts';
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../../src/kernel/mm/guest-memory.ts';
+import { Observer } from '../../../src/kernel/syscalls/observer.ts';
+import type { HostNetwork } from '../../../src/kernel/net/host-network.ts';
 import { dispatchSyscall } from '../../../src/kernel/syscalls/dispatch.ts';
 import { syscallRows } from '../../../src/kernel/syscalls/table.ts';
 import type { CpuContext } from '../../../src/kernel/task/cpu-context.ts';
@@ -122,6 +124,7 @@ const numbers = new Map(syscallRows.map((r) => [r.name, r.x86_64]));
 export interface MachineInit {
   cred?: Credentials;
   vfs?: Vfs;
+  network?: HostNetwork | null;
   fs?: FsContext;
   stdio?: (OpenFile | null)[];
   options?: Partial<KernelOptions>;
@@ -143,7 +146,9 @@ export class Machine {
       vfs: init.vfs as Vfs,
       options: { pid: 100, ...init.options },
       createMemory: () => this.memory,
+      network: init.network ?? null,
     });
+    if (init.options?.strace) this.kernel.observer = new Observer(this.kernel, { trace: {} });
     this.task = this.kernel.spawnInit({
       cpu: () => this.cpu,
       fs: init.fs as FsContext,

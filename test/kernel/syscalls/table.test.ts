@@ -52,7 +52,7 @@ describe('the table', () => {
       note: '',
       args: '',
     });
-    expect(list.find((d) => d.name === 'clone')).toMatchObject({ support: 'none' });
+    expect(list.find((d) => d.name === 'ptrace')).toMatchObject({ support: 'none' });
     expect(list.find((d) => d.name === 'fork')).toMatchObject({ aarch64: null });
   });
 });

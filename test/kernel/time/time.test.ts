@@ -24,7 +24,7 @@ const itimer = (interval: [number, number], value: [number, number]): number => 
 
 describe('clocks', () => {
   it('read', () => {
-    m.host.cpu = 2500;
+    m.task.cpuTime = 2500;
     expect(m.call('clock_gettime', 0, DATA)).toBe(0);
     expect(pair()).toEqual([1_700_000_000, 123_000_000]);
     m.call('clock_gettime', 1, DATA);
@@ -150,7 +150,7 @@ describe('interval timers', () => {
     m.call('setitimer', 2, itimer([0, 0], [0, 20_000]), 0);
     await vi.advanceTimersByTimeAsync(500);
     expect(m.task.signalPending()).toBe(false);
-    m.host.cpu = 20;
+    m.task.cpuTime = 20;
     await vi.advanceTimersByTimeAsync(500);
     expect(m.toUserMode()).toMatchObject({ status: { signal: SIGPROF } });
   });
@@ -177,7 +177,7 @@ describe('adjtimex and getrusage', () => {
     expect(m.try('adjtimex', DATA)).toBe('EPERM');
   });
   it('getrusage', () => {
-    m.host.cpu = 1234.5;
+    m.task.cpuTime = 1234.5;
     expect(m.call('getrusage', 0, DATA)).toBe(0);
     expect(pair()).toEqual([1, 234_500]);
     expect(m.mem.readU64(DATA + 32)).toBeGreaterThan(64);

@@ -1,30 +1,69 @@
-/** /proc/net: the loopback device, and the headers of tables that have no rows (proc_net(5)). */
+/** /proc/net: interfaces, routes and sockets (proc_net(5)). */
+import type { Kernel } from '../../kernel.ts';
+import { AF_INET, AF_INET6 } from '../../net/constants.ts';
+import { bytesOfV6, isV6 } from '../../net/ip.ts';
 import { type SystemEntry, systemEntry } from './entry.ts';
+import { netlinkTable, sockstat, tcpTable, udpTable, unixTable } from './net-tables.ts';
 
-const table = (name: string, header: string, width = 0): SystemEntry =>
-  systemEntry(name, () => `${header.padEnd(width)}\n`);
+const table = (name: string, header: string, width = 0, rows: (kernel: Kernel) => string = () => ''): SystemEntry =>
+  systemEntry(name, (kernel) => `${header.padEnd(width)}\n${rows(kernel)}`);
 
 const DEV =
   'Inter-|   Receive                                                |  Transmit\n' +
-  ' face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n' +
-  '    lo:       0       0    0    0    0     0          0         0        0       0    0    0    0     0       0          0\n';
+  ' face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n';
+const NO_TRAFFIC =
+  '       0       0    0    0    0     0          0         0        0       0    0    0    0     0       0          0';
 
 const TCP6 =
   '  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode';
 
+/** The default route and the network of the interface that leads to the host: both of 10.0.2.0/24. */
+function routes(kernel: Kernel): string {
+  const out = kernel.net.interfaces.find((i) => i.name !== 'lo');
+  if (!out) return '';
+  const row = (destination: string, gateway: string, flags: string, mask: string): string =>
+    `${`${out.name}\t${destination}\t${gateway}\t${flags}\t0\t0\t0\t${mask}\t0\t0\t0`.padEnd(127)}\n`;
+  return row('00000000', '0202000A', '0003', '00000000') + row('0002000A', '00000000', '0001', '00FFFFFF');
+}
+
+function ifInet6(kernel: Kernel): string {
+  return kernel.net.interfaces
+    .flatMap((i) =>
+      i.addresses
+        .filter((a) => isV6(a.address))
+        .map((a) => {
+          const byte = (n: number): string => n.toString(16).padStart(2, '0');
+          // IPV6_ADDR_LOOPBACK, _SITELOCAL.
+          const scope = a.scope === 254 ? 0x10 : 0x40;
+          const hex = Buffer.from(bytesOfV6(a.address)).toString('hex');
+          return `${hex} ${byte(i.index)} ${byte(a.prefix)} ${byte(scope)} 80 ${i.name.padStart(8)}\n`;
+        }),
+    )
+    .join('');
+}
+
 /** Relative to /proc/PID/net. */
 export const netEntries: SystemEntry[] = [
-  systemEntry('dev', () => DEV),
-  table('route', 'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT', 127),
-  table('unix', 'Num       RefCount Protocol Flags    Type St Inode Path'),
-  table('tcp', '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode', 149),
-  table('tcp6', TCP6),
+  systemEntry(
+    'dev',
+    (kernel) => DEV + kernel.net.interfaces.map((i) => `${i.name.padStart(6)}:${NO_TRAFFIC}\n`).join(''),
+  ),
+  table('route', 'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT', 127, routes),
+  table('unix', 'Num       RefCount Protocol Flags    Type St Inode Path', 0, unixTable),
+  table(
+    'tcp',
+    '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode',
+    149,
+    (kernel) => tcpTable(kernel, AF_INET),
+  ),
+  table('tcp6', TCP6, 0, (kernel) => tcpTable(kernel, AF_INET6)),
   table(
     'udp',
     '   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops',
     127,
+    (kernel) => udpTable(kernel, AF_INET),
   ),
-  table('udp6', `${TCP6} ref pointer drops`),
+  table('udp6', `${TCP6} ref pointer drops`, 0, (kernel) => udpTable(kernel, AF_INET6)),
   table(
     'raw',
     '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops',
@@ -33,11 +72,12 @@ export const netEntries: SystemEntry[] = [
   table('raw6', `${TCP6} ref pointer drops`),
   table('arp', 'IP address       HW type     Flags       HW address            Mask     Device'),
   table('packet', 'sk               RefCnt Type Proto  Iface R Rmem   User   Inode'),
-  table('netlink', 'sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode'),
-  systemEntry('if_inet6', () => '00000000000000000000000000000001 01 80 10 80       lo\n'),
-  systemEntry(
-    'sockstat',
-    () =>
-      'sockets: used 0\nTCP: inuse 0 orphan 0 tw 0 alloc 0 mem 0\nUDP: inuse 0 mem 0\nUDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n',
+  table(
+    'netlink',
+    'sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode',
+    0,
+    netlinkTable,
   ),
+  systemEntry('if_inet6', ifInet6),
+  systemEntry('sockstat', sockstat),
 ];

@@ -23,7 +23,7 @@ function parseInteger(text: string): number {
 }
 
 export const pidSmall: PidEntry[] = [
-  pidEntry('comm', ({ thread }) => `${thread?.comm ?? ''}\n`, { perm: 0o644, write: setComm }),
+  pidEntry('comm', ({ process, thread }) => `${thread?.comm ?? process.comm}\n`, { perm: 0o644, write: setComm }),
   constant('cgroup', '0::/\n'),
   constant('cpuset', '/\n'),
   pidEntry('oom_score_adj', ({ process }) => `${process.oomScoreAdj}\n`, {

@@ -4,7 +4,8 @@ import type { Vma } from '../../mm/vma.ts';
 import { waitStatus } from '../../task/exit-status.ts';
 import { RLIMIT_RSS } from '../../task/rlimits.ts';
 import { controllingTty } from '../tty-device.ts';
-import { cpuTimeMs, pages, pidEntry, type Subject, ticks } from './entry.ts';
+import { processCpuMs } from '../../time/clocks.ts';
+import { pages, pidEntry, type Subject, ticks } from './entry.ts';
 
 const RLIM_INFINITY = '18446744073709551615';
 /** PF_RANDOMIZE, as every ordinary process has it. */
@@ -35,16 +36,15 @@ function signalWords({ process, thread }: Subject): string {
 
 function stat(subject: Subject): string {
   const { process, thread } = subject;
-  const { kernel } = process;
   const mm = thread?.mm;
   const foreground = controllingTty(process)?.pgrp ?? -1;
-  const cpu = ticks(cpuTimeMs(kernel));
+  const cpu = ticks(processCpuMs(process));
   const { code, data } = segments(subject);
   const rssLimit = process.rlimits[RLIMIT_RSS]?.soft ?? Infinity;
   const exitCode = process.exitStatus ? waitStatus(process.exitStatus) : 0;
   return [
     thread?.tid ?? process.pid,
-    `(${thread?.comm ?? ''})`,
+    `(${thread?.comm ?? process.comm})`,
     stateOf(subject),
     process.ppid,
     process.pgid,
@@ -103,4 +103,4 @@ export const statm = pidEntry('statm', ({ thread }) => {
   return `${pages(s.total)} ${pages(s.accessible)} ${pages(s.file)} ${pages(s.exec)} 0 ${pages(s.data + s.stack)} 0\n`;
 });
 
-export const schedstat = pidEntry('schedstat', ({ process }) => `${Math.floor(cpuTimeMs(process.kernel) * 1e6)} 0 0\n`);
+export const schedstat = pidEntry('schedstat', ({ process }) => `${Math.floor(processCpuMs(process) * 1e6)} 0 0\n`);

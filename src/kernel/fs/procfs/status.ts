@@ -57,7 +57,7 @@ export const status = pidEntry('status', (subject) => {
   const ids = (names: ('uid' | 'euid' | 'suid' | 'fsuid' | 'gid' | 'egid' | 'sgid' | 'fsgid')[]): string =>
     names.map((n) => cred?.[n] ?? 0).join('\t');
   return (
-    `Name:\t${escapeName(thread?.comm ?? '')}\n` +
+    `Name:\t${escapeName(thread?.comm ?? process.comm)}\n` +
     (thread ? `Umask:\t${thread.fs.umask.toString(8).padStart(4, '0')}\n` : '') +
     `State:\t${state} (${STATE_NAMES[state]})\nTgid:\t${process.pid}\nNgid:\t0\nPid:\t${tid}\nPPid:\t${process.ppid}\nTracerPid:\t0\n` +
     `Uid:\t${ids(['uid', 'euid', 'suid', 'fsuid'])}\nGid:\t${ids(['gid', 'egid', 'sgid', 'fsgid'])}\n` +

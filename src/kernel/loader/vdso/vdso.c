@@ -21,10 +21,10 @@ struct timezone {
 
 /* Written by vdso.ts. */
 struct time_page {
-  /* Nanoseconds of CLOCK_MONOTONIC and CLOCK_REALTIME at counter 0. */
-  s64 monotonic, realtime;
-  /* 0: the clocks cannot be told from the counter. */
-  s64 valid;
+  /* Nanoseconds each clock showed at counter 0, by clock id. */
+  s64 base[16];
+  /* Which of them are clocks that the counter tells (bit mask), with and without the coarse ones. */
+  u32 counted, fine;
 };
 extern const volatile struct time_page time_page __attribute__((visibility("hidden")));
 
@@ -32,10 +32,7 @@ extern const volatile struct time_page time_page __attribute__((visibility("hidd
 /* What the coarse clocks resolve: TICK_NSEC in src/kernel/time/clocks.ts. */
 #define TICK 4000000U
 
-/* By clock id: REALTIME 0, MONOTONIC 1, MONOTONIC_RAW 4, REALTIME_COARSE 5, MONOTONIC_COARSE 6, BOOTTIME 7, TAI 11. */
-#define REAL_CLOCKS (1U << 0 | 1U << 5 | 1U << 11)
-#define MONOTONIC_CLOCKS (1U << 1 | 1U << 4 | 1U << 6 | 1U << 7)
-#define COARSE_CLOCKS (1U << 5 | 1U << 6)
+#define CLOCK_REALTIME 0
 
 #if defined(__x86_64__)
 #define NAME(name) __vdso_##name
@@ -80,31 +77,34 @@ __asm__(
   ".size __kernel_rt_sigreturn, .-__kernel_rt_sigreturn\n");
 #endif
 
-/* CPU-time clocks, and ids that do not exist, are the kernel's business. */
+static inline int has(u32 mask, int id) { return (u32)id < 16 && (mask >> id & 1); }
+
+/* The coarse clocks; CPU-time clocks, and ids that do not exist, are the kernel's business. */
+static __attribute__((noinline)) int uncommon(int id, struct timespec *ts) {
+  if (!has(time_page.counted, id)) return call3(NR_clock_gettime, id, (s64)ts, 0);
+  u64 now = counter() + (u64)time_page.base[id];
+  ts->sec = (s64)(now / NSEC);
+  ts->nsec = (s64)(now % NSEC / TICK * TICK);
+  return 0;
+}
+
 int NAME(clock_gettime)(int id, struct timespec *ts) {
-  u32 bit = (u32)id < 16 ? 1U << id : 0;
-  s64 base;
-  if (bit & MONOTONIC_CLOCKS) base = time_page.monotonic;
-  else if (bit & REAL_CLOCKS) base = time_page.realtime;
-  else return call3(NR_clock_gettime, id, (s64)ts, 0);
-  if (__builtin_expect(!time_page.valid, 0)) return call3(NR_clock_gettime, id, (s64)ts, 0);
-  u64 now = counter() + (u64)base;
+  if (__builtin_expect(!has(time_page.fine, id), 0)) return uncommon(id, ts);
+  u64 now = counter() + (u64)time_page.base[id];
   u64 sec = now / NSEC;
-  u32 nsec = (u32)(now - sec * NSEC);
-  if (__builtin_expect(bit & COARSE_CLOCKS, 0)) nsec -= nsec % TICK;
   ts->sec = (s64)sec;
-  ts->nsec = nsec;
+  ts->nsec = (u32)now - (u32)sec * (u32)NSEC;
   return 0;
 }
 ALIAS(clock_gettime)
 
 int NAME(gettimeofday)(struct timeval *tv, struct timezone *tz) {
-  if (__builtin_expect(!time_page.valid, 0)) return call3(NR_gettimeofday, (s64)tv, (s64)tz, 0);
+  if (__builtin_expect(!time_page.fine, 0)) return call3(NR_gettimeofday, (s64)tv, (s64)tz, 0);
   if (tv) {
-    u64 now = counter() + (u64)time_page.realtime;
+    u64 now = counter() + (u64)time_page.base[CLOCK_REALTIME];
     u64 sec = now / NSEC;
     tv->sec = (s64)sec;
-    tv->usec = (u32)(now - sec * NSEC) / 1000U;
+    tv->usec = ((u32)now - (u32)sec * (u32)NSEC) / 1000U;
   }
   /* The kernel's own time zone is always UTC. */
   if (tz) {
@@ -116,42 +116,39 @@ int NAME(gettimeofday)(struct timeval *tv, struct timezone *tz) {
 ALIAS(gettimeofday)
 
 int NAME(clock_getres)(int id, struct timespec *res) {
-  u32 bit = (u32)id < 16 ? 1U << id : 0;
-  if (!(bit & (MONOTONIC_CLOCKS | REAL_CLOCKS))) return call3(NR_clock_getres, id, (s64)res, 0);
+  if (!has(time_page.counted, id)) return call3(NR_clock_getres, id, (s64)res, 0);
   if (res) {
     res->sec = 0;
-    res->nsec = bit & COARSE_CLOCKS ? TICK : 1;
+    res->nsec = has(time_page.fine, id) ? 1 : TICK;
   }
   return 0;
 }
 ALIAS(clock_getres)
 
 /*
- * vgetrandom of Linux 6.11. The state that callers keep for it stays unused: every call asks the kernel, as Linux does
- * where its generator is not ready.
+ * vgetrandom of Linux 6.11. The state that callers keep for it stays unused: every call asks the kernel, as Linux's does
+ * for a state of another size.
  */
 struct getrandom_params {
   u32 size_of_opaque_state, mmap_prot, mmap_flags, reserved[13];
 };
-#define STATE_SIZE 144
 s64 NAME(getrandom)(void *buffer, u64 len, u32 flags, void *state, u64 state_len) {
   if (state_len == ~0UL && !buffer && !len && !flags) {
     volatile struct getrandom_params *p = state;
-    p->size_of_opaque_state = STATE_SIZE;
+    p->size_of_opaque_state = 144;
     p->mmap_prot = 3;     /* PROT_READ | PROT_WRITE */
     p->mmap_flags = 0x22; /* MAP_PRIVATE | MAP_ANONYMOUS */
     for (int k = 0; k < 13; k++) p->reserved[k] = 0;
     return 0;
   }
-  if (state_len != STATE_SIZE) return -22; /* EINVAL */
   return call3(NR_getrandom, (s64)buffer, (s64)len, flags);
 }
 ALIAS(getrandom)
 
 #if defined(__x86_64__)
 s64 NAME(time)(s64 *t) {
-  if (__builtin_expect(!time_page.valid, 0)) return call3(NR_time, (s64)t, 0, 0);
-  s64 sec = (s64)((counter() + (u64)time_page.realtime) / NSEC);
+  if (__builtin_expect(!time_page.fine, 0)) return call3(NR_time, (s64)t, 0, 0);
+  s64 sec = (s64)((counter() + (u64)time_page.base[CLOCK_REALTIME]) / NSEC);
   if (t) *t = sec;
   return sec;
 }

@@ -1,0 +1,212 @@
+/** Threads, processes and signals: guests of our own that check one thing each, and programs that start others. */
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: text of shells and other languages
+import type { Case } from './run.ts';
+
+const threadChecks = [
+  'mutex',
+  'condvar',
+  'barrier',
+  'tls',
+  'robust',
+  'cancel',
+  'detach',
+  'rwlock',
+  'pi',
+  'signals',
+  'thousand',
+  'turn',
+  'exit-group',
+  'main-first',
+  'exec',
+  'fork',
+  'handoff',
+];
+const processChecks = [
+  'waits',
+  'child-signal',
+  'groups',
+  'orphans',
+  'vfork',
+  'shared',
+  'shm',
+  'pidfd',
+  'timers',
+  'queued',
+  'pipes',
+  'tree',
+  'clone',
+];
+
+const shell = (name: string, script: string, rest: Partial<Case> = {}): Case => ({
+  name,
+  command: ['/bin/bash', '-c', script],
+  ...rest,
+});
+const python = (name: string, script: string, rest: Partial<Case> = {}): Case => ({
+  name,
+  command: ['/usr/bin/python3', '-c', script],
+  ...rest,
+});
+
+const program: Case['files'] = {
+  'main.c': '#include <stdio.h>\nint twice(int);\nint main(void) { printf("%d\\n", twice(21)); return 0; }\n',
+  'twice.c': 'int twice(int n) { return 2 * n; }\n',
+  Makefile: 'main: main.o twice.o\n\t$(CC) -o $@ $^\n%.o: %.c\n\t$(CC) -O1 -c -o $@ $<\n',
+};
+
+const pool = `
+import multiprocessing as mp, sys
+def square(x): return x * x
+def add(value, lock):
+    for _ in range(50):
+        with lock: value.value += 1
+if __name__ == '__main__':
+    with mp.Pool(3) as p: print(p.map(square, range(20)))
+    value, lock = mp.Value('i', 0), mp.Lock()
+    ps = [mp.Process(target=add, args=(value, lock)) for _ in range(3)]
+    for p in ps: p.start()
+    for p in ps: p.join()
+    print(value.value, [p.exitcode for p in ps])
+    q = mp.Queue()
+    p = mp.Process(target=q.put, args=({'a': [1, 2]},))
+    p.start()
+    print(q.get())
+    p.join()
+`;
+const threads = `
+import threading, queue, concurrent.futures as f
+q, out = queue.Queue(), []
+def work():
+    while (n := q.get()) is not None: out.append(n * n)
+ts = [threading.Thread(target=work) for _ in range(8)]
+for t in ts: t.start()
+for n in range(200): q.put(n)
+for _ in ts: q.put(None)
+for t in ts: t.join()
+print(sum(out), len(out))
+c, n = threading.Condition(), [0]
+def step():
+    with c:
+        n[0] += 1
+        c.notify()
+for _ in range(30): threading.Thread(target=step).start()
+with c: c.wait_for(lambda: n[0] == 30)
+print(n)
+with f.ThreadPoolExecutor(5) as e: print(sum(e.map(lambda x: x * 3, range(100))))
+e = threading.Event()
+threading.Timer(0.01, e.set).start()
+print(e.wait(10))
+`;
+const subprocess = `
+import subprocess as s, sys, os, signal
+print(s.run(['echo', 'hi'], capture_output=True))
+print(s.run('exit 3', shell=True).returncode, s.run(['sh', '-c', 'kill -9 $$']).returncode)
+p = s.Popen(['cat'], stdin=s.PIPE, stdout=s.PIPE)
+print(p.communicate(b'x' * 200000)[0] == b'x' * 200000)
+try: s.run(['sleep', '10'], timeout=0.05)
+except s.TimeoutExpired: print('timeout')
+p = s.Popen(['sleep', '100']); p.terminate(); print(p.wait())
+try: s.run(['/no/such'])
+except FileNotFoundError as e: print(e)
+print(s.check_output(['tr', 'a-z', 'A-Z'], input=b'shout', start_new_session=True, cwd='/'))
+pid = os.fork()
+if pid == 0: os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+`;
+const perl = `
+my $p = fork; if (!$p) { print "child\\n"; exit 4 } wait; print $? >> 8, "\\n";
+print \`echo sub\`; system("echo sys"); print $?, "\\n"; system("exit 5"); print $? >> 8, "\\n";
+open(P, "-|", "seq 3"); print <P>; close P;
+open(W, "|-", "sort -r"); print W "$_\\n" for 1 .. 5; close W;
+pipe(R, S); if (!fork) { close R; print S "through\\n"; exit } close S; print <R>; wait;
+$SIG{USR1} = sub { print "usr1\\n" }; kill USR1 => $$;
+local $SIG{ALRM} = sub { die "alarm\\n" }; eval { alarm 1; select undef, undef, undef, 10; }; print $@;
+`;
+
+const quick: Case[] = [
+  shell('a pipe', 'echo a | tr a b'),
+  { name: 'a pipe in dash', command: ['/bin/sh', '-c', 'ls / | wc -l; echo $?'] },
+  shell('a long pipe', 'for i in $(seq 200); do echo $i; done | sort -rn | head -3'),
+  shell('a pipe that breaks', 'yes | head -100000 | tail -1; echo "${PIPESTATUS[@]}"'),
+  shell('subshells', '(exit 3); echo $?; x=$(echo $(echo deep)); echo $x; (kill -TERM $BASHPID); echo $?'),
+  shell('process substitution', 'diff <(seq 5) <(seq 2 6); paste <(echo a) <(echo b)'),
+  shell(
+    'traps and background jobs',
+    'sleep 0.02 & wait $!; echo $?; trap "echo usr1" USR1; kill -USR1 $$; trap "echo bye" EXIT; sh -c "kill -INT \\$\\$"; echo $?; sleep 10 & kill %1; wait %1; echo $?',
+  ),
+  shell(
+    'job control',
+    'set -m; sleep 0.05 & jobs; fg >/dev/null; sh -c "kill -STOP \\$\\$" & sleep 0.1; kill -CONT %1; wait; echo done',
+  ),
+  shell(
+    'coproc and read -t',
+    'coproc cat; echo hello >&${COPROC[1]}; read -t 5 l <&${COPROC[0]}; echo $l; kill $COPROC_PID',
+  ),
+  shell('xargs and parallel children', 'seq 20 | xargs -P 4 -n 3 echo | sort'),
+  shell(
+    'timeout',
+    'timeout 0.05 sleep 10; echo $?; timeout -s KILL 0.05 sleep 10; echo $?; nice -n 5 nohup true; echo $?',
+  ),
+  shell('find -exec', 'find /etc/default -type f -exec wc -c {} + | sort; find /bin/sh -exec echo {} \\;'),
+  shell('exec and env', 'env -i A=1 sh -c "echo \\$A"; exec -a name sh -c "echo \\$0"'),
+  shell('here documents', 'cat <<E | rev\nabc\nE\nwc -c <<< word; echo a b | { read x y; echo $y $x; }'),
+  {
+    name: 'busybox sh',
+    command: ['/bin/busybox', 'sh', '-c', 'seq 50 | grep 5 | wc -l; (exit 2) || echo $?; x=`echo y`; echo $x'],
+  },
+  python('python3 threads', threads),
+  python('python3 subprocess', subprocess),
+  { name: 'python3 multiprocessing', command: ['/usr/bin/python3', 'pool.py'], files: { 'pool.py': pool } },
+  { name: 'perl processes', command: ['/usr/bin/perl', '-e', `$| = 1; ${perl}`] },
+  {
+    name: 'gcc of one file',
+    command: ['/bin/sh', '-c', 'gcc -O1 -o twice main.c twice.c && ./twice'],
+    files: program,
+    outputs: ['twice'],
+  },
+  {
+    name: 'make -j3',
+    command: ['/usr/bin/make', '-j3', '-s', 'main'],
+    files: program,
+    outputs: ['main.o', 'main'],
+  },
+  {
+    name: 'git init, add, commit, log',
+    command: [
+      '/bin/bash',
+      '-c',
+      'git init -q r && cd r && echo hi > f && git add f && git commit -qm first && git log --format=%H && git status --short && echo x >> f && git diff --stat',
+    ],
+    env: {
+      GIT_AUTHOR_NAME: 'n',
+      GIT_AUTHOR_EMAIL: 'a@b',
+      GIT_COMMITTER_NAME: 'n',
+      GIT_COMMITTER_EMAIL: 'a@b',
+      GIT_AUTHOR_DATE: '2020-01-01T00:00:00Z',
+      GIT_COMMITTER_DATE: '2020-01-01T00:00:00Z',
+    },
+    outputs: ['r/f'],
+  },
+  {
+    name: 'xz -T4',
+    command: ['/usr/bin/xz', '-T4', '-1', '--block-size=100000', '-k', 'data'],
+    files: { data: 'some data, some more\n'.repeat(20_000) },
+    outputs: ['data.xz'],
+  },
+  ...threadChecks.map((n): Case => ({ name: `threads: ${n}`, command: ['guest:threads', n] })),
+  ...processChecks.map((n): Case => ({ name: `processes: ${n}`, command: ['guest:processes', n] })),
+];
+
+const slow: Case[] = (
+  [
+    { name: '200,000 threads in turn', command: ['guest:threads', 'turn', '200000'] },
+    { name: '2,000 programs in turn', command: ['guest:processes', 'many', '2000'] },
+    shell(
+      'a script of 2,000 forks',
+      'n=0; for i in $(seq 1000); do x=$(echo $i); n=$((n + x)); /bin/true; done; echo $n',
+    ),
+    { name: 'pipe ping-pong', command: ['guest:processes', 'pipes', '50000'] },
+  ] satisfies Case[]
+).map((c) => ({ ...c, slow: true, limit: 600 }));
+
+export const processCases: Case[] = [...quick, ...slow];
