@@ -72,7 +72,8 @@ function execute(folder: string, runner: string, vectors: readonly Vector[]): Ou
   });
   const [from, to] = [join(folder, 'vectors'), join(folder, 'results')];
   writeFileSync(from, input);
-  const command = process.arch === 'arm64' ? [runner, from, to] : ['qemu-aarch64', '-cpu', 'cortex-a76', runner, from, to];
+  const command =
+    process.arch === 'arm64' ? [runner, from, to] : ['qemu-aarch64', '-cpu', 'cortex-a76', runner, from, to];
   execFileSync(command[0]!, command.slice(1), { stdio: 'inherit', timeout: 60_000 });
   const output = readFileSync(to);
   return vectors.map((_, n) => {

@@ -1,5 +1,6 @@
 /** The CPU of the guest, from the table that CPUID answers from. */
 import type { CpuDescription } from '../kernel/fs/procfs/cpu.ts';
+import { features, hwcapBits, MIDR } from '../translator/aarch64/cpu-features.ts';
 import {
   brand,
   cacheLineBytes,
@@ -28,4 +29,8 @@ export const guestCpu: CpuDescription = {
   physicalBits: physicalAddressBits,
   virtualBits: virtualAddressBits,
   caches,
+  aarch64: {
+    features: [...features].sort((a, b) => hwcapBits[a] - hwcapBits[b]),
+    midr: Number(MIDR),
+  },
 };

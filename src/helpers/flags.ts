@@ -30,6 +30,8 @@ export function x86_cf(op: u32, a: u64, b: u64, res: u64): u32 {
       return u32((((~a & b) | (~(a ^ b) & res)) & top(w)) != 0);
     case 8: // res
       return <u32>a;
+    case 9: // fcmp
+      return u32(!(reinterpret<f64>(a) >= reinterpret<f64>(b)));
     default:
       return 0;
   }
@@ -59,6 +61,11 @@ function overflow(op: u32, a: u64, b: u64, res: u64): u32 {
 
 export function x86_eflags(op: u32, a: u64, b: u64, res: u64): u32 {
   if (op >> 2 == 0) return <u32>res & 0x8d5;
+  if (op >> 2 == 9) {
+    const x = reinterpret<f64>(a);
+    const y = reinterpret<f64>(b);
+    return x > y ? 0 : x < y ? 1 : x == y ? 0x40 : 0x45;
+  }
   const w = op & 3;
   let f: u32 = x86_cf(op, a, b, res);
   f |= (~popcnt<u32>(<u32>res & 0xff) & 1) << 2;

@@ -19,3 +19,5 @@ export * from './a64-system';
 export * from './a64-float';
 export * from './a64-simd';
 export * from './a64-vector-float';
+export * from './a64-exact';
+export * from './a64-crypto';

@@ -2,6 +2,8 @@
 import { SIGBUS, SIGILL, SIGTRAP } from '../kernel/abi/signals.ts';
 import { hwcap, hwcap2 } from '../translator/aarch64/cpu-features.ts';
 import { A64FrontEnd } from '../translator/aarch64/front-end.ts';
+import { listing } from '../translator/aarch64/listing.ts';
+import { slotNames } from '../translator/aarch64/names.ts';
 import { CONST, trap } from '../translator/ir/layout.ts';
 import { AArch64Context } from './aarch64-context.ts';
 import type { IsaRuntime, TrapSite } from './isa.ts';
@@ -13,6 +15,8 @@ export const aarch64: IsaRuntime = {
   floatUsed: null,
   hwcap,
   hwcap2,
+  slotNames,
+  listing,
   createFrontEnd: (options) => new A64FrontEnd(options),
   createContext: (memory, address, flags) => new AArch64Context(memory, address, flags),
   // Top Byte Ignore: the first address with a tag switches to code that masks them off.

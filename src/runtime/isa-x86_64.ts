@@ -4,6 +4,7 @@ import type { Fault } from '../kernel/signals/deliver.ts';
 import { trap } from '../translator/ir/layout.ts';
 import { hwcap } from '../translator/x86_64/cpuid.ts';
 import { X86FrontEnd } from '../translator/x86_64/front-end.ts';
+import { slotNames } from '../translator/x86_64/names.ts';
 import { FCW, FSW, MXCSR } from '../translator/x86_64/state.ts';
 import type { IsaRuntime, TrapSite } from './isa.ts';
 import { X86Context } from './x86-context.ts';
@@ -17,6 +18,8 @@ export const x86: IsaRuntime = {
   floatUsed: 'x86_float_used',
   hwcap,
   hwcap2: 0,
+  slotNames,
+  listing: null,
   createFrontEnd: (options) => new X86FrontEnd(options),
   createContext: (memory, address, flags) => new X86Context(memory, address, flags),
   // Addresses that are not canonical are no page faults.

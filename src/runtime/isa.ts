@@ -5,6 +5,7 @@
 import type { Fault } from '../kernel/signals/deliver.ts';
 import type { CpuContext, Isa } from '../kernel/task/cpu-context.ts';
 import type { Inst } from '../translator/ir/block.ts';
+import type { SlotNames } from '../translator/ir/print.ts';
 import type { RegionFrontEnd } from '../translator/region/abi.ts';
 import type { FrontEnd } from './code-space.ts';
 import { x86 } from './isa-x86_64.ts';
@@ -52,6 +53,9 @@ export interface IsaRuntime {
   /** AT_HWCAP and AT_HWCAP2. */
   readonly hwcap: number;
   readonly hwcap2: number;
+  readonly slotNames: SlotNames;
+  /** Assembly of guest bytes from `pc` on, for --dump; null: see translator/x86_64/disassemble.ts. */
+  readonly listing: ((code: Uint8Array, pc: number) => string) | null;
   createFrontEnd(options: { verify: boolean; disabledPasses: Iterable<string> }): GuestFrontEnd;
   createContext(memory: LinearMemory, address: number, flags: FlagReader): GuestContext;
   /**

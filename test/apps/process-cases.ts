@@ -132,7 +132,7 @@ const quick: Case[] = [
   shell('process substitution', 'diff <(seq 5) <(seq 2 6); paste <(echo a) <(echo b)'),
   shell(
     'traps and background jobs',
-    'sleep 0.02 & wait $!; echo $?; trap "echo usr1" USR1; kill -USR1 $$; trap "echo bye" EXIT; sh -c "kill -INT \\$\\$"; echo $?; sleep 10 & kill %1; wait %1; echo $?',
+    'sleep 0.02 & wait $!; echo $?; trap "echo usr1" USR1; kill -USR1 $$; trap "echo bye" EXIT; sh -c "kill -INT \\$\\$"; echo $?; sleep 10 & sleep 0.2; kill %1; wait %1; echo $?',
   ),
   shell(
     'job control',

@@ -22,6 +22,7 @@ export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
 export const IPPROTO_IPV6 = 41;
 export const IPPROTO_ICMPV6 = 58;
+export const IPPROTO_UDPLITE = 136;
 export const IPPROTO_RAW = 255;
 export const SOL_SOCKET = 1;
 export const SOL_NETLINK = 270;

@@ -13,6 +13,7 @@ import {
   IPPROTO_IP,
   IPPROTO_TCP,
   IPPROTO_UDP,
+  IPPROTO_UDPLITE,
   SOCK_DGRAM,
   SOCK_RAW,
   SOCK_SEQPACKET,
@@ -80,8 +81,9 @@ function createInet(task: Task, domain: number, type: number, protocol: number, 
     case SOCK_DGRAM:
       // net.ipv4.ping_group_range is empty.
       if (protocol === (domain === AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6)) throw sysError(errno.EACCES);
-      if (protocol !== IPPROTO_IP && protocol !== IPPROTO_UDP) throw sysError(errno.EPROTONOSUPPORT);
-      return new UdpSocket(net, domain, task, flags);
+      if (protocol !== IPPROTO_IP && protocol !== IPPROTO_UDP && protocol !== IPPROTO_UDPLITE)
+        throw sysError(errno.EPROTONOSUPPORT);
+      return new UdpSocket(net, domain, protocol || IPPROTO_UDP, task, flags);
     case SOCK_RAW:
       if (protocol === IPPROTO_IP) throw sysError(errno.EPROTONOSUPPORT);
       // No way out for packets of one's own making, whoever asks.

@@ -39,6 +39,7 @@ export class Network {
   readonly unixNames = new UnixNames();
   readonly tcp: PortTable;
   readonly udp: PortTable;
+  readonly udplite: PortTable;
   /** Every socket there is, for /proc/net. */
   readonly sockets = new Set<Socket>();
   readonly publisher: Publisher;
@@ -56,6 +57,7 @@ export class Network {
     };
     this.tcp = new PortTable(random);
     this.udp = new PortTable(random);
+    this.udplite = new PortTable(random);
     this.publisher = new Publisher(this, init.diagnostic);
   }
 
@@ -110,16 +112,16 @@ export class Network {
     return (this.#pick(best) as TcpSocket | undefined) ?? null;
   }
   /** Who hears a datagram. */
-  udpReceiver(to: Endpoint, from: Endpoint): UdpSocket | null {
-    const found = this.udp.listeners(to.address, to.port, (s) => {
+  udpReceiver(to: Endpoint, from: Endpoint, ports = this.udp): UdpSocket | null {
+    const found = ports.listeners(to.address, to.port, (s) => {
       if (!s.remote) return 0;
       return s.remote.address === from.address && s.remote.port === from.port ? 4 : -1;
     });
     return (this.#pick(found) as UdpSocket | undefined) ?? null;
   }
   /** Everybody who hears a datagram to a group or to all. */
-  udpGroup(to: Endpoint): UdpSocket[] {
-    return [...(this.udp.at(to.port) ?? [])].filter((s) => {
+  udpGroup(to: Endpoint, ports = this.udp): UdpSocket[] {
+    return [...(ports.at(to.port) ?? [])].filter((s) => {
       const at = s.bound!.address;
       if (!isAny(at) && at !== to.address) return false;
       return isBroadcast(to.address) || !isMulticast(to.address) || (s as UdpSocket).inGroup(to.address);

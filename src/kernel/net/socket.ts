@@ -51,6 +51,9 @@ export interface Outgoing {
   readonly rights: readonly OpenFile[] | null;
   /** SCM_CREDENTIALS, already checked. */
   readonly credentials: Ucred | null;
+  /** Hop limit and traffic class for this datagram alone. */
+  readonly hops?: number;
+  readonly trafficClass?: number;
 }
 
 /** What comes with bytes that are received; filled in by `receive`. */

@@ -1,4 +1,4 @@
-/** UDP (udp(7)). */
+/** UDP (udp(7)), and UDP-Lite (udplite(7)), which stays inside the guest. */
 import { errno, sysError } from '../abi/errno.ts';
 import {
   type MaybePromise,
@@ -19,6 +19,7 @@ import {
   IPPROTO_IP,
   IPPROTO_IPV6,
   IPPROTO_UDP,
+  IPPROTO_UDPLITE,
   MSG,
   SHUTDOWN_MASK,
   SO,
@@ -43,7 +44,8 @@ import {
   LOOPBACK4,
   LOOPBACK6,
 } from './ip.ts';
-import { type OptionValue, readInt, storedValue } from './options.ts';
+import type { Network } from './network.ts';
+import { getStored, type OptionValue, readInt, setStored, storedValue, type StoredOptions } from './options.ts';
 import type { PortTable } from './ports.ts';
 import { encodeEndpoint, familyOf } from './sockaddr.ts';
 import type { Incoming, Outgoing } from './socket.ts';
@@ -57,6 +59,15 @@ const OVERHEAD = 768;
 const UDP_CORK = 1;
 const UDP_SEGMENT = 103;
 const UDP_GRO = 104;
+/** UDPLITE_SEND_CSCOV and UDPLITE_RECV_CSCOV: no checksum is ever made here. */
+const coverage: StoredOptions = { 10: { initial: 0, min: 0, max: 0xffff }, 11: { initial: 0, min: 0, max: 0xffff } };
+
+/** What a datagram's IP header says. */
+export interface IpHeader {
+  readonly hops: number;
+  readonly trafficClass: number;
+}
+const PLAIN: IpHeader = { hops: 64, trafficClass: 0 };
 
 interface Datagram {
   readonly data: Uint8Array;
@@ -64,11 +75,12 @@ interface Datagram {
   readonly to: Endpoint;
   /** Wall clock, milliseconds. */
   readonly time: number;
+  readonly header: IpHeader;
 }
 
 export class UdpSocket extends InetSocket {
   readonly type = SOCK_DGRAM;
-  readonly protocol = IPPROTO_UDP;
+  readonly protocol: number;
   #queue: Datagram[] = [];
   #queued = 0;
   readonly #groups = new Set<string>();
@@ -78,13 +90,20 @@ export class UdpSocket extends InetSocket {
   #held = 0;
   drops = 0;
 
+  constructor(net: Network, domain: number, protocol: number, task: Task | null, flags: number) {
+    super(net, domain, task, flags);
+    this.protocol = protocol;
+  }
   protected override get ports(): PortTable {
-    return this.net.udp;
+    return this.#lite ? this.net.udplite : this.net.udp;
+  }
+  get #lite(): boolean {
+    return this.protocol === IPPROTO_UDPLITE;
   }
 
   override bind(task: Task, address: Uint8Array): MaybePromise<void> {
     super.bind(task, address);
-    return this.net.publisher.bound(this.bound!.port);
+    return this.#lite ? undefined : this.net.publisher.bound(this.bound!.port);
   }
 
   override connect(_task: Task, address: Uint8Array): number {
@@ -144,9 +163,10 @@ export class UdpSocket extends InetSocket {
     const fresh = !this.bound;
     this.autobind();
     const from = { address: source, port: this.bound!.port };
-    const published = fresh ? this.net.publisher.bound(from.port) : undefined;
-    if (published) return after(published, () => this.#deliver(task, src, flags, from, to, group));
-    return this.#deliver(task, src, flags, from, to, group);
+    const published = fresh && !this.#lite ? this.net.publisher.bound(from.port) : undefined;
+    const header = this.#header(to.address, group, out);
+    if (published) return after(published, () => this.#deliver(task, src, flags, from, to, group, header));
+    return this.#deliver(task, src, flags, from, to, group, header);
   }
   #decodeTarget(address: Uint8Array): Endpoint {
     // AF_UNSPEC is taken for AF_INET (udp_sendmsg).
@@ -170,6 +190,7 @@ export class UdpSocket extends InetSocket {
     from: Endpoint,
     to: Endpoint,
     group: boolean,
+    header: IpHeader,
   ): MaybePromise<number> {
     if (group || isBroadcast(to.address)) {
       const loops =
@@ -177,15 +198,33 @@ export class UdpSocket extends InetSocket {
         (isV6(to.address)
           ? storedValue(this, IPPROTO_IPV6, IPV6.IPV6_MULTICAST_LOOP)
           : storedValue(this, IPPROTO_IP, IP.IP_MULTICAST_LOOP)) !== 0;
-      if (loops) for (const s of this.net.udpGroup(to)) s.arrived(src.slice(), from, to);
+      if (loops) for (const s of this.net.udpGroup(to, this.ports)) s.arrived(src.slice(), from, to, header);
       return src.length;
     }
-    if (this.net.viaHost(to, this.net.udp)) return this.#sendByHost(task, src, flags, to);
-    const receiver = this.net.udpReceiver(to, from);
-    if (receiver) receiver.arrived(src.slice(), from, to);
+    if (this.net.viaHost(to, this.ports)) {
+      if (this.#lite) throw sysError(errno.ENETUNREACH);
+      return this.#sendByHost(task, src, flags, to);
+    }
+    const receiver = this.net.udpReceiver(to, from, this.ports);
+    if (receiver) receiver.arrived(src.slice(), from, to, header);
     // ICMP port unreachable reaches connected sockets alone.
     else if (this.remote) this.#refused();
     return src.length;
+  }
+  #header(to: string, group: boolean, out: Outgoing | null): IpHeader {
+    if (this.options.size === 0 && !out) return PLAIN;
+    const v6 = isV6(to);
+    const names = v6
+      ? [group ? IPV6.IPV6_MULTICAST_HOPS : IPV6.IPV6_UNICAST_HOPS, IPV6.IPV6_TCLASS]
+      : [group ? IP.IP_MULTICAST_TTL : IP.IP_TTL, IP.IP_TOS];
+    const kept = (name: number): number | null => {
+      const value = storedValue(this, v6 ? IPPROTO_IPV6 : IPPROTO_IP, name);
+      return typeof value === 'number' && value >= 0 ? value : null;
+    };
+    return {
+      hops: out?.hops ?? kept(names[0]!) ?? (group ? 1 : 64),
+      trafficClass: out?.trafficClass ?? kept(names[1]!) ?? 0,
+    };
   }
   #refused(): void {
     this.error = errno.ECONNREFUSED;
@@ -243,13 +282,13 @@ export class UdpSocket extends InetSocket {
   }
 
   /** A datagram for this socket. `data` is given away. Dropped when the receive buffer is full. */
-  arrived(data: Uint8Array, from: Endpoint, to: Endpoint): void {
+  arrived(data: Uint8Array, from: Endpoint, to: Endpoint, header: IpHeader = PLAIN): void {
     if (this.remote && (from.port !== this.remote.port || from.address !== this.remote.address)) return;
     if (this.#queued >= this.receiveBuffer) {
       this.drops++;
       return;
     }
-    this.#queue.push({ data, from, to, time: Date.now() });
+    this.#queue.push({ data, from, to, time: Date.now(), header });
     this.#queued += data.length + OVERHEAD;
     this.waiters.wake(WAKE_READ);
   }
@@ -290,7 +329,7 @@ export class UdpSocket extends InetSocket {
     }
     return flags & MSG.MSG_TRUNC ? data.length : n;
   }
-  #control({ to, time }: Datagram, into: Incoming): void {
+  #control({ to, time, header }: Datagram, into: Incoming): void {
     const on = (level: number, name: number): boolean => (storedValue(this, level, name) ?? 0) !== 0;
     if (on(SOL_SOCKET, SO.SO_TIMESTAMPNS) || on(SOL_SOCKET, SO.SO_TIMESTAMP)) {
       const nanoseconds = on(SOL_SOCKET, SO.SO_TIMESTAMPNS);
@@ -311,9 +350,10 @@ export class UdpSocket extends InetSocket {
       info.set(bytesOfV4(to.address), 8);
       into.control.push({ level: IPPROTO_IP, type: IP.IP_PKTINFO, data: info });
     }
-    if (v4 && on(IPPROTO_IP, IP.IP_RECVTTL)) into.control.push({ level: IPPROTO_IP, type: IP.IP_TTL, data: int32(64) });
+    if (v4 && on(IPPROTO_IP, IP.IP_RECVTTL))
+      into.control.push({ level: IPPROTO_IP, type: IP.IP_TTL, data: int32(header.hops) });
     if (v4 && on(IPPROTO_IP, IP.IP_RECVTOS))
-      into.control.push({ level: IPPROTO_IP, type: IP.IP_TOS, data: Uint8Array.of(0) });
+      into.control.push({ level: IPPROTO_IP, type: IP.IP_TOS, data: Uint8Array.of(header.trafficClass) });
     if (this.domain !== AF_INET6) return;
     if (on(IPPROTO_IPV6, IPV6.IPV6_RECVPKTINFO)) {
       const info = new Uint8Array(20);
@@ -321,8 +361,9 @@ export class UdpSocket extends InetSocket {
       new DataView(info.buffer).setInt32(16, index, true);
       into.control.push({ level: IPPROTO_IPV6, type: 50, data: info });
     }
-    if (!v4 && on(IPPROTO_IPV6, 51)) into.control.push({ level: IPPROTO_IPV6, type: 52, data: int32(64) });
-    if (!v4 && on(IPPROTO_IPV6, 66)) into.control.push({ level: IPPROTO_IPV6, type: 67, data: int32(0) });
+    if (!v4 && on(IPPROTO_IPV6, 51)) into.control.push({ level: IPPROTO_IPV6, type: 52, data: int32(header.hops) });
+    if (!v4 && on(IPPROTO_IPV6, 66))
+      into.control.push({ level: IPPROTO_IPV6, type: 67, data: int32(header.trafficClass) });
   }
 
   override available(): number {
@@ -369,7 +410,8 @@ export class UdpSocket extends InetSocket {
   }
 
   override getProtocolOption(level: number, name: number, task: Task): OptionValue {
-    if (level !== IPPROTO_UDP) return super.getProtocolOption(level, name, task);
+    if (level === IPPROTO_UDPLITE && this.#lite) return getStored(this, level, name, coverage);
+    if (level !== IPPROTO_UDP || this.#lite) return super.getProtocolOption(level, name, task);
     if (name === UDP_CORK || name === UDP_GRO || name === UDP_SEGMENT) {
       const value = this.options.get(level * 0x1_0000 + name);
       return value ?? 0;
@@ -377,7 +419,11 @@ export class UdpSocket extends InetSocket {
     throw sysError(errno.ENOPROTOOPT);
   }
   override setProtocolOption(task: Task, level: number, name: number, value: Uint8Array): void {
-    if (level !== IPPROTO_UDP) {
+    if (level === IPPROTO_UDPLITE && this.#lite) {
+      setStored(this, level, name, readInt(value), coverage);
+      return;
+    }
+    if (level !== IPPROTO_UDP || this.#lite) {
       super.setProtocolOption(task, level, name, value);
       return;
     }
@@ -399,7 +445,7 @@ export class UdpSocket extends InetSocket {
     this.net.sockets.delete(this);
     const port = this.bound?.port;
     this.unbind();
-    if (port !== undefined) this.net.publisher.unbound(port);
+    if (port !== undefined && !this.#lite) this.net.publisher.unbound(port);
   }
 
   override poll(): number {

@@ -360,7 +360,7 @@ export const fcntlRows: SyscallRow[] = [
   row('dup', 32, 23, 'oldfd:fd', dup),
   row('dup2', 33, null, 'oldfd:fd newfd:fd', dup2),
   row('dup3', 292, 24, 'oldfd:fd newfd:fd flags:flags', dup3, { flagNames: { flags: { O_CLOEXEC } } }),
-  row('fcntl', 72, 25, 'fd:fd cmd:flags arg:ulong', fcntl, {
+  row('fcntl', 72, 25, 'fd:fd cmd:flags arg:long', fcntl, {
     support: 'partial',
     note: 'no leases; locks do not reach other programs of the host',
     flagNames: { cmd: F },

@@ -145,7 +145,7 @@ export function semctl(task: Task, id: number, number: number, command: number, 
     case SEM.GETNCNT:
     case SEM.GETZCNT:
     case SEM.SETVAL:
-      return semOne(task, table.find(id), number, command, arg);
+      return semOne(task, table.find(id), number, command);
     default:
       throw sysError(errno.EINVAL);
   }
@@ -170,9 +170,10 @@ function semAll(task: Task, set: SemaphoreSet, command: number, address: number)
   return 0;
 }
 
-function semOne(task: Task, set: SemaphoreSet, number: number, command: number, arg: number): number {
+function semOne(task: Task, set: SemaphoreSet, number: number, command: number): number {
   const setting = command === SEM.SETVAL;
-  const value = arg | 0;
+  // Of the union only the int counts: the register's upper half may hold anything.
+  const value = setting ? task.cpu.argLo(3) | 0 : 0;
   // The value is looked at first (semctl_setval).
   if (setting && (value < 0 || value > SEMVMX)) throw sysError(errno.ERANGE);
   if (setting && !(number >= 0 && number < set.count)) throw sysError(errno.EINVAL);

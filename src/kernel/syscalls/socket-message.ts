@@ -1,8 +1,18 @@
 /** struct msghdr and its control messages (sendmsg(2), recvmsg(2), cmsg(3), unix(7)). */
 import { errno, sysError } from '../abi/errno.ts';
 import type { OpenFile } from '../fs/open-file.ts';
-import { AF_UNIX, MSG, SCM_CREDENTIALS, SCM_MAX_FD, SCM_RIGHTS, SOL_SOCKET } from '../net/constants.ts';
+import {
+  AF_UNIX,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  MSG,
+  SCM_CREDENTIALS,
+  SCM_MAX_FD,
+  SCM_RIGHTS,
+  SOL_SOCKET,
+} from '../net/constants.ts';
 import type { ControlMessage, Incoming, Outgoing, Socket, Ucred } from '../net/socket.ts';
+import { UdpSocket } from '../net/udp.ts';
 import type { Task } from '../task/task.ts';
 import { IOV_MAX, readIovec, type Segment } from './io.ts';
 import { readAddress, STORAGE_SIZE } from './socket-args.ts';
@@ -52,14 +62,14 @@ export function readOutgoing(task: Task, s: Socket, header: MessageHeader): Outg
   const address = header.nameLength > 0 ? readAddress(task, header.name, header.nameLength) : null;
   let rights: OpenFile[] | null = null;
   let credentials: Ucred | null = null;
+  const ip: { hops?: number; trafficClass?: number } = {};
   if (header.controlLength > 0) {
     if (header.controlLength > CONTROL_MAX) throw sysError(errno.ENOBUFS);
     const control = task.mem.copyIn(header.control, header.controlLength);
     try {
       for (const message of parseControl(control)) {
         if (message.level !== SOL_SOCKET) {
-          if (s.domain === AF_UNIX) continue;
-          // Where a packet leaves and what its header says is not the guest's to choose.
+          if (s instanceof UdpSocket) Object.assign(ip, readIpControl(message));
           continue;
         }
         if (s.domain !== AF_UNIX) continue;
@@ -72,8 +82,40 @@ export function readOutgoing(task: Task, s: Socket, header: MessageHeader): Outg
       throw e;
     }
   }
-  return address || rights || credentials ? { address, rights, credentials } : null;
+  const any = address || rights || credentials || ip.hops !== undefined || ip.trafficClass !== undefined;
+  return any ? { address, rights, credentials, ...ip } : null;
 }
+
+const IP_TOS = 1;
+const IP_TTL = 2;
+const IP_PKTINFO = 8;
+const IPV6_PKTINFO = 50;
+const IPV6_HOPLIMIT = 52;
+const IPV6_TCLASS = 67;
+
+/** What a datagram's header is to say (ip_cmsg_send, ip6_datagram_send_ctl). Where it leaves is not the guest's to choose. */
+function readIpControl({ level, type, data }: ControlMessage): { hops?: number; trafficClass?: number } {
+  const int = (): number => {
+    if (data.length < 4) throw sysError(errno.EINVAL);
+    return new DataView(data.buffer, data.byteOffset).getInt32(0, true);
+  };
+  const between = (value: number, min: number): number => {
+    if (value < min || value > 255) throw sysError(errno.EINVAL);
+    return value;
+  };
+  if (level === IPPROTO_IP && type === IP_TTL) return { hops: between(int(), 1) };
+  if (level === IPPROTO_IP && type === IP_TOS)
+    return { trafficClass: data.length === 1 ? data[0]! : between(int(), 0) };
+  if (level === IPPROTO_IPV6 && (type === IPV6_HOPLIMIT || type === IPV6_TCLASS)) {
+    const value = between(int(), -1);
+    if (value < 0) return {};
+    return type === IPV6_HOPLIMIT ? { hops: value } : { trafficClass: value };
+  }
+  if ((level === IPPROTO_IP && type === IP_PKTINFO) || (level === IPPROTO_IPV6 && type === IPV6_PKTINFO)) return {};
+  if (level === IPPROTO_IP || level === IPPROTO_IPV6) throw sysError(errno.EINVAL);
+  return {};
+}
+
 export function dropAll(files: readonly OpenFile[] | null): void {
   for (const file of files ?? []) file.unref();
 }

@@ -21,7 +21,19 @@ export const hwcapBits = {
 } as const;
 export type Feature = keyof typeof hwcapBits;
 
-export const features: readonly Feature[] = ['fp', 'asimd', 'crc32', 'atomics', 'cpuid'];
+export const features: readonly Feature[] = [
+  'fp',
+  'asimd',
+  'aes',
+  'pmull',
+  'sha1',
+  'sha2',
+  'crc32',
+  'atomics',
+  'cpuid',
+  'asimdrdm',
+  'asimddp',
+];
 
 export const hwcap = features.reduce((sum, f) => sum | (1 << hwcapBits[f]), 0) >>> 0;
 export const hwcap2 = 0;

@@ -8,9 +8,11 @@ import { defineFlagOps } from './ops-flags.ts';
 import { defineA64IntegerOps } from './ops-integer.ts';
 import { defineA64MemoryOps } from './ops-memory.ts';
 import { defineA64SimdBasicOps } from './ops-simd-basic.ts';
+import { defineA64SimdCryptoOps } from './ops-simd-crypto.ts';
 import { defineA64SimdIntegerOps } from './ops-simd-integer.ts';
 import { defineA64SimdFloatOps } from './ops-simd-float.ts';
 import { defineA64SimdMoveOps } from './ops-simd-move.ts';
+import { defineA64SoftFloatOps } from './ops-softfloat.ts';
 import { defineA64SystemOps } from './ops-system.ts';
 import './rows-immediate.ts';
 import './rows-register.ts';
@@ -25,6 +27,7 @@ import './rows-simd-integer.ts';
 import './rows-simd-wide.ts';
 import './rows-float.ts';
 import './rows-simd-float.ts';
+import './rows-simd-crypto.ts';
 
 /** The op table of the AArch64 engine; op numbers follow definition order. */
 export function createOpTable(): OpTable {
@@ -41,5 +44,7 @@ export function createOpTable(): OpTable {
   defineA64SimdIntegerOps(t);
   defineA64FloatOps(t);
   defineA64SimdFloatOps(t);
+  defineA64SoftFloatOps(t);
+  defineA64SimdCryptoOps(t);
   return t;
 }

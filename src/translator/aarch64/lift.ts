@@ -200,7 +200,13 @@ export class LiftContext {
     const bits = this.#flags && bitCondition(this.#flags.kind, code >> 1);
     if (bits) {
       const a = this.b.valueConst('and.i32', [CC_RES], bits.mask);
-      return { compare: (code & 1) !== 0 ? negated[bits.compare] : bits.compare, width: 'i32', a, b: CONST, imm: bits.value };
+      return {
+        compare: (code & 1) !== 0 ? negated[bits.compare] : bits.compare,
+        width: 'i32',
+        a,
+        b: CONST,
+        imm: bits.value,
+      };
     }
     const value = this.b.valueConst('a64.cond', [], code);
     return { compare: 'ne', width: 'i32', a: value, b: CONST, imm: 0 };
@@ -267,7 +273,7 @@ function directCondition(kind: KnownFlags, width: Width, code: number): Conditio
 function bitCondition(kind: KnownFlags, code: number): { mask: number; compare: 'eq' | 'ne'; value: number } | null {
   if (kind !== 'nzcv' && kind !== 'fcmp') return null;
   if (code < 4) return { mask: [Z, C, N, V][code]! | 0, compare: 'ne', value: 0 };
-  if (code === 4) return { mask: (C | Z) | 0, compare: 'eq', value: C };
+  if (code === 4) return { mask: C | Z | 0, compare: 'eq', value: C };
   // After a comparison N and V are never set both.
   if (kind === 'fcmp') return { mask: (code === 5 ? N | V : N | V | Z) | 0, compare: 'eq', value: 0 };
   return null;

@@ -1,9 +1,9 @@
 /** IR ops of scalar floating point. Results are whole vectors, with zeros above the number. */
 import type { Expr, ExprBuilder } from '../ir/expr.ts';
 import { type OpTable, pure, state } from '../ir/op.ts';
+import { type Float, type Rounding, roundings } from './ops-softfloat.ts';
 import { CC_A, CC_B, CC_OP, CC_RES } from './state.ts';
 
-export type Float = 'f32' | 'f64';
 const floats: Float[] = ['f32', 'f64'];
 const integers = ['i32', 'i64'] as const;
 const bitsType = (f: Float): 'i32' | 'i64' => (f === 'f32' ? 'i32' : 'i64');
@@ -29,9 +29,7 @@ function orNan(m: ExprBuilder, f: Float, result: Expr, helper: string, args: () 
   );
 }
 
-/** To an integral number in a rounding mode: nearest even, up, down, to zero, nearest away. */
-export type Rounding = 'n' | 'p' | 'm' | 'z' | 'a';
-export const roundings: Rounding[] = ['n', 'p', 'm', 'z', 'a'];
+/** To an integral number in a rounding mode. */
 function round(m: ExprBuilder, f: Float, mode: Rounding, value: Expr): Expr {
   switch (mode) {
     case 'n':

@@ -24,16 +24,21 @@ export function defineA64IntegerOps(t: OpTable): void {
     pure(t, `a64.udiv.${w}`, sig, 'unsigned quotient, 0 for a division by zero', (m, a, b) =>
       m.bind(w, a, (x) => m.bind(w, b, (y) => m.if(m[w].eqz(y()), zero(m), m[w].div_u(x(), y())))),
     );
-    pure(t, `a64.sdiv.${w}`, sig, 'signed quotient, 0 for a division by zero; the least number by -1 is itself', (m, a, b) =>
-      m.bind(w, a, (x) =>
-        m.bind(w, b, (y) =>
-          m.if(
-            m[w].eqz(y()),
-            zero(m),
-            m.if(m[w].eq(y(), num(m, w, -1n)), m[w].sub(zero(m), x()), m[w].div_s(x(), y())),
+    pure(
+      t,
+      `a64.sdiv.${w}`,
+      sig,
+      'signed quotient, 0 for a division by zero; the least number by -1 is itself',
+      (m, a, b) =>
+        m.bind(w, a, (x) =>
+          m.bind(w, b, (y) =>
+            m.if(
+              m[w].eqz(y()),
+              zero(m),
+              m.if(m[w].eq(y(), num(m, w, -1n)), m[w].sub(zero(m), x()), m[w].div_s(x(), y())),
+            ),
           ),
         ),
-      ),
     );
     pure(t, `a64.rev16.${w}`, `${w} -> ${w}`, 'bytes swapped in each half-word', (m, a) =>
       swap(m, w, a, 8n, 0x00ff_00ff_00ff_00ffn),

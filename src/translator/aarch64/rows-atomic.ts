@@ -59,8 +59,7 @@ for (const [size, w] of accesses.entries()) {
   // LSE.
   for (const order of ['00', '01', '10', '11']) {
     const [acquire, release] = order;
-    const name = (stem: string): string =>
-      `${stem}${acquire === '1' ? 'a' : ''}${release === '1' ? 'l' : ''}${suffix}`;
+    const name = (stem: string): string => `${stem}${acquire === '1' ? 'a' : ''}${release === '1' ? 'l' : ''}${suffix}`;
     ins(`${s} 001000 1 ${acquire} 1 mmmmm ${release} 11111 nnnnn ttttt`, name('cas'), (c) => {
       const old = c.b.value(`a64.atomic_cas.${w}`, [base(c), c.x(c.m), c.x(c.d)]);
       c.b.emit('mov.i64', c.to(c.m), [old]);

@@ -124,8 +124,7 @@ function bitfield(kind: 'sbfm' | 'bfm' | 'ubfm'): Lift {
     } else {
       if (c.d === 31) return;
       const mask = ones(length) << BigInt(to);
-      const moved =
-        from > 0 ? b.valueConst(`shr_u.${w}`, [n], from) : to > 0 ? b.valueConst(`shl.${w}`, [n], to) : n;
+      const moved = from > 0 ? b.valueConst(`shr_u.${w}`, [n], from) : to > 0 ? b.valueConst(`shl.${w}`, [n], to) : n;
       const part = b.valueConst(`and.${w}`, [moved], immediate(w, mask));
       const rest = b.valueConst(`and.${w}`, [c.x(c.d)], immediate(w, ~mask));
       b.emit(`or.${w}`, d, [rest, part]);

@@ -63,7 +63,12 @@ function transfer(c: LiftContext, k: Transfer, t: number, base: Operand, disp: n
 }
 
 /** Pre- and post-indexed. A base that is also loaded has the loaded value in the end (constrained unpredictable). */
-function withWriteback(c: LiftContext, offset: number, post: boolean, act: (base: Operand, disp: number) => void): void {
+function withWriteback(
+  c: LiftContext,
+  offset: number,
+  post: boolean,
+  act: (base: Operand, disp: number) => void,
+): void {
   const base = c.xsp(c.n);
   act(base, post ? 0 : offset);
   c.b.emit('add.i64', base, [base, CONST], offset);
@@ -78,8 +83,7 @@ for (const k of transfers) {
   const unscaled: Lift = (c) => transfer(c, k, c.d, c.xsp(c.n), c.s('i'));
   ins(`${head} 00 ${k.opc} 0 iiiiiiiii 00 nnnnn ttttt`, k.mnemonic.replace(/(ld|st)/, '$1u'), unscaled);
   // Unprivileged accesses are ordinary ones in user mode.
-  if (!k.vector)
-    ins(`${head} 00 ${k.opc} 0 iiiiiiiii 10 nnnnn ttttt`, k.mnemonic.replace(/(ld|st)/, '$1t'), unscaled);
+  if (!k.vector) ins(`${head} 00 ${k.opc} 0 iiiiiiiii 10 nnnnn ttttt`, k.mnemonic.replace(/(ld|st)/, '$1t'), unscaled);
   for (const [post, bits] of [
     [true, '01'],
     [false, '11'],
@@ -172,8 +176,7 @@ for (const p of [...pairs, signedPair])
       // Two loads into one register are constrained unpredictable: the first wins here, as the order above has it.
       transferPair(c, p, load, c.xsp(c.n), c.s('i') * 2 ** p.log2);
     };
-    if (p !== signedPair)
-      ins(`${head} 000 ${l} iiiiiii uuuuu nnnnn ttttt`, load ? 'ldnp' : 'stnp', plain);
+    if (p !== signedPair) ins(`${head} 000 ${l} iiiiiii uuuuu nnnnn ttttt`, load ? 'ldnp' : 'stnp', plain);
     ins(`${head} 010 ${l} iiiiiii uuuuu nnnnn ttttt`, mnemonic, plain);
     for (const post of [true, false])
       ins(`${head} ${post ? '001' : '011'} ${l} iiiiiii uuuuu nnnnn ttttt`, mnemonic, (c) => {

@@ -186,9 +186,7 @@ for (const [op, name, mnemonic] of [
   ['1', 'sub', 'ccmp'],
 ] as const) {
   ins(`z ${op} 1 11010010 mmmmm cccc 0 0 nnnnn 0 ffff`, mnemonic, (c) => conditionalCompare(c, name, c.x(c.m), 0));
-  ins(`z ${op} 1 11010010 iiiii cccc 1 0 nnnnn 0 ffff`, mnemonic, (c) =>
-    conditionalCompare(c, name, CONST, c.u('i')),
-  );
+  ins(`z ${op} 1 11010010 iiiii cccc 1 0 nnnnn 0 ffff`, mnemonic, (c) => conditionalCompare(c, name, CONST, c.u('i')));
 }
 
 // Conditional select.

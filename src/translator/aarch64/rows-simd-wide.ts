@@ -157,3 +157,33 @@ for (const [u, rounding] of [
     });
 
 different(0, '1110', 'pmull', [0], (c) => result(c, 'a64.pmull.8', [halfOf(c, c.v(c.n)), halfOf(c, c.v(c.m))]));
+
+// Rounding doubling products, accumulated (FEAT_RDM).
+for (const [bit, name, element] of [
+  ['0', 'sqrdmlah', '1101'],
+  ['1', 'sqrdmlsh', '1111'],
+] as const) {
+  const scalar = (c: LiftContext, size: number, m: Operand): void =>
+    result(c, `a64.${name}.${8 << size}`, [lowest(c, c.v(c.n), size), m, lowest(c, c.v(c.d), size)]);
+  const vector = (c: LiftContext, size: number, m: Operand): void =>
+    finish(c, `a64.${name}.${8 << size}`, [operand(c, c.v(c.n)), m, operand(c, c.v(c.d))]);
+  for (const size of [1, 2]) {
+    ins(`0 q 1 01110 ${sizeBits[size]} 0 mmmmm 1000 ${bit} 1 nnnnn ddddd`, name, (c) =>
+      vector(c, size, operand(c, c.v(c.m))),
+    );
+    ins(`01 1 11110 ${sizeBits[size]} 0 mmmmm 1000 ${bit} 1 nnnnn ddddd`, name, (c) =>
+      scalar(c, size, lowest(c, c.v(c.m), size)),
+    );
+  }
+  byElement(1, element, name, vector, scalar);
+}
+
+// Sums of four products of bytes (FEAT_DotProd).
+for (const [u, sign] of signs) {
+  const dot = (c: LiftContext, m: Operand): void => finish(c, `a64.${sign}dot`, [c.v(c.d), c.v(c.n), m]);
+  ins(`0 q ${u} 01110 10 0 mmmmm 1001 0 1 nnnnn ddddd`, `${sign}dot`, (c) => dot(c, c.v(c.m)));
+  ins(`0 q ${u} 01111 10 L mmmmm 1110 H 0 nnnnn ddddd`, `${sign}dot`, (c) => {
+    const index = c.u('H') * 2 + c.u('L');
+    dot(c, c.b.value('i32x4.splat', [c.v(c.m) + index * 4]));
+  });
+}

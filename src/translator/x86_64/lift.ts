@@ -66,7 +66,7 @@ const flagsName = {
   adc: byWidth('flags.adc'),
   sbb: byWidth('flags.sbb'),
   res: byWidth('flags.res'),
-} satisfies Record<Exclude<CcKind, 'eflags'>, Record<IntWidth, string>>;
+} satisfies Record<Exclude<CcKind, 'eflags' | 'fcmp'>, Record<IntWidth, string>>;
 const loadName: Record<IntWidth, string> = { i8: 'load.u8', i16: 'load.u16', i32: 'load.i32', i64: 'load.i64' };
 const loadPartial: Record<IntWidth, string> = { i8: 'load.i8', i16: 'load.i16', i32: 'load.i32', i64: 'load.i64' };
 
@@ -223,7 +223,7 @@ export class LiftContext {
   // Flags.
 
   /** Emits `flags.kind.width` and remembers it for the conditions that follow in this block. */
-  flags(kind: Exclude<CcKind, 'eflags'>, w: IntWidth, inputs: Operand[], imm: number | bigint = 0): void {
+  flags(kind: Exclude<CcKind, 'eflags' | 'fcmp'>, w: IntWidth, inputs: Operand[], imm: number | bigint = 0): void {
     this.b.emit(flagsName[kind][w], 0, inputs, imm);
     this.#flags = { kind, width: w };
     this.#flagsTouched = true;
@@ -256,6 +256,7 @@ export class LiftContext {
     if (f?.kind === 'logic') return this.b.constant(0);
     if (f?.kind === 'res' || f?.kind === 'cf') return this.b.value('mov.i32', [CC_A]);
     if (f?.kind === 'inc' || f?.kind === 'dec') return this.b.value('mov.i32', [CC_B]);
+    if (f?.kind === 'fcmp') return this.b.valueConst('eq.i32', [this.b.value('x86.fcmp.ge', [])], 0);
     return this.b.value('x86.cf', []);
   }
   /** Condition code 0..15 (low opcode bits of Jcc) as a comparison. */
@@ -266,6 +267,12 @@ export class LiftContext {
     if (mask !== undefined) {
       const bits = this.b.valueConst('and.i32', [CC_RES], mask);
       return { compare: code & 1 ? 'eq' : 'ne', width: 'i32', a: bits, b: CONST, imm: 0 };
+    }
+    if (this.#flags?.kind === 'fcmp') {
+      // Each of these holds when the flags of the even condition code are clear; OF and SF always are.
+      const clear = FCMP_CLEAR[code >> 1];
+      const value = clear ? this.b.value(clear, []) : this.b.constant(1);
+      return { compare: code & 1 ? 'ne' : 'eq', width: 'i32', a: value, b: CONST, imm: 0 };
     }
     const value = this.b.valueConst('x86.cond', [], code);
     return { compare: 'ne', width: 'i32', a: value, b: CONST, imm: 0 };
@@ -290,6 +297,18 @@ function addDisp(disp: number | bigint, offset: number): number | bigint {
 /** rflags bits whose union is the even condition codes O B Z BE S P; L and LE compare two bits. */
 const EFLAGS_MASK: readonly (number | undefined)[] = [OF, CF, ZF, CF | ZF, SF, PF];
 
+/** For the even condition codes O B Z BE S P L LE after a comparison of floats: see ops-sse-float.ts. */
+const FCMP_CLEAR = [
+  null,
+  'x86.fcmp.ge',
+  'x86.fcmp.differ',
+  'x86.fcmp.gt',
+  null,
+  'x86.fcmp.ordered',
+  null,
+  'x86.fcmp.differ',
+] as const;
+
 const negated: Record<CompareName, CompareName> = {
   eq: 'ne',
   ne: 'eq',
@@ -311,7 +330,7 @@ function directCondition(kind: KnownFlags, width: IntWidth, code: number): Condi
   const operands = (compare: CompareName): Condition => ({ compare, width, a: CC_A, b: CC_B, imm: 0 });
   const result = (compare: CompareName): Condition => ({ compare, width, a: CC_RES, b: CONST, imm: 0 });
   const bit = (a: Operand): Condition => ({ compare: 'ne', width: 'i32', a, b: CONST, imm: 0 });
-  if (kind === 'eflags') return null;
+  if (kind === 'eflags' || kind === 'fcmp') return null;
   if (kind === 'cf') return code === 1 ? bit(CC_A) : null;
   if (code === 1 && kind === 'res') return bit(CC_A);
   if (code === 1 && (kind === 'inc' || kind === 'dec')) return bit(CC_B);

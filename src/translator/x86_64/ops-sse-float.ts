@@ -4,7 +4,8 @@
  */
 import type { Expr, ExprBuilder, WasmType } from '../ir/expr.ts';
 import { type OpTable, pure, state } from '../ir/op.ts';
-import { CC_A, CC_B, CC_OP, CC_RES, CF, PF, ZF } from './state.ts';
+import { ccWord } from './ops-flags.ts';
+import { CC_A, CC_B, CC_OP, CC_RES } from './state.ts';
 
 type Scalar = 'f32' | 'f64';
 type Packed = 'f32x4' | 'f64x2';
@@ -109,7 +110,9 @@ function defineComparisons(t: OpTable): void {
         comparePacked(m, p, k, a, b),
       );
   });
-  // CF: less or unordered; ZF: equal or unordered; PF: unordered.
+  // Lazy, too: the operands as doubles, which hold every single exactly. CF: less or unordered; ZF: equal or unordered; PF:
+  // unordered.
+  const asDouble = (m: ExprBuilder, f: Scalar, e: Expr): Expr => m.i64.reinterpret(f === 'f32' ? m.f64.promote(e) : e);
   for (const f of scalars)
     for (const name of ['comis', 'ucomis'])
       state(
@@ -119,16 +122,24 @@ function defineComparisons(t: OpTable): void {
         { writes: [CC_OP, CC_A, CC_B, CC_RES] },
         'sets ZF, PF and CF, clears the other flags',
         (m, a, b) =>
-          bound(m, f, a, b, (x, y) => {
-            const unordered = m.i32.or(m[f].ne(x(), x()), m[f].ne(y(), y()));
-            const equal = m.i32.or(
-              m.i32.shl(m[f].eq(x(), y()), m.constI32(6)),
-              m.select(unordered, m.constI32(CF | PF | ZF), m.constI32(0)),
-            );
-            const word = m.i32.or(m.i32.eqz(m[f].ge(x(), y())), equal);
-            return m.seq([m.set(CC_OP, 'i64', m.constI64(0n)), m.set(CC_RES, 'i64', m.i64.extend_u(word))]);
-          }),
+          m.seq([
+            m.set(CC_A, 'i64', asDouble(m, f, a)),
+            m.set(CC_B, 'i64', asDouble(m, f, b)),
+            m.set(CC_OP, 'i64', m.constI64(BigInt(ccWord('fcmp', 'i64')))),
+          ]),
       );
+  const read = (m: ExprBuilder): [Expr, Expr] => [m.get(CC_A, 'f64'), m.get(CC_B, 'f64')];
+  const reads = [CC_A, CC_B];
+  state(t, 'x86.fcmp.ge', '-> i32', { reads }, 'CF is clear after a comparison of floats', (m) => m.f64.ge(...read(m)));
+  state(t, 'x86.fcmp.gt', '-> i32', { reads }, 'CF and ZF are clear', (m) => m.f64.gt(...read(m)));
+  state(t, 'x86.fcmp.differ', '-> i32', { reads }, 'ZF is clear', (m) =>
+    m.i32.or(m.f64.lt(...read(m)), m.f64.gt(...read(m))),
+  );
+  state(t, 'x86.fcmp.ordered', '-> i32', { reads }, 'PF is clear', (m) => {
+    const [a, b] = read(m);
+    const [c, d] = read(m);
+    return m.i32.and(m.f64.eq(a, c), m.f64.eq(b, d));
+  });
 }
 
 function defineConversions(t: OpTable): void {

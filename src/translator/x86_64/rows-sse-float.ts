@@ -152,7 +152,7 @@ for (const [opcode, name] of [
     ins(`${prefix} 0f ${opcode}`, name + suffix, operands, (c) => {
       const op = `x86.${format}.${name}`;
       const inputs = [c.register(0), c.read(1)];
-      if (!c.exactFp) return c.flagsOp(op, 'eflags', 'i32', inputs);
+      if (!c.exactFp) return c.flagsOp(op, 'fcmp', 'i64', inputs);
       const word = c.b.temp();
       exactSse(c, op, word, inputs);
       c.setEflags(word);

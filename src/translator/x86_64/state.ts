@@ -47,7 +47,7 @@ export const FDP = 0x320;
 export const mmx = fpr;
 
 /** Kinds in CC_OP: `kind * 4 + log2(bytes)`, and the word itself in CC_RES for `eflags`. */
-export const cc = { eflags: 0, add: 1, sub: 2, logic: 3, inc: 4, dec: 5, adc: 6, sbb: 7, res: 8 } as const;
+export const cc = { eflags: 0, add: 1, sub: 2, logic: 3, inc: 4, dec: 5, adc: 6, sbb: 7, res: 8, fcmp: 9 } as const;
 export type CcKind = keyof typeof cc;
 
 export const CF = 0x001;

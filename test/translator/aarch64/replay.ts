@@ -13,16 +13,7 @@ import {
 } from '../../../src/translator/ir/layout.ts';
 import { engineOptions } from './engine-options.ts';
 import type { Outcome } from './fixtures.ts';
-import {
-  BRK,
-  CODE,
-  CODE_PAGE,
-  DATA,
-  DATA_BYTES,
-  DATA_PAGE,
-  initialState,
-  type MachineState,
-} from './machine-state.ts';
+import { BRK, CODE, CODE_PAGE, DATA, DATA_BYTES, DATA_PAGE, initialState, type MachineState } from './machine-state.ts';
 import type { Vector } from './vectors.ts';
 
 const SIGBUS = 7;
@@ -198,7 +189,14 @@ export function check(replayer: Replayer, key: string, vector: Vector, want: Out
       for (const [k, v] of got[part]) all.set(k, [all.get(k)?.[0] ?? null, v]);
       for (const [k, [w, g]] of all) {
         if (w === g) continue;
-        const name = part === 'gpr' ? (k === 31 ? 'sp' : `x${k}`) : part === 'vectors' ? `v${k >> 1}.d[${k & 1}]` : `data+${hex(k * 8)}`;
+        const name =
+          part === 'gpr'
+            ? k === 31
+              ? 'sp'
+              : `x${k}`
+            : part === 'vectors'
+              ? `v${k >> 1}.d[${k & 1}]`
+              : `data+${hex(k * 8)}`;
         lines.push(`${name}: expected ${w === null ? 'as before' : hex(w)}, got ${g === null ? 'as before' : hex(g)}`);
       }
     }
@@ -208,9 +206,17 @@ export function check(replayer: Replayer, key: string, vector: Vector, want: Out
   if (lines.length === 0) return null;
   const words = vector.words.map((w) => (w >>> 0).toString(16).padStart(8, '0')).join(' ');
   const view = new DataView(before.vectors.buffer);
-  const registers = [vector.words[0]! & 31, (vector.words[0]! >>> 5) & 31, (vector.words[0]! >>> 16) & 31, (vector.words[0]! >>> 10) & 31];
+  const registers = [
+    vector.words[0]! & 31,
+    (vector.words[0]! >>> 5) & 31,
+    (vector.words[0]! >>> 16) & 31,
+    (vector.words[0]! >>> 10) & 31,
+  ];
   const operands = [...new Set(registers)]
-    .map((n) => `x${n}=${hex(before.gpr[n]!)} v${n}=${view.getBigUint64(n * 16 + 8, true).toString(16)}:${view.getBigUint64(n * 16, true).toString(16)}`)
+    .map(
+      (n) =>
+        `x${n}=${hex(before.gpr[n]!)} v${n}=${view.getBigUint64(n * 16 + 8, true).toString(16)}:${view.getBigUint64(n * 16, true).toString(16)}`,
+    )
     .join(' ');
   return `${key}: ${words}\n  ${operands} nzcv=${hex(before.nzcv >>> 28)} fpcr=${hex(before.fpcr)}\n  ${lines.join('\n  ')}`;
 }

@@ -15,7 +15,8 @@ describe('the AArch64 decoder table', () => {
     const bad: string[] = [];
     rows.forEach((a, i) => {
       for (const b of rows.slice(i + 1))
-        if (overlap(a, b) && (a.mask === b.mask || !(within(a, b) || within(b, a)))) bad.push(`${name(a)} | ${name(b)}`);
+        if (overlap(a, b) && (a.mask === b.mask || !(within(a, b) || within(b, a))))
+          bad.push(`${name(a)} | ${name(b)}`);
     });
     expect(bad).toEqual([]);
   });
@@ -27,7 +28,7 @@ describe('the AArch64 decoder table', () => {
     for (let n = 0; n < 40_000; n++) {
       const row = r.pick(rows);
       // Words of rows, a few bits flipped in every other one.
-      let word = ((r.word() & ~row.mask) | row.value) | 0;
+      let word = (r.word() & ~row.mask) | row.value | 0;
       if (n & 1) word ^= 1 << r.below(32);
       const expected = ordered.find((x) => (word & x.mask) === x.value) ?? null;
       if (decode(word) !== expected) bad.push((word >>> 0).toString(16));

@@ -82,14 +82,16 @@ function displacement(row: Row, word: number): number | null {
 
 /** Fills in the free bits of a row so that what it does can be compared. Null when the choice does not fit. */
 function assemble(row: Row, r: Random, overrides: Override[], forward = false): number | null {
-  let word = ((r.word() & ~row.mask) | row.value) | 0;
+  let word = (r.word() & ~row.mask) | row.value | 0;
   // Should-be bits: mostly as they should be, since qemu may refuse others.
   const file = fileOf(row);
   for (let k = 0; k < 32; k++)
     if (row.encoding[k] === '-') word |= file === 'load' || /mulh/.test(row.mnemonic) ? 1 << (31 - k) : 0;
   if (file === 'branch') {
-    if (has(row, 'i') && row.mnemonic !== 'brk') word = put(row, word, 'i', forward || r.chance(50) ? 20 + r.below(400) : -1 - r.below(400));
-    if (/^(br|blr|ret)$/.test(row.mnemonic)) setRegister(overrides, (word >>> 5) & 31, BigInt(CODE_PAGE + r.below(1000) * 4));
+    if (has(row, 'i') && row.mnemonic !== 'brk')
+      word = put(row, word, 'i', forward || r.chance(50) ? 20 + r.below(400) : -1 - r.below(400));
+    if (/^(br|blr|ret)$/.test(row.mnemonic))
+      setRegister(overrides, (word >>> 5) & 31, BigInt(CODE_PAGE + r.below(1000) * 4));
     if (row.mnemonic === 'dc zva') setRegister(overrides, word & 31, BigInt(DATA + r.below(DATA_BYTES - 64)));
     else if (/^(dc|ic)/.test(row.mnemonic)) setRegister(overrides, word & 31, BigInt(DATA));
     if (/^(br|blr|ret|d|i)/.test(row.mnemonic) && /zva|^(br|blr|ret)$/.test(row.mnemonic)) {
@@ -139,7 +141,7 @@ function assemble(row: Row, r: Random, overrides: Override[], forward = false): 
 }
 
 /** Whether modes other than FPCR = 0 are there. */
-const MODES = false;
+const MODES = true;
 
 const countOf = (row: Row): number => {
   const file = fileOf(row);
@@ -166,7 +168,7 @@ export function vectorsOf(row: Row, salt = 0): Vector[] {
     const word = assemble(row, r, overrides);
     if (word === null || decode(word) !== row) continue;
     // Every rounding mode, flush to zero, default NaN.
-    if (MODES && isFloat(row) && r.chance(40)) overrides.push([FPCR_PLACE, BigInt(r.below(16)) << 22n]);
+    if (MODES && isFloat(row) && r.chance(40)) overrides.push([FPCR_PLACE, BigInt(r.below(32)) << 22n]);
     vectors.push({ words: [word], seed, profile: profileOf(row, vectors.length), overrides });
   }
   return vectors;
@@ -177,11 +179,13 @@ export const SEQUENCES = 'sequences';
 /** Runs of a few integer instructions on registers, whose flags depend on one another. */
 export function sequenceVectors(count: number, salt = 0): Vector[] {
   const setters = rows.filter(
-    (row) => ['immediate', 'register'].includes(fileOf(row)) && /^(adds|subs|ands|bics|ccm|adcs|sbcs)/.test(row.mnemonic),
+    (row) =>
+      ['immediate', 'register'].includes(fileOf(row)) && /^(adds|subs|ands|bics|ccm|adcs|sbcs)/.test(row.mnemonic),
   );
   const users = rows.filter(
     (row) =>
-      ['immediate', 'register', 'branch'].includes(fileOf(row)) && /^(ccm|adc|sbc|cs|b\.cond|mrs nzcv)/.test(row.mnemonic),
+      ['immediate', 'register', 'branch'].includes(fileOf(row)) &&
+      /^(ccm|adc|sbc|cs|b\.cond|mrs nzcv)/.test(row.mnemonic),
   );
   const others = rows.filter((row) => ['immediate', 'register'].includes(fileOf(row)));
   const r = new Random(hash(SEQUENCES) + salt * 7919);
@@ -236,4 +240,3 @@ export function exclusiveVectors(count: number): Vector[] {
   }
   return vectors;
 }
-

@@ -21,6 +21,8 @@ export interface CpuDescription {
   readonly physicalBits: number;
   readonly virtualBits: number;
   readonly caches: readonly CpuCache[];
+  /** The CPU that AArch64 programs see. */
+  readonly aarch64?: { readonly features: readonly string[]; readonly midr: number };
 }
 
 /** An x86-64-v2 machine; the runtime passes what its CPUID says. */

@@ -39,8 +39,20 @@ function x86(cpu: CpuDescription): string {
   return `${lines.join('\n')}\n\n`;
 }
 
-const AARCH64 =
-  'processor\t: 0\nBogoMIPS\t: 100.00\nFeatures\t: fp asimd cpuid\nCPU implementer\t: 0x00\nCPU architecture: 8\n' +
-  'CPU variant\t: 0x0\nCPU part\t: 0x000\nCPU revision\t: 0\n\n';
+function arm({ mhz, aarch64 }: CpuDescription): string {
+  const { features, midr } = aarch64 ?? { features: ['fp', 'asimd', 'cpuid'], midr: 0 };
+  const hex = (n: number, digits: number): string => `0x${n.toString(16).padStart(digits, '0')}`;
+  return [
+    'processor\t: 0',
+    `BogoMIPS\t: ${(mhz * 2).toFixed(2)}`,
+    `Features\t: ${features.join(' ')}`,
+    `CPU implementer\t: ${hex(midr >>> 24, 2)}`,
+    'CPU architecture: 8',
+    `CPU variant\t: ${hex((midr >>> 20) & 15, 1)}`,
+    `CPU part\t: ${hex((midr >>> 4) & 0xfff, 3)}`,
+    `CPU revision\t: ${midr & 15}`,
+    '\n',
+  ].join('\n');
+}
 
-export const cpuinfo = systemEntry('cpuinfo', (kernel, { cpu }) => (kernel.isa === 'aarch64' ? AARCH64 : x86(cpu)));
+export const cpuinfo = systemEntry('cpuinfo', (kernel, { cpu }) => (kernel.isa === 'aarch64' ? arm(cpu) : x86(cpu)));
