@@ -23,7 +23,7 @@ const { error, stderr } = await asc.main([
   '--memoryBase',
   String(HELPER_DATA),
   '--enable',
-  'threads,simd,bulk-memory,sign-extension,mutable-globals,nontrapping-f2i',
+  'threads,simd,bulk-memory,sign-extension,mutable-globals,nontrapping-f2i,relaxed-simd',
   ...process.argv.slice(2),
 ]);
 const messages = stderr.toString();

@@ -83,10 +83,51 @@ function nanOfSum32(addend: u32, a: u32, b: u32): u32 {
 }
 
 /**
+ * Whether the host's relaxed multiply-add rounds once: (1 + 2^-30)^2 - (1 + 2^-29) is 2^-60 then, else 0. The numbers come
+ * from memory so that no compiler has an opinion.
+ */
+const PROBE = memory.data<f64>([1.000000000931322574615478515625, -1.00000000186264514923095703125]);
+const fused: bool =
+  f64x2.extract_lane(
+    f64x2.relaxed_madd(
+      f64x2.splat(load<f64>(PROBE)),
+      f64x2.splat(load<f64>(PROBE)),
+      f64x2.splat(load<f64>(PROBE, 8)),
+    ),
+    0,
+  ) != 0;
+
+/** Four or two at once; lanes that are NaN need another look. */
+export function a64_vfma_f32(c: v128, a: v128, b: v128): v128 {
+  if (fused) {
+    const r = f32x4.relaxed_madd(a, b, c);
+    if (!v128.any_true(f32x4.ne(r, r))) return r;
+  }
+  let r = i64x2.splat(0);
+  r = i32x4.replace_lane(r, 0, a64_fma_f32(i32x4.extract_lane(c, 0), i32x4.extract_lane(a, 0), i32x4.extract_lane(b, 0)));
+  r = i32x4.replace_lane(r, 1, a64_fma_f32(i32x4.extract_lane(c, 1), i32x4.extract_lane(a, 1), i32x4.extract_lane(b, 1)));
+  r = i32x4.replace_lane(r, 2, a64_fma_f32(i32x4.extract_lane(c, 2), i32x4.extract_lane(a, 2), i32x4.extract_lane(b, 2)));
+  return i32x4.replace_lane(r, 3, a64_fma_f32(i32x4.extract_lane(c, 3), i32x4.extract_lane(a, 3), i32x4.extract_lane(b, 3)));
+}
+export function a64_vfma_f64(c: v128, a: v128, b: v128): v128 {
+  if (fused) {
+    const r = f64x2.relaxed_madd(a, b, c);
+    if (!v128.any_true(f64x2.ne(r, r))) return r;
+  }
+  const low = a64_fma_f64(i64x2.extract_lane(c, 0), i64x2.extract_lane(a, 0), i64x2.extract_lane(b, 0));
+  const high = a64_fma_f64(i64x2.extract_lane(c, 1), i64x2.extract_lane(a, 1), i64x2.extract_lane(b, 1));
+  return i64x2(low, high);
+}
+
+/**
  * addend + a * b, rounded once. The product is exact in double precision; the sum is rounded to odd there, which makes the
  * second rounding right (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
  */
 export function a64_fma_f32(addend: u32, a: u32, b: u32): u32 {
+  if (fused) {
+    const r = i32x4.extract_lane(f32x4.relaxed_madd(i32x4.splat(a), i32x4.splat(b), i32x4.splat(addend)), 0);
+    if (!nan32(r)) return r;
+  }
   const x = <f64>reinterpret<f32>(a) * <f64>reinterpret<f32>(b);
   const y = <f64>reinterpret<f32>(addend);
   let s = x + y;
@@ -116,6 +157,10 @@ function mulHigh(a: u64, b: u64): u64 {
 
 /** addend + a * b, rounded once: by integers, 128 bits of product and sum. */
 export function a64_fma_f64(addend: u64, a: u64, b: u64): u64 {
+  if (fused) {
+    const r = i64x2.extract_lane(f64x2.relaxed_madd(i64x2.splat(a), i64x2.splat(b), i64x2.splat(addend)), 0);
+    if (!nan64(r)) return r;
+  }
   const ea = <i32>(a >> 52) & 0x7ff;
   const eb = <i32>(b >> 52) & 0x7ff;
   const ec = <i32>(addend >> 52) & 0x7ff;

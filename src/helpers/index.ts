@@ -18,6 +18,5 @@ export * from './a64-integer';
 export * from './a64-system';
 export * from './a64-float';
 export * from './a64-simd';
-export * from './a64-vector-float';
 export * from './a64-exact';
 export * from './a64-crypto';

@@ -10,6 +10,7 @@ import {
   FLAVOUR_EXACT_FP,
   FLAVOUR_TAGGED,
   FP_EXACT,
+  FP_HISTORY,
   FPCR,
   FPSR,
   gpr,
@@ -25,6 +26,8 @@ const NZCV = 0xf000_0000n;
 /** Bits of FPCR and FPSR that are there: src/helpers/a64-system.ts. */
 const FPCR_BITS = 0x07c0_0000;
 const FPSR_BITS = 0x0800_009f;
+/** In FP_HISTORY: the guest looks at the sticky flags. */
+const FP_TRACKED = 2;
 
 /** Computes NZCV of a vCPU (bits 31 to 28) from its lazy form; the engine provides it. */
 export type FlagReader = (op: number, a: bigint, b: bigint, res: bigint) => number;
@@ -138,7 +141,7 @@ export class AArch64Context implements CpuContext {
     const fpcr = v.getUint32(4, true) & FPCR_BITS;
     this.#set32(FPSR, v.getUint32(0, true) & FPSR_BITS);
     this.#set32(FPCR, fpcr);
-    this.#set32(FP_EXACT, fpcr !== 0 ? 1 : 0);
+    this.#set32(FP_EXACT, fpcr !== 0 || this.#get32(FP_HISTORY) & FP_TRACKED ? 1 : 0);
     this.#u8.set(src.subarray(8, 520), this.address + vec(0));
     // The return from an exception clears the monitor.
     this.#set(EXCL_TAG, 0);

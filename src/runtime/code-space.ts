@@ -91,6 +91,10 @@ export class CodeSpace implements CodeOwner {
   readonly jumpTargets = new Set<number>();
   /** How often a block is entered until it is hot; 0: blocks are not counted. */
   hotThreshold = 0;
+  /** Set when there is no room for regions any more. */
+  exhausted = false;
+  /** Called when all is forgotten. */
+  onFlush: (() => void) | null = null;
   /** Ranges invalidated since, for those who translate in the background. */
   onInvalidate: ((start: number, end: number) => void) | null = null;
   /** Sees every block that is translated (--dump). */
@@ -338,11 +342,13 @@ export class CodeSpace implements CodeOwner {
     this.#blocks = [];
     this.#next = CODE_START;
     this.#clearJumpCache();
+    this.exhausted = false;
     this.stats.flushes++;
+    this.onFlush?.();
   }
   /** Whether a block might not fit any more. */
   get full(): boolean {
-    return this.#next > CODE_END - 0x40000;
+    return this.exhausted || this.#next > CODE_END - 0x40000;
   }
 
   #lift(pc: number, flavour: number, single: boolean): Block | null {

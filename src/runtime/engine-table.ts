@@ -58,6 +58,7 @@ export class EngineTable {
     memory.onWritten = null;
     const slots = this.#slots.get(memory);
     if (slots && slots.free.length !== slots.allocated) throw new Error('a thread still has registers in this memory');
+    (memory as LinearMemory).writableCode = false;
     this.forgetCode(memory);
     if (this.#pool.length < POOL_SIZE) this.#pool.push(memory as LinearMemory);
   }

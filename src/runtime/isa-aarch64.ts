@@ -12,7 +12,7 @@ export const aarch64: IsaRuntime = {
   name: 'aarch64',
   interpreter: 'interpreter-aarch64.wasm',
   flagReader: 'a64_nzcv',
-  floatUsed: null,
+  floatUsed: 'a64_float_used',
   hwcap,
   hwcap2,
   slotNames,

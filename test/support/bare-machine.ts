@@ -45,12 +45,9 @@ export class BareMachine {
       switch (reason) {
         case exitReason.miss:
           break;
-        case exitReason.link: {
-          const link = word(SLOT_EXIT_ARG);
-          ip = engine.code.entry(cpu.pc, cpu.flavour);
-          if (ip !== 0) engine.code.link(link, ip);
+        case exitReason.link:
+          ip = engine.code.link(word(SLOT_EXIT_ARG), cpu.pc, cpu.flavour);
           break;
-        }
         case exitReason.tick:
           ip = word(SLOT_EXIT_IP);
           break;

@@ -13,6 +13,8 @@ const BATCH = 8;
 /** Hot entries that wait for a worker; more are counted again. */
 const MAX_PENDING = 512;
 const MAX_RETRIES = 3;
+/** Table slots in use after which all regions are forgotten: those of dropped regions are not used again before. */
+const MAX_SLOTS = 1_000_000;
 /** Entries until a block that is being translated is hot again. */
 const NEVER = 0xffff_ffff;
 
@@ -107,7 +109,24 @@ export class Regions {
     code.onInvalidate = (start, end) => {
       if (this.#outstanding > 0) this.#invalidated.push([start, end]);
     };
+    code.onFlush = () => this.#reset();
     compiler.addSource(this.#source);
+  }
+
+  /** All code is forgotten: another program, or no room. */
+  #reset(): void {
+    this.#pending.clear();
+    this.#again.clear();
+    this.#newTargets.clear();
+    this.#dispatchers.clear();
+    this.#links.clear();
+    this.#functions.clear();
+    const { table, miss } = this.#linkage();
+    for (let slot = 1; slot < this.#nextSlot; slot++) table.set(slot, miss);
+    this.#nextSlot = 1;
+    this.#nextTable = JUMP_TABLES;
+    this.watchStores = this.#memory.writableCode;
+    this.#invalidated.push([0, 2 ** 32]);
   }
 
   /** Forgets everything that is under way (the address space is given up). */
@@ -209,12 +228,13 @@ export class Regions {
     const usable = result.regions.map((r) => this.#usable(r, tries));
     if (usable.includes(false)) return;
     const { imports, table, onFloatUse } = this.#linkage();
-    const links = this.#reserve(result.links.length);
     const tables = this.#nextTable;
-    if (tables + result.tables.length > JUMP_TABLES_END) {
-      stats.failed++;
+    if (tables + result.tables.length > JUMP_TABLES_END || this.#nextSlot > MAX_SLOTS) {
+      // Everything goes, at the next opportunity, and what is hot then comes back.
+      this.#code.exhausted = true;
       return;
     }
+    const links = this.#reserve(result.links.length);
     this.#nextTable += (result.tables.length + 7) & ~7;
     this.#memory.u8.set(result.tables, tables);
     const instance = new WebAssembly.Instance(result.module, {

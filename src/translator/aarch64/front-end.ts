@@ -10,11 +10,15 @@ import { type FlagsOrigin, liftBlock, liftRegionBlock } from './lift.ts';
 import { slotNames } from './names.ts';
 import { CC_OP, CC_RES } from './state.ts';
 
+const raisesFlags = /^(a64\.v?f(?!lags|p[cs]r)|a64\.flags\.fcmp|a64\.soft$|a64\.half_round|a64\.[su]cvtf|f(32x4|64x2)\.(eq|ge|gt|convert)|i32x4\.trunc_sat)/;
+
 export class A64FrontEnd implements RegionFrontEnd {
   readonly abi = abi;
   readonly table = createOpTable();
   readonly bytecode = new Bytecode(this.table);
   readonly #deadCode = new DeadCodePass(this.table, { first: CC_OP, last: CC_RES });
+  /** By op: translated floating point that raises sticky flags. */
+  readonly #raisesFlags = this.table.ops.map(({ name }) => raisesFlags.test(name));
   /** Called before the first block with fast floating point goes out (docs/floating-point.md). */
   onFloatUse: (() => void) | null = null;
   floatUsed = false;
@@ -36,6 +40,7 @@ export class A64FrontEnd implements RegionFrontEnd {
       this.#deadCode.run(block);
       if (this.verify) verifyBlock(block, slotNames);
     }
+    if (flavour === 0 && !this.floatUsed && this.raisesFloatFlags(block)) this.noteFloatUse();
     return block;
   }
 
@@ -56,7 +61,8 @@ export class A64FrontEnd implements RegionFrontEnd {
     if (lifted && this.verify) verifyBlock(lifted.block, slotNames);
     return lifted;
   }
-  raisesFloatFlags(): boolean {
+  raisesFloatFlags({ insts }: Block): boolean {
+    for (let k = 0; k < insts.length; k++) if (this.#raisesFlags[insts[k]!.op.id]) return true;
     return false;
   }
   sameFlags(a: unknown, b: unknown): boolean {

@@ -1,5 +1,5 @@
 /** From instruction words to IR: operand access for the rows, lazy flags, and the block loop. */
-import { type Block, BlockBuilder, type CompareName, type Condition, type Operand } from '../ir/block.ts';
+import { type Block, BlockBuilder, type CompareName, type Condition, type Inst, type Operand } from '../ir/block.ts';
 import { CONST, SLOT_ZERO, trap, type TrapNumber } from '../ir/layout.ts';
 import type { OpTable } from '../ir/op.ts';
 import { decode } from './decode.ts';
@@ -47,6 +47,9 @@ export class LiftContext {
   row!: Row;
   word = 0;
   pc = 0;
+  /** A read of FPSR in this block whose result nothing has used yet. */
+  #fpsr: { register: number; inst: Inst; index: number; next: number; overwritten: boolean } | null = null;
+  readonly #table: OpTable;
   /** What set the flags last in this block, when it is known. */
   #flags: FlagsOrigin | null;
   #flagsTouched = false;
@@ -55,6 +58,7 @@ export class LiftContext {
 
   constructor(table: OpTable, flavour: number, flags: FlagsOrigin | null = null) {
     this.b = new BlockBuilder(table);
+    this.#table = table;
     this.flavour = flavour;
     this.#flags = flags;
   }
@@ -63,6 +67,7 @@ export class LiftContext {
     this.word = word;
     this.pc = pc;
     this.b.beginInstruction(pc);
+    if (this.#fpsr?.overwritten) this.#fpsr = null;
   }
   /** Exact floating point (soft float) is wanted: see state.ts, FP_EXACT. */
   get exactFp(): boolean {
@@ -112,14 +117,17 @@ export class LiftContext {
 
   /** Register 0..30, or the zero register: to read. */
   x(n: number): Operand {
+    if (this.#fpsr?.register === n) this.#watchFpsr();
     return n === 31 ? SLOT_ZERO : gpr(n);
   }
   /** Register 0..30, or SP: to read or write. */
   xsp(n: number): Operand {
+    if (this.#fpsr?.register === n) this.#watchFpsr();
     return n === 31 ? SP : gpr(n);
   }
   /** Register 0..30 to write; writes to the zero register go to a temporary. */
   to(n: number): Operand {
+    if (this.#fpsr?.register === n) this.#fpsr.overwritten = true;
     return n === 31 ? this.b.temp() : gpr(n);
   }
   /** Vector register, 16 bytes. */
@@ -132,6 +140,29 @@ export class LiftContext {
   }
   add64(a: Operand, n: number | bigint): Operand {
     return n === 0 || n === 0n ? a : this.b.valueConst('add.i64', [a], n);
+  }
+
+  /**
+   * FPSR into register `n`. The C library's software floating point reads it after every inexact operation, for nothing; so
+   * only where a later instruction of the block uses the value does somebody want to know the flags (docs/floating-point.md).
+   */
+  readFpsr(n: number): void {
+    const { b } = this;
+    b.emit('a64.fpsr', this.to(n), []);
+    if (n === 31) return;
+    const index = b.insts.length - 1;
+    this.#fpsr = { register: n, inst: b.insts[index]!, index, next: this.next, overwritten: false };
+  }
+  #watchFpsr(): void {
+    const { inst, index, next, register } = this.#fpsr!;
+    this.#fpsr = null;
+    this.b.insts[index] = {
+      op: this.#table.get('a64.watch_fpsr'),
+      d: 0,
+      inputs: [CONST],
+      imm: BigInt(next) | (BigInt(gpr(register)) << 48n),
+      pc: inst.pc,
+    };
   }
 
   // Memory.

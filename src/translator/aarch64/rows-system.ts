@@ -60,7 +60,7 @@ mrs('dczid_el0', [3, 3, 0, 0, 7], constant(DCZID), differs);
 mrs('nzcv', [3, 3, 4, 2, 0], (c) => c.b.emit('a64.nzcv', c.to(c.d), []));
 msr('nzcv', [3, 3, 4, 2, 0], (c) => c.setNzcv(c.x(c.d)));
 mrs('fpcr', [3, 3, 4, 4, 0], (c) => c.b.emit('a64.fpcr', c.to(c.d), []));
-mrs('fpsr', [3, 3, 4, 4, 1], (c) => c.b.emit('a64.fpsr', c.to(c.d), []), 'sticky flags');
+mrs('fpsr', [3, 3, 4, 4, 1], (c) => c.readFpsr(c.d), 'sticky flags');
 const set = (c: LiftContext, op: string): void => c.b.emit(op, 0, [c.x(c.d), CONST], c.next);
 msr('fpcr', [3, 3, 4, 4, 0], (c) => set(c, 'a64.set_fpcr'));
 msr('fpsr', [3, 3, 4, 4, 1], (c) => set(c, 'a64.set_fpsr'));

@@ -26,6 +26,9 @@ export const FP_EXACT = 0x1b8;
 export const TAGGED = 0x1bc;
 export const EXCL_VALUE = 0x1c0;
 
+/** u32: what is known of the sticky flags; the helpers' own (src/helpers/a64-system.ts). */
+export const FP_HISTORY = 0x1d0;
+
 /** Vector register `n` (0..31), 16 bytes. */
 export const vec = (n: number): number => 0x200 + n * 16;
 
