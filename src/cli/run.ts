@@ -56,6 +56,11 @@ export async function run(options: RunOptions, hooks: RunHooks = {}): Promise<nu
         ticker: new Ticker(),
         threshold: options.jitThreshold ?? JIT_THRESHOLD,
         checks: options.memoryChecks ?? 'null',
+        onError: (stack) => {
+          // Tests that wait for each translation want to know.
+          if (options.jitSync) throw new Error(`the translator failed: ${stack}`);
+          if (options.debug) host.diagnostic(`the translator failed: ${stack}`);
+        },
       },
     }),
   });

@@ -46,6 +46,8 @@ export interface JitOptions {
   /** Entries of a block after which it is hot. */
   threshold: number;
   checks: MemoryChecks;
+  /** As in RegionsOptions. */
+  onError: (stack: string) => void;
 }
 
 /** Bytes of host stack for regions: V8's limit less what the interpreter and JavaScript need. */

@@ -22,7 +22,7 @@ export interface CompileJob {
   entries: number[];
   wanted: number[];
   jumpTargets: number[];
-  options: RegionOptions;
+  options: Omit<RegionOptions, 'x86Nans' | 'fusedMadd'>;
 }
 
 export interface CompileResult {

@@ -10,7 +10,8 @@ import { type FlagsOrigin, liftBlock, liftRegionBlock } from './lift.ts';
 import { slotNames } from './names.ts';
 import { CC_OP, CC_RES } from './state.ts';
 
-const raisesFlags = /^(a64\.v?f(?!lags|p[cs]r)|a64\.flags\.fcmp|a64\.soft$|a64\.half_round|a64\.[su]cvtf|f(32x4|64x2)\.(eq|ge|gt|convert)|i32x4\.trunc_sat)/;
+const raisesFlags =
+  /^(a64\.v?f(?!lags|p[cs]r)|a64\.flags\.fcmp|a64\.soft$|a64\.half_round|a64\.[su]cvtf|f(32x4|64x2)\.(eq|ge|gt|convert)|i32x4\.trunc_sat)/;
 
 export class A64FrontEnd implements RegionFrontEnd {
   readonly abi = abi;

@@ -1,4 +1,4 @@
-/** IR ops of scalar floating point. Results are whole vectors, with zeros above the number. */
+/** IR ops of scalar floating point. Results are vectors with zeros above the number. */
 import type { Expr, ExprBuilder } from '../ir/expr.ts';
 import { type OpTable, pure, state } from '../ir/op.ts';
 import { type Float, type Rounding, roundings } from './ops-softfloat.ts';
@@ -9,23 +9,15 @@ const integers = ['i32', 'i64'] as const;
 const bitsType = (f: Float): 'i32' | 'i64' => (f === 'f32' ? 'i32' : 'i64');
 
 const bitsOf = (m: ExprBuilder, f: Float, e: Expr): Expr => m[bitsType(f)].reinterpret(e);
-/** A number in the lowest lane of a zero vector. */
-const scalar = (m: ExprBuilder, f: Float, e: Expr): Expr =>
-  f === 'f32'
-    ? m.f32x4.replace_lane(m.i64x2.splat(m.constI64(0n)), 0, e)
-    : m.f64x2.replace_lane(m.i64x2.splat(m.constI64(0n)), 0, e);
-/** The same from its bits. */
-const scalarBits = (m: ExprBuilder, f: Float, e: Expr): Expr =>
-  f === 'f32'
-    ? m.i32x4.replace_lane(m.i64x2.splat(m.constI64(0n)), 0, e)
-    : m.i64x2.replace_lane(m.i64x2.splat(m.constI64(0n)), 0, e);
+/** A number from its bits. */
+const fromBits = (m: ExprBuilder, f: Float, e: Expr): Expr => m[f].reinterpret(e);
 const constant = (m: ExprBuilder, f: Float, value: number): Expr =>
   f === 'f32' ? m.f32.const(value) : m.f64.const(value);
 
 /** `result`, or what `helper` says of the operands' bits when it is a NaN, whose bits Wasm leaves open. */
 function orNan(m: ExprBuilder, f: Float, result: Expr, helper: string, args: () => Expr[]): Expr {
   return m.bind(f, result, (r) =>
-    m.if(m[f].ne(r(), r()), scalarBits(m, f, m.helper(`${helper}_${f}`, args(), bitsType(f))), scalar(m, f, r())),
+    m.if(m[f].ne(r(), r()), fromBits(m, f, m.helper(`${helper}_${f}`, args(), bitsType(f))), r()),
   );
 }
 
@@ -56,7 +48,8 @@ function round(m: ExprBuilder, f: Float, mode: Rounding, value: Expr): Expr {
 
 export function defineA64FloatOps(t: OpTable): void {
   for (const f of floats) {
-    const two = `${f} ${f} -> v128`;
+    const z = f === 'f32' ? 'z32' : 'z64';
+    const two = `${f} ${f} -> ${z}`;
     for (const [name, op] of [
       ['fadd', 'add'],
       ['fsub', 'sub'],
@@ -67,9 +60,7 @@ export function defineA64FloatOps(t: OpTable): void {
     ] as const)
       pure(t, `a64.${name}.${f}`, two, 'NaNs as the Arm manual has them', (m, a, b) =>
         m.bind(f, a, (x) =>
-          m.bind(f, b, (y) =>
-            orNan(m, f, m[f][op](x(), y()), 'a64_nan', () => [bitsOf(m, f, x()), bitsOf(m, f, y())]),
-          ),
+          m.bind(f, b, (y) => orNan(m, f, m[f][op](x(), y()), 'a64_nan', () => [bitsOf(m, f, x()), bitsOf(m, f, y())])),
         ),
       );
     for (const [name, op] of [
@@ -83,13 +74,13 @@ export function defineA64FloatOps(t: OpTable): void {
           ),
         ),
       );
-    pure(t, `a64.fsqrt.${f}`, `${f} -> v128`, 'square root', (m, a) =>
+    pure(t, `a64.fsqrt.${f}`, `${f} -> ${z}`, 'square root', (m, a) =>
       m.bind(f, a, (x) =>
         orNan(m, f, m[f].sqrt(x()), 'a64_nan', () => [bitsOf(m, f, x()), bitsOf(m, f, constant(m, f, 0))]),
       ),
     );
     for (const mode of roundings) {
-      pure(t, `a64.frint${mode}.${f}`, `${f} -> v128`, 'rounded to an integral number', (m, a) =>
+      pure(t, `a64.frint${mode}.${f}`, `${f} -> ${z}`, 'rounded to an integral number', (m, a) =>
         m.bind(f, a, (x) =>
           orNan(m, f, round(m, f, mode, x()), 'a64_nan', () => [bitsOf(m, f, x()), bitsOf(m, f, constant(m, f, 0))]),
         ),
@@ -109,13 +100,30 @@ export function defineA64FloatOps(t: OpTable): void {
         pure(
           t,
           `a64.${s}cvtf.${f}.${from}`,
-          `${from} i32 -> v128`,
+          `${from} i32 -> ${z}`,
           'integer to float, times 2 to the power of input 1',
-          (m, a, power) => scalar(m, f, scaled(m, f, m[f][`convert_${s}`][from](a), power)),
+          (m, a, power) => scaled(m, f, m[f][`convert_${s}`][from](a), power),
         );
-    const b = bitsType(f);
-    pure(t, `a64.fma.${f}`, `${b} ${b} ${b} -> v128`, 'input 0 + input 1 * input 2, rounded once', (m, c, x, y) =>
-      scalarBits(m, f, m.helper(`a64_fma_${f}`, [c, x, y], b)),
+    for (const name of ['abs', 'neg'])
+      pure(t, `a64.f${name}.${f}`, `${f} -> ${z}`, 'the sign alone, of NaNs as well', (m, a) => m[f][name](a));
+    pure(t, `a64.fcsel.${f}`, `i32 ${f} ${f} -> ${z}`, 'input 1 if input 0 is not zero, else input 2', (m, c, x, y) =>
+      m.select(c, x, y),
+    );
+    const shape = f === 'f32' ? 'f32x4' : 'f64x2';
+    pure(t, `a64.fma.${f}`, `${f} ${f} ${f} -> ${z}`, 'input 0 + input 1 * input 2, rounded once', (m, c, x, y) =>
+      m.bind(f, c, (addend) =>
+        m.bind(f, x, (a) =>
+          m.bind(f, y, (b) => {
+            const bits = (e: Expr): Expr => bitsOf(m, f, e);
+            const exact = (): Expr =>
+              fromBits(m, f, m.helper(`a64_fma_${f}`, [bits(addend()), bits(a()), bits(b())], bitsType(f)));
+            if (!m.relaxedMadd) return exact();
+            const wide = (e: Expr): Expr => m[shape].splat(e);
+            const sum = m.relaxedMadd(shape, wide(a()), wide(b()), wide(addend()));
+            return m.bind(f, m[shape].extract_lane(sum, 0), (r) => m.if(m[f].ne(r(), r()), exact(), r()));
+          }),
+        ),
+      ),
     );
     const nzcv = (m: ExprBuilder, x: () => Expr, y: () => Expr): Expr => {
       const word = (n: number): Expr => m.constI32((n << 28) | 0);
@@ -137,29 +145,26 @@ export function defineA64FloatOps(t: OpTable): void {
       (m, a, c) =>
         m.bind(f, a, (x) =>
           m.bind(f, c, (y) =>
-            m.seq([
-              m.set(CC_OP, 'i64', m.constI64(0n)),
-              m.set(CC_RES, 'i64', m.i64.extend_u(nzcv(m, x, y))),
-            ]),
+            m.seq([m.set(CC_OP, 'i64', m.constI64(0n)), m.set(CC_RES, 'i64', m.i64.extend_u(nzcv(m, x, y)))]),
           ),
         ),
     );
   }
-  pure(t, 'a64.fcvt.f64.f32', 'f32 -> v128', 'single to double', (m, a) =>
+  pure(t, 'a64.fcvt.f64.f32', 'f32 -> z64', 'single to double', (m, a) =>
     m.bind('f32', a, (x) =>
       m.if(
         m.f32.ne(x(), x()),
-        scalarBits(m, 'f64', m.helper('a64_nan_widen', [m.i32.reinterpret(x())], 'i64')),
-        scalar(m, 'f64', m.f64.promote(x())),
+        fromBits(m, 'f64', m.helper('a64_nan_widen', [m.i32.reinterpret(x())], 'i64')),
+        m.f64.promote(x()),
       ),
     ),
   );
-  pure(t, 'a64.fcvt.f32.f64', 'f64 -> v128', 'double to single', (m, a) =>
+  pure(t, 'a64.fcvt.f32.f64', 'f64 -> z32', 'double to single', (m, a) =>
     m.bind('f64', a, (x) =>
       m.if(
         m.f64.ne(x(), x()),
-        scalarBits(m, 'f32', m.helper('a64_nan_demote', [m.i64.reinterpret(x())], 'i32')),
-        scalar(m, 'f32', m.f32.demote(x())),
+        fromBits(m, 'f32', m.helper('a64_nan_demote', [m.i64.reinterpret(x())], 'i32')),
+        m.f32.demote(x()),
       ),
     ),
   );

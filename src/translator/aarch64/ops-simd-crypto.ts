@@ -25,33 +25,26 @@ export function defineA64SimdCryptoOps(t: OpTable): void {
   pure(t, 'a64.sha1h', 'i32 -> i32', 'rotated left by 30', (m, a) => m.i32.rotl(a, m.constI32(30)));
   pure(t, 'a64.sha1su0', 'v128 v128 v128 -> v128', 'SHA1SU0', (m, d, n, w) =>
     m.bind('v128', d, (x) =>
-      m.v128.xor(
-        m.v128.xor(m.shuffle(x(), n, [8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23]), x()),
-        w,
-      ),
+      m.v128.xor(m.v128.xor(m.shuffle(x(), n, [8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23]), x()), w),
     ),
   );
   pure(t, 'a64.sha1su1', 'v128 v128 -> v128', 'SHA1SU1', (m, d, n) =>
-    m.bind('v128', m.v128.xor(d, m.shuffle(n, zero(m), [4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19])), (x) =>
-      m.bind('v128', rotate(m, x, 31), (r) =>
-        // The last word takes in the first one, rotated once more.
-        m.bind('i32', m.i32x4.extract_lane(r(), 0), (first) =>
-          m.i32x4.replace_lane(
-            r(),
-            3,
-            m.i32.xor(m.i32x4.extract_lane(r(), 3), m.i32.rotl(first(), m.constI32(1))),
+    m.bind(
+      'v128',
+      m.v128.xor(d, m.shuffle(n, zero(m), [4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19])),
+      (x) =>
+        m.bind('v128', rotate(m, x, 31), (r) =>
+          // The last word takes in the first one, rotated once more.
+          m.bind('i32', m.i32x4.extract_lane(r(), 0), (first) =>
+            m.i32x4.replace_lane(r(), 3, m.i32.xor(m.i32x4.extract_lane(r(), 3), m.i32.rotl(first(), m.constI32(1)))),
           ),
         ),
-      ),
     ),
   );
   pure(t, 'a64.sha256su0', 'v128 v128 -> v128', 'SHA256SU0', (m, d, n) =>
     m.bind('v128', d, (x) =>
       m.bind('v128', m.shuffle(x(), n, [4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]), (v) =>
-        m.i32x4.add(
-          x(),
-          m.v128.xor(m.v128.xor(rotate(m, v, 7), rotate(m, v, 18)), m.i32x4.shr_u(v(), m.constI32(3))),
-        ),
+        m.i32x4.add(x(), m.v128.xor(m.v128.xor(rotate(m, v, 7), rotate(m, v, 18)), m.i32x4.shr_u(v(), m.constI32(3)))),
       ),
     ),
   );
@@ -64,11 +57,17 @@ export function defineA64SimdCryptoOps(t: OpTable): void {
       return m.bind('v128', m.i32x4.add(d, middle), (sum) => {
         const high = m.shuffle(z(), zero(m), [8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23]);
         return m.bind('v128', high, (v) =>
-          m.bind('v128', m.i32x4.add(sum(), m.shuffle(sigma(m, v), zero(m), [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23])), (r) =>
+          m.bind(
+            'v128',
             m.i32x4.add(
-              r(),
-              m.shuffle(zero(m), sigma(m, r), [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]),
+              sum(),
+              m.shuffle(sigma(m, v), zero(m), [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]),
             ),
+            (r) =>
+              m.i32x4.add(
+                r(),
+                m.shuffle(zero(m), sigma(m, r), [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]),
+              ),
           ),
         );
       });

@@ -45,7 +45,14 @@ export function defineA64SimdFloatOps(t: OpTable): void {
         m.bind('v128', a, (x) => checked(m, m[shape][op](x()), () => soft(m, name, x(), x(), x()))),
       );
     pure(t, `a64.vfma.${f}`, 'v128 v128 v128 -> v128', 'input 0 + input 1 * input 2, rounded once', (m, c, a, b) =>
-      m.helper(`a64_vfma_${f}`, [c, a, b], 'v128'),
+      m.bind('v128', c, (addend) =>
+        m.bind('v128', a, (x) =>
+          m.bind('v128', b, (y) => {
+            const exact = (): Expr => m.helper(`a64_vfma_${f}`, [addend(), x(), y()], 'v128');
+            return m.relaxedMadd ? checked(m, m.relaxedMadd(shape, x(), y(), addend()), exact) : exact();
+          }),
+        ),
+      ),
     );
   }
 }

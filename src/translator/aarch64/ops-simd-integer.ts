@@ -9,7 +9,13 @@ const two = 'v128 v128 -> v128';
 /** Sets FPSR.QC if `condition` (an i32) is not zero. */
 const setQc = (m: ExprBuilder, word: Expr): Expr => m.set(FPSR, 'l32', m.i32.or(m.get(FPSR, 'l32'), word));
 /** An op whose helper says by `a64_saturated` whether it saturated. */
-function saturating(t: OpTable, name: string, signature: string, doc: string, sem: (m: ExprBuilder, ...a: Expr[]) => Expr): void {
+function saturating(
+  t: OpTable,
+  name: string,
+  signature: string,
+  doc: string,
+  sem: (m: ExprBuilder, ...a: Expr[]) => Expr,
+): void {
   state(t, name, signature, { reads: [FPSR], writes: [FPSR] }, `${doc}; FPSR.QC`, (m, ...inputs) =>
     m.bind('v128', sem(m, ...inputs), (r) => m.block('v128', [setQc(m, m.helper('a64_saturated', [], 'i32')), r()])),
   );
@@ -56,11 +62,16 @@ export function defineA64SimdIntegerOps(t: OpTable): void {
         );
       }
       // Shifted right by 1 .. bits, rounded.
-      pure(t, `a64.${sign}rshr.${bits}`, 'v128 i32 -> v128', 'shifted right and rounded, by 1 to the width', (m, a, n) =>
-        m.bind('v128', s(m)[`shr_${sign}`](a, m.i32.sub(n, one(m))), (x) => {
-          const ones = size === 3 ? m.i64x2.splat(m.constI64(1n)) : s(m).splat(one(m));
-          return s(m).add(s(m)[`shr_${sign}`](x(), one(m)), m.v128.and(x(), ones));
-        }),
+      pure(
+        t,
+        `a64.${sign}rshr.${bits}`,
+        'v128 i32 -> v128',
+        'shifted right and rounded, by 1 to the width',
+        (m, a, n) =>
+          m.bind('v128', s(m)[`shr_${sign}`](a, m.i32.sub(n, one(m))), (x) => {
+            const ones = size === 3 ? m.i64x2.splat(m.constI64(1n)) : s(m).splat(one(m));
+            return s(m).add(s(m)[`shr_${sign}`](x(), one(m)), m.v128.and(x(), ones));
+          }),
       );
     }
 
@@ -97,18 +108,30 @@ export function defineA64SimdIntegerOps(t: OpTable): void {
     if (size < 3)
       for (const [kind, name] of ['sqshrn', 'uqshrn', 'sqshrun', '', 'sqrshrn', 'uqrshrn', 'sqrshrun'].entries()) {
         if (name === '') continue;
-        saturating(t, `a64.${name}.${bits}`, 'v128 i32 -> v128', 'shifted right and narrowed to the low half', (m, a, n) =>
-          m.helper('a64_qshrn', [m.constI32(kind), m.constI32(size), a, n], 'v128'),
+        saturating(
+          t,
+          `a64.${name}.${bits}`,
+          'v128 i32 -> v128',
+          'shifted right and narrowed to the low half',
+          (m, a, n) => m.helper('a64_qshrn', [m.constI32(kind), m.constI32(size), a, n], 'v128'),
         );
       }
     if (size === 1 || size === 2) {
       for (const [kind, name] of ['sqdmulh', 'sqrdmulh', 'sqrdmlah', 'sqrdmlsh'].entries())
-        saturating(t, `a64.${name}.${bits}`, 'v128 v128 v128 -> v128', 'high half of twice the product; input 2 is the accumulator', (m, a, b, c) =>
-          m.helper('a64_qdmulh', [m.constI32(kind), m.constI32(size), a, b, c], 'v128'),
+        saturating(
+          t,
+          `a64.${name}.${bits}`,
+          'v128 v128 v128 -> v128',
+          'high half of twice the product; input 2 is the accumulator',
+          (m, a, b, c) => m.helper('a64_qdmulh', [m.constI32(kind), m.constI32(size), a, b, c], 'v128'),
         );
       for (const [kind, name] of ['sqdmull', 'sqdmlal', 'sqdmlsl'].entries())
-        saturating(t, `a64.${name}.${bits}`, 'v128 v128 v128 -> v128', 'twice the products of the low halves; input 2 is the accumulator', (m, a, b, c) =>
-          m.helper('a64_qdmull', [m.constI32(kind), m.constI32(size), a, b, c], 'v128'),
+        saturating(
+          t,
+          `a64.${name}.${bits}`,
+          'v128 v128 v128 -> v128',
+          'twice the products of the low halves; input 2 is the accumulator',
+          (m, a, b, c) => m.helper('a64_qdmull', [m.constI32(kind), m.constI32(size), a, b, c], 'v128'),
         );
     }
   }
@@ -128,10 +151,7 @@ export function defineA64SimdIntegerOps(t: OpTable): void {
         m.i64x2.replace_lane(m.i64x2.splat(m.constI64(0x0e060a020c040800n)), 1, m.constI64(0x0f070b030d050901n));
       const low = m.v128.and(x(), m.i8x16.splat(m.constI32(15)));
       const high = m.i8x16.shr_u(x(), m.constI32(4));
-      return m.v128.or(
-        m.i8x16.shl(m.i8x16.swizzle(table(), low), m.constI32(4)),
-        m.i8x16.swizzle(table(), high),
-      );
+      return m.v128.or(m.i8x16.shl(m.i8x16.swizzle(table(), low), m.constI32(4)), m.i8x16.swizzle(table(), high));
     }),
   );
   pure(t, 'a64.pmul.8', two, 'polynomial products, low halves', (m, a, b) => m.helper('a64_pmul', [a, b], 'v128'));

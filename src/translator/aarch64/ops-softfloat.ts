@@ -106,7 +106,11 @@ export function exact(
 
 export function defineA64SoftFloatOps(t: OpTable): void {
   helperOp(t, 'a64.exact', 'i64', 'a64_exact', 'exact floating-point operation: packed as in `exact`');
-  pure(t, 'a64.soft', 'v128 v128 v128 i32 -> v128', 'floating-point operation (input 3: softCode) for FPCR = 0', (m, a, b, c, code) =>
-    m.helper('a64_soft', [code, a, b, c], 'v128'),
+  pure(
+    t,
+    'a64.soft',
+    'v128 v128 v128 i32 -> v128',
+    'floating-point operation (input 3: softCode) for FPCR = 0',
+    (m, a, b, c, code) => m.helper('a64_soft', [code, a, b, c], 'v128'),
   );
 }

@@ -10,10 +10,7 @@ const types = [
   ['01', 'f64'],
 ] as const;
 const bitsType = (f: Float): 'i32' | 'i64' => (f === 'f32' ? 'i32' : 'i64');
-const zext = (f: Float): string => (f === 'f32' ? 'v128.zext32' : 'v128.zext64');
-const signBit = (f: Float): bigint => (f === 'f32' ? -0x8000_0000n : -(1n << 63n));
-const flip = (c: LiftContext, f: Float, slot: Operand): Operand =>
-  c.b.valueConst(`xor.${bitsType(f)}`, [slot], signBit(f));
+const flip = (c: LiftContext, f: Float, slot: Operand): Operand => c.b.value(`${f}.neg`, [slot]);
 
 /** An operation whose result is a vector with zeros above the number. */
 function scalar(c: LiftContext, f: Float, operation: FloatOperation, fast: string, inputs: Operand[]): void {
@@ -42,15 +39,12 @@ for (const [type, f] of types) {
   ins(`${ftype} mmmmm 1000 10 nnnnn ddddd`, 'fnmul', (c) => {
     if (c.exactFp) return exact(c, 'fnmul', f, 1, c.v(c.d), [c.v(c.n), c.v(c.m)]);
     const product = c.b.value(`a64.fmul.${f}`, [c.v(c.n), c.v(c.m)]);
-    c.b.emit(zext(f), c.v(c.d), [flip(c, f, product)]);
+    c.b.emit(`a64.fneg.${f}`, c.v(c.d), [product]);
   });
 
   // One source.
-  ins(`${ftype} 000001 10000 nnnnn ddddd`, 'fabs', (c) => {
-    const v = c.b.valueConst(`and.${bits}`, [c.v(c.n)], f === 'f32' ? 0x7fff_ffff : (1n << 63n) - 1n);
-    c.b.emit(zext(f), c.v(c.d), [v]);
-  });
-  ins(`${ftype} 000010 10000 nnnnn ddddd`, 'fneg', (c) => c.b.emit(zext(f), c.v(c.d), [flip(c, f, c.v(c.n))]));
+  ins(`${ftype} 000001 10000 nnnnn ddddd`, 'fabs', (c) => c.b.emit(`a64.fabs.${f}`, c.v(c.d), [c.v(c.n)]));
+  ins(`${ftype} 000010 10000 nnnnn ddddd`, 'fneg', (c) => c.b.emit(`a64.fneg.${f}`, c.v(c.d), [c.v(c.n)]));
   ins(`${ftype} 000011 10000 nnnnn ddddd`, 'fsqrt', (c) => scalar(c, f, 'fsqrt', `a64.fsqrt.${f}`, [c.v(c.n)]));
   for (const [opcode, suffix, mode] of [
     ['000', 'n', 'n'],
@@ -94,10 +88,9 @@ for (const [type, f] of types) {
       c.setNzcv(chosen, 0, (nzcv & 9) === 9 ? 'nzcv' : 'fcmp');
     });
   }
-  ins(`${ftype} mmmmm cccc 11 nnnnn ddddd`, 'fcsel', (c) => {
-    const v = c.b.value(`select.${bits}`, [c.conditionValue(c.u('c')), c.v(c.n), c.v(c.m)]);
-    c.b.emit(zext(f), c.v(c.d), [v]);
-  });
+  ins(`${ftype} mmmmm cccc 11 nnnnn ddddd`, 'fcsel', (c) =>
+    c.b.emit(`a64.fcsel.${f}`, c.v(c.d), [c.conditionValue(c.u('c')), c.v(c.n), c.v(c.m)]),
+  );
 
   // Three sources: addend, factors; signs are flipped before.
   for (const [o1, o0, name, flipProduct, flipAddend] of [
@@ -142,9 +135,7 @@ for (const [type, f] of types) {
         );
       for (const [rmode, mode] of modes) convert(rmode, `00${u}`, mode);
       convert('00', `10${u}`, 'a');
-      ins(`${sf} 00 11110 ${type} 1 00 01${u} 000000 nnnnn ddddd`, `${s}cvtf`, (c) =>
-        fromInteger(c, 0),
-      );
+      ins(`${sf} 00 11110 ${type} 1 00 01${u} 000000 nnnnn ddddd`, `${s}cvtf`, (c) => fromInteger(c, 0));
       const fraction = (c: LiftContext): number | null => {
         const scale = c.u('s');
         return sf === 0 && scale < 32 ? null : 64 - scale;

@@ -215,8 +215,7 @@ for (const extend of [0, 1])
         const index = c.v(c.m);
         let result: Operand | null = null;
         for (let k = 0; k < registers; k++) {
-          const at =
-            k === 0 ? index : b.value('i8x16.sub', [index, b.value('i8x16.splat', [b.constant(k * 16)])]);
+          const at = k === 0 ? index : b.value('i8x16.sub', [index, b.value('i8x16.splat', [b.constant(k * 16)])]);
           const part = b.value('i8x16.swizzle', [c.v((c.n + k) & 31), at]);
           result = result === null ? part : b.value('v128.or', [result, part]);
         }

@@ -82,9 +82,7 @@ for (const [u, a, opcode, fn, alsoScalar] of [
 ] as const)
   rows(u, a, same(opcode), fn, alsoScalar, (c, f) => apply(c, fn, f, [c.v(c.n), c.v(c.m)]));
 rows(0, 0, same('11001'), 'fmla', false, (c, f) => apply(c, 'fma', f, [c.v(c.d), c.v(c.n), c.v(c.m)]));
-rows(0, 1, same('11001'), 'fmls', false, (c, f) =>
-  apply(c, 'fma', f, [c.v(c.d), negated(c, f, c.v(c.n)), c.v(c.m)]),
-);
+rows(0, 1, same('11001'), 'fmls', false, (c, f) => apply(c, 'fma', f, [c.v(c.d), negated(c, f, c.v(c.n)), c.v(c.m)]));
 for (const [u, a, opcode, name, op, absolute] of [
   [0, 0, '11100', 'fcmeq', 'eq', false],
   [1, 0, '11100', 'fcmge', 'ge', false],

@@ -91,9 +91,7 @@ for (const [u, name] of [
   [0, 'sqdmulh'],
   [1, 'sqrdmulh'],
 ] as const)
-  threeSame(u, '10110', name, [1, 2], [1, 2], (c, size, a, b) =>
-    result(c, `a64.${name}.${8 << size}`, [a, b, a]),
-  );
+  threeSame(u, '10110', name, [1, 2], [1, 2], (c, size, a, b) => result(c, `a64.${name}.${8 << size}`, [a, b, a]));
 ins('0 q 1 01110 01 10000 00101 10 nnnnn ddddd', 'rbit', (c) => finish(c, 'a64.rbit.v', [c.v(c.n)]));
 
 // Saturating and narrowing.
@@ -160,8 +158,13 @@ const insertion = (c: LiftContext, size: number, count: number, right: boolean):
   const ones = (1n << bits) - 1n;
   const n = BigInt(count);
   const mask = right ? ones >> n : (ones << n) & ones;
-  if (mask === 0n) return finish(c, 'mov.v128', [c.v(c.d)]);
-  const shifted = count === 0 ? c.v(c.n) : c.b.valueConst(`${shapes[size]}.${right ? 'shr_u' : 'shl'}`, [c.v(c.n)], count);
+  if (mask === 0n) {
+    // Shifted out altogether.
+    finish(c, 'mov.v128', [c.v(c.d)]);
+    return;
+  }
+  const shifted =
+    count === 0 ? c.v(c.n) : c.b.valueConst(`${shapes[size]}.${right ? 'shr_u' : 'shl'}`, [c.v(c.n)], count);
   const where = c.b.value(`${shapes[size]}.splat`, [c.b.constant(BigInt.asIntN(64, mask))]);
   finish(c, 'v128.bitselect', [shifted, c.v(c.d), where]);
 };

@@ -14,7 +14,13 @@ const q = (c: LiftContext): string => (isWide(c) ? 'high' : 'low');
 const result = (c: LiftContext, op: string, inputs: Operand[]): void => c.b.emit(op, c.v(c.d), inputs);
 
 /** Rows of three registers of different widths; `size` is that of the narrow side. */
-function different(u: number, opcode: string, name: string, sizes: readonly number[], act: (c: LiftContext, size: number) => void): void {
+function different(
+  u: number,
+  opcode: string,
+  name: string,
+  sizes: readonly number[],
+  act: (c: LiftContext, size: number) => void,
+): void {
   for (const size of sizes)
     ins(`0 q ${u} 01110 ${sizeBits[size]} 1 mmmmm ${opcode} 00 nnnnn ddddd`, name, (c) => act(c, size));
 }

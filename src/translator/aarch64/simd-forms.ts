@@ -1,6 +1,6 @@
 /** Encodings that Advanced SIMD rows share, and how operands narrower than a register are taken. */
 import type { Operand } from '../ir/block.ts';
-import { type LiftContext } from './lift.ts';
+import type { LiftContext } from './lift.ts';
 import { ins } from './row.ts';
 
 export const sizeBits = ['00', '01', '10', '11'] as const;

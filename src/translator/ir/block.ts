@@ -1,4 +1,5 @@
 /** IR blocks, their exits, and the builder lifters write with. */
+import { isWhole } from './expr.ts';
 import { CONST, TEMP_COUNT, TEMPS, type TrapNumber, VECTOR_TEMP_COUNT, VECTOR_TEMPS } from './layout.ts';
 import type { Op, OpTable } from './op.ts';
 
@@ -85,7 +86,7 @@ export class BlockBuilder {
   /** Emits a pure op into a new temporary (a vector one if the result is v128) and returns it. */
   value(name: string, inputs: Operand[], imm: number | bigint = 0): Operand {
     const op = this.#ops.get(name) ?? this.#table.get(name);
-    const d = op.result === 'v128' ? this.vectorTemp() : this.temp();
+    const d = isWhole(op.result) ? this.vectorTemp() : this.temp();
     this.insts.push({ op, d, inputs, imm, pc: this.pc });
     return d;
   }

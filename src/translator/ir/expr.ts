@@ -10,6 +10,10 @@ export type WasmType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';
 type Namespace = any;
 
 export interface ExprBuilder {
+  /** Arithmetic gives the NaNs of x86 processors on this host: results need not be looked at. */
+  readonly x86Nans: boolean;
+  /** a * b + c of vectors, rounded once; null where the host's does not, or where that is not known. NaNs are the host's. */
+  readonly relaxedMadd: ((shape: 'f32x4' | 'f64x2', a: Expr, b: Expr, c: Expr) => Expr) | null;
   i32: Namespace;
   i64: Namespace;
   f32: Namespace;
@@ -56,8 +60,12 @@ export interface ExprBuilder {
  * | i64, f64 | 8 bytes | 8 bytes, the rest of a vector stays |
  * | f32 | 4 bytes | 4 bytes, the rest stays |
  * | v128 | 16 bytes | 16 bytes |
+ * | z32, z64 | - | f32 or f64, zeros above it in the vector |
  */
-export type OperandType = 'i8' | 's8' | 'i16' | 's16' | 'i32' | 'l32' | 'i64' | 'f32' | 'f64' | 'v128';
+export type OperandType = 'i8' | 's8' | 'i16' | 's16' | 'i32' | 'l32' | 'i64' | 'f32' | 'f64' | 'v128' | 'z32' | 'z64';
+
+/** Types of 16 bytes: a whole vector register. */
+export const isWhole = (t: OperandType | null): boolean => t === 'v128' || t === 'z32' || t === 'z64';
 
 export const wasmTypeOf = (t: OperandType): WasmType => {
   switch (t) {
@@ -66,6 +74,10 @@ export const wasmTypeOf = (t: OperandType): WasmType => {
     case 'f64':
     case 'v128':
       return t;
+    case 'z32':
+      return 'f32';
+    case 'z64':
+      return 'f64';
     default:
       return 'i32';
   }

@@ -3,6 +3,7 @@
  * (needed in their local). Where a region is left, dirty ones are written back, which makes them live there.
  */
 import type { Block, Inst } from '../ir/block.ts';
+import { isWhole } from '../ir/expr.ts';
 import { CONST, TEMPS } from '../ir/layout.ts';
 import { isDispatch, type Region, successors } from './discover.ts';
 import type { RegisterUnits, Units } from './units.ts';
@@ -14,6 +15,11 @@ export interface BlockFlow {
   /** Dirty at the end, before the exit. */
   dirtyOut: Units;
   liveIn: Units;
+  /**
+   * Flags at its end come from an adjustment of the stack pointer. They say nothing that the code a return goes to could want
+   * to know, and most returns have them: they are not written back there.
+   */
+  readonly flagsOfStack: boolean;
   /** What faults anywhere in the block write back (exact mode). */
   faultSpill: Units;
 }
@@ -26,7 +32,7 @@ export interface FlowOptions {
 }
 
 /** Whether an instruction may leave the region after having looked at its inputs. */
-export const mayLeave = (inst: Inst): boolean => inst.op.kind === 'helper' || inst.op.align > 0;
+export const mayLeave = (inst: Inst): boolean => inst.op.kind === 'helper';
 export const isAccess = (inst: Inst): boolean =>
   inst.op.kind === 'load' || inst.op.kind === 'store' || inst.op.kind === 'rmw';
 
@@ -49,7 +55,14 @@ export function analyse(
 ): RegionFlow {
   const blocks = new Map<number, BlockFlow>();
   for (const [pc, block] of region.blocks)
-    blocks.set(pc, { block, dirtyIn: 0n, dirtyOut: 0n, liveIn: 0n, faultSpill: 0n });
+    blocks.set(pc, {
+      block,
+      dirtyIn: 0n,
+      dirtyOut: 0n,
+      liveIn: 0n,
+      flagsOfStack: flagsOfStack(block, units),
+      faultSpill: 0n,
+    });
   const flows: RegionFlow = { blocks, dispatch: region.dispatch, dispatchDirty: 0n };
   spreadDirty(region, units, flows);
   spreadLive(region, units, flows, options);
@@ -93,6 +106,16 @@ function spreadDirty(region: Region, units: RegisterUnits, regionFlow: RegionFlo
   }
 }
 
+/** What a return writes back. */
+export const atReturn = (flow: BlockFlow, units: RegisterUnits): Units =>
+  flow.flagsOfStack ? flow.dirtyOut & ~units.flags : flow.dirtyOut;
+
+/** Whether the flags at the end of a block come from an adjustment of the stack pointer. */
+function flagsOfStack(block: Block, units: RegisterUnits): boolean {
+  const setter = block.insts.findLast((inst) => (units.writes(inst) & units.flags) !== 0n);
+  return setter !== undefined && setter.op.name.startsWith('flags.') && setter.inputs[0] === units.abi.sp;
+}
+
 /** Live at the end of a block, after its instructions. */
 export function liveAtExit(
   flow: BlockFlow,
@@ -125,7 +148,7 @@ export function liveAtExit(
     case 'call':
       return e.target === null ? leaving | operand(e.slot) : leave(e.target);
     case 'ret':
-      return leaving | units.results | operand(e.slot);
+      return atReturn(flow, units) | units.params | units.results | operand(e.slot);
     case 'indirect': {
       if (regionFlow.dispatch.length === 0 || !isDispatch(flow.block)) return leaving | operand(e.slot);
       let live = regionFlow.dispatchDirty | operand(e.slot);
@@ -230,13 +253,13 @@ function removeDead(
     const tempResult = op.result !== null && d >= TEMPS;
     const removable = op.kind === 'pure' || (op.kind === 'state' && (op.writes.length > 0 || op.result !== null));
     if (removable && !effectful(inst)) {
-      const tempNeeded = tempResult && (temps.has(d >> 3) || (op.result === 'v128' && temps.has((d >> 3) + 1)));
+      const tempNeeded = tempResult && (temps.has(d >> 3) || (isWhole(op.result) && temps.has((d >> 3) + 1)));
       const registersKept = op.writes.every((slot) => units.has(slot)) && (op.result === null || d >= TEMPS || units.has(d));
       if (registersKept && !tempNeeded && (writes & live) === 0n) continue;
     }
     if (tempResult && (d & 7) === 0 && !['i8', 'i16', 'l32', 'f32'].includes(op.result!)) {
       temps.delete(d >> 3);
-      if (op.result === 'v128') temps.delete((d >> 3) + 1);
+      if (isWhole(op.result)) temps.delete((d >> 3) + 1);
     }
     live &= ~writes;
     live |= units.reads(inst);

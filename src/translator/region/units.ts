@@ -3,7 +3,7 @@
  * units are bigints.
  */
 import type { Inst } from '../ir/block.ts';
-import type { OperandType } from '../ir/expr.ts';
+import { isWhole, type OperandType } from '../ir/expr.ts';
 import { CONST, VCPU_SIZE } from '../ir/layout.ts';
 import type { RegionAbi } from './abi.ts';
 
@@ -54,7 +54,7 @@ export class RegisterUnits {
     return this.#unitOf[slot >> 3]! >= 0;
   }
   access(slot: number, type: OperandType): Units {
-    return type === 'v128' ? this.of(slot) | this.of(slot + 8) : this.of(slot);
+    return isWhole(type) ? this.of(slot) | this.of(slot + 8) : this.of(slot);
   }
   /** Slots of a set, in order. */
   *list(set: Units): Iterable<number> {

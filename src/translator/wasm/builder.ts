@@ -56,8 +56,12 @@ export function createBuilder(
   locals: Locals,
   slots: SlotAccess,
   helpers: Map<string, ImportedHelper>,
+  x86Nans = false,
+  fusedMadd = false,
 ): ExprBuilder {
   return {
+    x86Nans,
+    relaxedMadd: fusedMadd ? (shape, a, b, c) => relaxedMadd(m, shape, a, b, c) : null,
     i32: m.i32,
     i64: m.i64,
     f32: m.f32,
@@ -98,6 +102,16 @@ export function createBuilder(
   };
 }
 
+/** binaryen's JavaScript has no method for it. */
+function relaxedMadd(m: binaryen.Module, shape: 'f32x4' | 'f64x2', a: Expr, b: Expr, c: Expr): Expr {
+  // biome-ignore lint/suspicious/noExplicitAny: the C API, which binaryen's types leave out.
+  const api = binaryen as any;
+  const { RelaxedMaddVecF32x4, RelaxedMaddVecF64x2 } = api.Operations;
+  // biome-ignore lint/suspicious/noExplicitAny: as above.
+  const { ptr } = m as any;
+  return api._BinaryenSIMDTernary(ptr, shape === 'f32x4' ? RelaxedMaddVecF32x4 : RelaxedMaddVecF64x2, a, b, c);
+}
+
 /** A load of a slot kept in memory at `pointer + offset`. */
 export function slotLoad(m: binaryen.Module, type: OperandType, offset: number, pointer: Expr): Expr {
   switch (type) {
@@ -120,6 +134,9 @@ export function slotLoad(m: binaryen.Module, type: OperandType, offset: number, 
       return m.f64.load(offset, 1, pointer);
     case 'v128':
       return m.v128.load(offset, 1, pointer);
+    case 'z32':
+    case 'z64':
+      throw new Error(`${type} is a type of results only`);
   }
 }
 
@@ -142,6 +159,10 @@ export function slotStore(m: binaryen.Module, type: OperandType, offset: number,
       return m.f64.store(offset, 1, pointer, value);
     case 'v128':
       return m.v128.store(offset, 1, pointer, value);
+    case 'z32':
+      return m.v128.store(offset, 1, pointer, m.f32x4.replace_lane(m.v128.const(new Array<number>(16).fill(0)), 0, value));
+    case 'z64':
+      return m.v128.store(offset, 1, pointer, m.f64x2.replace_lane(m.v128.const(new Array<number>(16).fill(0)), 0, value));
     case 's8':
     case 's16':
       throw new Error(`${type} is a read-only operand type`);

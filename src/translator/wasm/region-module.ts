@@ -7,7 +7,12 @@ import { type CodeReader, formRegion, type Region, type RegionLimits } from '../
 import { RegisterUnits } from '../region/units.ts';
 import type { ImportedHelper } from './builder.ts';
 import { SLOT_ENTRY, SLOT_PC } from '../ir/layout.ts';
+import { hostFusesMadd } from './fma-probe.ts';
+import { hostNansAreX86 } from './nan-probe.ts';
 import { emitRegion, type RegionOptions, regionParams, regionResults } from './region.ts';
+
+// Names of functions in the module, for profilers.
+binaryen.setDebugInfo(true);
 
 export interface CompiledRegion {
   pc: number;
@@ -38,7 +43,7 @@ export interface ModuleRequest {
   /** Guest addresses that indirect jumps have been seen to go to. */
   jumpTargets?: ReadonlySet<number>;
   limits?: RegionLimits;
-  options: RegionOptions;
+  options: Omit<RegionOptions, 'x86Nans' | 'fusedMadd'>;
   /** Guest name of a function, for the name section. */
   nameOf?: (pc: number) => string | null;
   /** Sees the regions before they are emitted (--dump). */
@@ -66,7 +71,7 @@ export function compileModule(front: RegionFrontEnd, code: CodeReader, request: 
   if (regions.size === 0) return null;
   const m = new binaryen.Module();
   try {
-    m.setFeatures(features);
+    m.setFeatures(hostFusesMadd() ? features | binaryen.Features.RelaxedSIMD : features);
     m.setMemory(65536, 65536, null, [], true);
     m.addMemoryImport('0', 'env', 'memory', true);
     m.addTableImport('table', 'env', 'table');
@@ -116,7 +121,7 @@ export function compileModule(front: RegionFrontEnd, code: CodeReader, request: 
       });
       request.onRegion?.(region);
       const name = regionName(region.entry, request);
-      emitRegion(out, name, region, flows, units, request.options);
+      emitRegion(out, name, region, flows, units, { ...request.options, x86Nans: hostNansAreX86(), fusedMadd: hostFusesMadd() });
       m.addFunctionExport(name, name);
     }
     // Behind the regions themselves: of a module V8 optimises the first functions only.

@@ -17,6 +17,7 @@ type Place =
   | { kind: 'pair'; low: number; high: number }
   | { kind: 'plain'; type: WasmType; index: number };
 
+const ZEROS = new Array<number>(16).fill(0);
 const BYTE = 0xff;
 const WORD = 0xffff;
 
@@ -53,7 +54,7 @@ export class RegionRegisters implements SlotAccess {
       if (this.#isVector(slot)) score.set(base, (score.get(base) ?? 0) + by);
     };
     const weigh = (slot: number, type: OperandType): void => {
-      if (type === 'f64') count(slot, (slot & 15) === 0 ? 1 : -2);
+      if (type === 'f64' || type === 'z64') count(slot, (slot & 15) === 0 ? 1 : -2);
       else if (type === 'i64' && (slot & 15) === 0) count(slot, 0.25);
       else count(slot, -2);
     };
@@ -192,6 +193,9 @@ export class RegionRegisters implements SlotAccess {
         return m.i8x16.extract_lane_u(e, offset);
       case 's8':
         return m.i8x16.extract_lane_s(e, offset);
+      case 'z32':
+      case 'z64':
+        throw new Error(`${type} is a type of results only`);
     }
   }
   #readPair(p: { low: number; high: number }, offset: number, type: OperandType): Expr {
@@ -252,6 +256,10 @@ export class RegionRegisters implements SlotAccess {
     switch (type) {
       case 'v128':
         return value;
+      case 'z64':
+        return m.f64x2.replace_lane(m.v128.const(ZEROS), 0, value);
+      case 'z32':
+        return m.f32x4.replace_lane(m.v128.const(ZEROS), 0, value);
       case 'i64':
         return m.i64x2.replace_lane(old(), offset >> 3, value);
       case 'i32':
@@ -276,6 +284,11 @@ export class RegionRegisters implements SlotAccess {
       return m.local.set(p.low, type === 'f64' ? value : m.f64.reinterpret(type === 'i64' ? value : m.i64.extend_u(value)));
     if ((type === 'f64' || type === 'i64') && offset === 8)
       return m.local.set(p.high, type === 'i64' ? value : m.i64.reinterpret(value));
+    if (type === 'z64' || type === 'z32') {
+      const { f64, i64, i32 } = m;
+      const low = type === 'z64' ? value : f64.reinterpret(i64.extend_u(i32.reinterpret(value)));
+      return m.block(null, [m.local.set(p.low, low), m.local.set(p.high, i64.const(0n))]);
+    }
     const whole = this.#locals.take('v128');
     const merged = type === 'v128' ? value : this.#mergeVector(() => this.#readPair(p, 0, 'v128'), offset, type, value);
     return m.block(null, [

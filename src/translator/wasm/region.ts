@@ -23,7 +23,7 @@ import {
   SLOT_ZERO,
 } from '../ir/layout.ts';
 import { compareExpr, compareOperand } from '../ir/ops/integer.ts';
-import { afterCall, type BlockFlow, isAccess, type RegionFlow } from '../region/dataflow.ts';
+import { afterCall, atReturn, type BlockFlow, isAccess, type RegionFlow } from '../region/dataflow.ts';
 import { isDispatch, type Region } from '../region/discover.ts';
 import { type FlowShape, severalEntries, shapeOf } from '../region/graph.ts';
 import { isZeroing, type RegisterUnits, type Units } from '../region/units.ts';
@@ -45,6 +45,10 @@ export interface RegionOptions {
   checks: MemoryChecks;
   /** Stores look at the page table, because the guest has pages that are writable and executable. */
   watchStores: boolean;
+  /** See ExprBuilder. */
+  x86Nans: boolean;
+  /** The host's relaxed multiply-add rounds once. */
+  fusedMadd: boolean;
 }
 
 /** The module a region is put into. */
@@ -126,6 +130,8 @@ class RegionEmitter {
   /** Added to the address of the access being emitted. */
   #offset = 0;
   #faultPc = -1;
+  /** Where refused accesses of the block being emitted go. */
+  #faultLabel = '';
   #stack = -1;
   #callResult = -1;
   readonly #packed = this.locals.add('i64');
@@ -155,7 +161,7 @@ class RegionEmitter {
     this.makesCalls = [...region.blocks.values()].some((block) => block.exit.kind === 'call');
     const { abi } = units;
     this.registers = new RegionRegisters(out.m, units, this.locals, [abi.sp, ...abi.params], region);
-    this.b = { ...createBuilder(out.m, this.locals, this.registers, out.helpers), ...this.#offsetAccess() };
+    this.b = { ...createBuilder(out.m, this.locals, this.registers, out.helpers, options.x86Nans, options.fusedMadd), ...this.#offsetAccess() };
     if (this.exact) this.#faultPc = this.locals.add('i32');
     if (this.makesCalls) {
       this.#stack = this.locals.add('i32');
@@ -318,20 +324,13 @@ class RegionEmitter {
           ),
         ),
         m.local.set(this.#faultPc, m.i32.const(inst.pc | 0)),
-        m.br_if('fault', checks === 'range' ? this.outOfRange(op.bytes) : this.refused(inst)),
+        m.br_if(this.#faultLabel, checks === 'range' ? this.outOfRange(op.bytes) : this.refused(inst)),
       );
+      // Without exact faults a misaligned operand is not refused.
+      if (op.align > 0)
+        out.push(m.br_if(this.#faultLabel, m.i32.and(m.i32.wrap(this.address()), m.i32.const(op.align - 1))));
       pointer = m.i32.wrap(this.address());
     }
-    if (op.align > 0)
-      out.push(
-        m.if(
-          m.i32.and(
-            checks === 'range' || checks === 'full' ? m.i32.wrap(this.address()) : wrapped(low(), disp),
-            m.i32.const(op.align - 1),
-          ),
-          this.interpretAt(inst.pc, this.dirty),
-        ),
-      );
     const halves = this.halvesAccess(inst, pointer);
     if (halves) out.push(...halves);
     else {
@@ -382,12 +381,28 @@ class RegionEmitter {
 
   /** Registers dirty before the instruction being emitted. */
   dirty: Units = 0n;
+  /** Temporaries of the guest instruction being emitted that hold constants. */
+  readonly #constants = new Map<number, bigint>();
+
+  /** A byte shuffle whose mask is constant, as most are, has a Wasm instruction of its own. */
+  shuffle(inst: Inst): Expr[] | null {
+    if (inst.op.name !== 'x86.shuffle') return null;
+    const [a, b, mask] = inst.inputs as [number, number, number];
+    const low = this.#constants.get(mask);
+    const high = this.#constants.get(mask + 8);
+    if (low === undefined || high === undefined) return null;
+    const lanes = Array.from({ length: 16 }, (_, k) => Number(((k < 8 ? low : high) >> BigInt((k & 7) * 8)) & 0xffn));
+    if (lanes.some((lane) => lane > 31)) return null;
+    const { registers } = this;
+    const value = this.m.i8x16.shuffle(registers.read(a, 'v128'), registers.read(b, 'v128'), lanes);
+    return [registers.write(inst.d, 'v128', value)];
+  }
 
   inst(inst: Inst): Expr[] {
     const { m, registers, units } = this;
     const { op } = inst;
     if (isAccess(inst)) return this.access(inst);
-    const moved = registers.moveHalves(inst);
+    const moved = registers.moveHalves(inst) ?? this.shuffle(inst);
     if (moved) return moved;
     if (isZeroing(inst))
       return [registers.write(inst.d, op.result!, op.result === 'v128' ? m.v128.const(new Array(16).fill(0)) : op.result === 'i64' ? m.i64.const(0n) : m.i32.const(0))];
@@ -430,6 +445,7 @@ class RegionEmitter {
     const { block } = flow;
     const out: Expr[] = [];
     this.dirty = flow.dirtyIn;
+    this.#faultLabel = `fault${block.pc}`;
     const { insts } = block;
     let atExit = false;
     for (let k = 0; k < insts.length; ) {
@@ -440,7 +456,9 @@ class RegionEmitter {
       atExit = pc === block.exitPc;
       this.locals.reset();
       this.registers.beginInstruction(group, atExit ? exitOperands(block.exit) : []);
+      this.#constants.clear();
       for (const inst of group) {
+        if (inst.op.name === 'mov.i64' && inst.inputs[0] === CONST) this.#constants.set(inst.d, BigInt(inst.imm));
         out.push(...this.inst(inst));
         this.dirty |= this.units.writes(inst);
       }
@@ -455,7 +473,8 @@ class RegionEmitter {
       this.m.i64.store(SLOT_PC, 8, this.cpu(), m.i64.extend_u(m.local.get(this.#faultPc, i32))),
       ...this.left(exitReason.interpret, flow.faultSpill),
     ];
-    return [m.block('done', [m.block('fault', [...out, m.br('done')], none), ...fault], none)];
+    const done = `done${block.pc}`;
+    return [m.block(done, [m.block(this.#faultLabel, [...out, m.br(done)], none), ...fault], none)];
   }
 
   condition(c: Condition): Expr {
@@ -496,15 +515,16 @@ class RegionEmitter {
       case 'trap':
         return [this.interpretAt(block.exitPc, dirtyOut)];
       case 'ret': {
-        const results = units.results;
+        const { results } = units;
+        const spilled = atReturn(flow, units);
         const target = this.locals.take('i64');
         const pc = (): Expr => m.local.get(target, i64);
         return [
           m.local.set(target, outside(e.slot)),
-          ...registers.spill(dirtyOut & ~results),
+          ...registers.spill(spilled & ~results),
           m.if(
             m.i64.ne(m.i64.shr_u(m.i64.or(pc(), this.sp()), m.i64.const(32n)), m.i64.const(0n)),
-            m.block(null, [this.storePc(pc()), ...this.left(exitReason.interpret, dirtyOut & results)], none),
+            m.block(null, [this.storePc(pc()), ...this.left(exitReason.interpret, spilled & results)], none),
           ),
           ...this.restoreStack(),
           this.returnPair(

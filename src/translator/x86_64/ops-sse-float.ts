@@ -18,10 +18,10 @@ const bound = (m: ExprBuilder, type: WasmType, a: Expr, b: Expr, body: (x: () =>
 
 /** `value` unless it is a NaN, else `otherwise`. */
 const unlessNan = (m: ExprBuilder, f: Scalar, value: Expr, otherwise: () => Expr): Expr =>
-  m.bind(f, value, (r) => m.if(m[f].eq(r(), r()), r(), otherwise()));
+  m.x86Nans ? value : m.bind(f, value, (r) => m.if(m[f].eq(r(), r()), r(), otherwise()));
 /** `value` unless a lane is NaN; `otherwise` gets it and puts it right. */
 const unlessNans = (m: ExprBuilder, p: Packed, value: Expr, otherwise: (r: Expr) => Expr): Expr =>
-  m.bind('v128', value, (r) => m.if(m.v128.any_true(m[p].ne(r(), r())), otherwise(r()), r()));
+  m.x86Nans ? value : m.bind('v128', value, (r) => m.if(m.v128.any_true(m[p].ne(r(), r())), otherwise(r()), r()));
 
 /** The eight predicates of CMPPS, of which the last four negate the first. */
 export const predicates = ['eq', 'lt', 'le', 'unord', 'neq', 'nlt', 'nle', 'ord'] as const;

@@ -145,8 +145,8 @@ const MODES = true;
 
 const countOf = (row: Row): number => {
   const file = fileOf(row);
-  if (isFloat(row)) return 96;
-  return file === 'load' ? 24 : file === 'simd' ? 40 : 32;
+  if (isFloat(row)) return 64;
+  return file === 'load' ? 24 : file === 'simd' ? 24 : 32;
 };
 
 /** Profiles in turn. */

@@ -68,12 +68,10 @@ export function defineVectorOps(t: OpTable): void {
     ['f64x2', 'f64'],
   ] as const)
     pure(t, `${shape}.splat`, `${type} -> v128`, 'as in WebAssembly', (m, a) => m[shape].splat(a));
-  pure(t, 'v128.zext64', 'i64 -> v128', 'low 8 bytes from the input, the high ones zero', (m, a) =>
-    m.i64x2.replace_lane(m.i64x2.splat(m.constI64(0n)), 0, a),
+  pure(t, 'v128.zext64', 'i64 -> z64', 'low 8 bytes from the input, the high ones zero', (m, a) =>
+    m.f64.reinterpret(a),
   );
-  pure(t, 'v128.zext32', 'i32 -> v128', 'low 4 bytes from the input, the rest zero', (m, a) =>
-    m.i32x4.replace_lane(m.i64x2.splat(m.constI64(0n)), 0, a),
-  );
+  pure(t, 'v128.zext32', 'i32 -> z32', 'low 4 bytes from the input, the rest zero', (m, a) => m.f32.reinterpret(a));
 
   for (const f of ['f32', 'f64'] as const) {
     const i = f === 'f32' ? 'i32' : 'i64';

@@ -3,6 +3,7 @@
  * One backward walk over a block; flags and all registers are live at its end, temporaries are not.
  */
 import type { Block, Inst } from '../block.ts';
+import { isWhole } from '../expr.ts';
 import { CONST, TEMPS, VCPU_SIZE } from '../layout.ts';
 import type { OpTable } from '../op.ts';
 
@@ -64,7 +65,7 @@ export class DeadCodePass {
       }
       if (op.result !== null && d >= TEMPS) {
         const unit = d >> 3;
-        const wide = op.result === 'v128';
+        const wide = isWhole(op.result);
         if (traits & REMOVABLE && live[unit] === 0 && !(wide && live[unit + 1] === 1)) continue;
         // A partial write keeps what lies beside it alive.
         if ((d & 7) === 0 && op.result !== 'i8' && op.result !== 'i16' && op.result !== 'l32' && op.result !== 'f32') {
@@ -97,7 +98,7 @@ export class DeadCodePass {
       const { op, d } = insts[k]!;
       if (op.result === null || d < TEMPS) continue;
       this.#live[d >> 3] = 1;
-      if (op.result === 'v128') this.#live[(d >> 3) + 1] = 1;
+      if (isWhole(op.result)) this.#live[(d >> 3) + 1] = 1;
     }
   }
 }
