@@ -230,40 +230,117 @@ export function a64_qshl(kind: u32, size: u32, a: v128, n: u32): v128 {
   return v128.load(R);
 }
 
-/**
- * Shifts right and narrows, saturating, to the low half: kind as above, plus 4 to round. `size` is that of the result; n may
- * be 0.
- */
-export function a64_qshrn(kind: u32, size: u32, a: v128, n: u32): v128 {
+/** 64-bit lanes to 32 bits, saturating, in the low half: kinds as above. */
+export function a64_qxtn(kind: u32, a: v128): v128 {
   v128.store(A, a);
-  const bits: u32 = 8 << size;
-  const unsigned = (kind & 3) == 1;
   store<u64>(R, 0, 8);
-  for (let k: u32 = 0; k < 8; k += 1 << size) {
-    const x = lane(A + (k << 1), size + 1, unsigned);
-    const shifted = n == 0 ? x : shiftRight(x, n, unsigned, (kind & 4) != 0);
+  for (let k: u32 = 0; k < 8; k += 4) {
+    const x = load<i64>(A + (k << 1));
     let r: i64;
-    if (unsigned) r = <u64>shifted > <u64>most(bits, true) ? limit(bits, true, false) : shifted;
-    else r = saturate(shifted, bits, (kind & 3) == 2);
-    put(R + k, size, r);
+    if (kind == 1) r = <u64>x > 0xffffffff ? limit(32, true, false) : x;
+    else r = saturate(x, 32, kind == 2);
+    store<u32>(R + k, <u32>r);
   }
   return v128.load(R);
 }
 
-/** SQDMULH and its like: kind 0 plain, 1 rounding, 2 rounding with `c` to add to, 3 to subtract from. */
-export function a64_qdmulh(kind: u32, size: u32, a: v128, b: v128, c: v128): v128 {
+/** SQRDMLAH (kind 0), SQRDMLSH (1): high halves of twice the products, rounded, added to or subtracted from c. */
+export function a64_qrdmla(kind: u32, size: u32, a: v128, b: v128, c: v128): v128 {
   v128.store(A, a);
   v128.store(B, b);
   v128.store(C, c);
   const bits: u32 = 8 << size;
-  const half: i64 = kind ? <i64>1 << (bits - 2) : 0;
+  const half: i64 = <i64>1 << (bits - 2);
   for (let k: u32 = 0; k < 16; k += 1 << size) {
     const p = signedLane(A + k, size) * signedLane(B + k, size);
-    const acc = kind >= 2 ? signedLane(C + k, size) << (bits - 1) : 0;
-    const sum = kind == 3 ? acc - p : acc + p;
+    const acc = signedLane(C + k, size) << (bits - 1);
+    const sum = kind == 1 ? acc - p : acc + p;
     put(R + k, size, saturate((sum + half) >> (bits - 1), bits, false));
   }
   return v128.load(R);
+}
+
+// SSHL and USHL. In narrow lanes all at once, a power of two at a time; the count is the signed low byte.
+
+// @ts-ignore: decorator
+@inline
+function narrowShift<T>(x: v128, count: v128, bits: i32, unsigned: bool): v128 {
+  const zero = i64x2.splat(0);
+  const left = v128.max<T>(count, zero);
+  const right = v128.max<T>(v128.neg<T>(count), zero);
+  let r = x;
+  for (let n: i32 = 1; n < bits; n <<= 1) {
+    const chosen = v128.ne<T>(v128.and(left, v128.splat<T>(<T>n)), zero);
+    r = v128.bitselect(v128.shl<T>(r, n), r, chosen);
+  }
+  for (let n: i32 = 1; n < bits; n <<= 1) {
+    const chosen = v128.ne<T>(v128.and(right, v128.splat<T>(<T>n)), zero);
+    const shifted = unsigned ? (sizeof<T>() == 1 ? i8x16.shr_u(r, n) : i16x8.shr_u(r, n)) : v128.shr<T>(r, n);
+    r = v128.bitselect(shifted, r, chosen);
+  }
+  // Counts of the width and more.
+  const most = v128.splat<T>(<T>(bits - 1));
+  const gone = unsigned ? zero : v128.and(v128.lt<T>(x, zero), v128.gt<T>(right, most));
+  return v128.bitselect(gone, r, v128.or(v128.gt<T>(left, most), v128.gt<T>(right, most)));
+}
+// The negative of -128 is itself: as a count -127 is as good.
+export function a64_sshl_8(a: v128, b: v128): v128 {
+  return narrowShift<i8>(a, v128.max<i8>(b, i8x16.splat(-127)), 8, false);
+}
+export function a64_ushl_8(a: v128, b: v128): v128 {
+  return narrowShift<i8>(a, v128.max<i8>(b, i8x16.splat(-127)), 8, true);
+}
+// @ts-ignore: decorator
+@inline
+function lowBytes(b: v128): v128 {
+  return i16x8.shr_s(i16x8.shl(b, 8), 8);
+}
+export function a64_sshl_16(a: v128, b: v128): v128 {
+  return narrowShift<i16>(a, lowBytes(b), 16, false);
+}
+export function a64_ushl_16(a: v128, b: v128): v128 {
+  return narrowShift<i16>(a, lowBytes(b), 16, true);
+}
+// @ts-ignore: decorator
+@inline
+function signedShift<T>(x: T, n: i32): T {
+  const bits = <i32>(sizeof<T>() * 8);
+  if (n < 0) return x >> <T>min(-n, bits - 1);
+  return n < bits ? x << <T>n : 0;
+}
+// @ts-ignore: decorator
+@inline
+function unsignedShift<T>(x: T, n: i32): T {
+  const bits = <i32>(sizeof<T>() * 8);
+  if (n < 0) return -n < bits ? x >> <T>-n : 0;
+  return n < bits ? x << <T>n : 0;
+}
+export function a64_sshl_32(a: v128, b: v128): v128 {
+  return i32x4(
+    signedShift<i32>(i32x4.extract_lane(a, 0), i8x16.extract_lane_s(b, 0)),
+    signedShift<i32>(i32x4.extract_lane(a, 1), i8x16.extract_lane_s(b, 4)),
+    signedShift<i32>(i32x4.extract_lane(a, 2), i8x16.extract_lane_s(b, 8)),
+    signedShift<i32>(i32x4.extract_lane(a, 3), i8x16.extract_lane_s(b, 12)),
+  );
+}
+export function a64_ushl_32(a: v128, b: v128): v128 {
+  let r = a;
+  r = i32x4.replace_lane(r, 0, unsignedShift<u32>(i32x4.extract_lane(a, 0), i8x16.extract_lane_s(b, 0)));
+  r = i32x4.replace_lane(r, 1, unsignedShift<u32>(i32x4.extract_lane(a, 1), i8x16.extract_lane_s(b, 4)));
+  r = i32x4.replace_lane(r, 2, unsignedShift<u32>(i32x4.extract_lane(a, 2), i8x16.extract_lane_s(b, 8)));
+  return i32x4.replace_lane(r, 3, unsignedShift<u32>(i32x4.extract_lane(a, 3), i8x16.extract_lane_s(b, 12)));
+}
+export function a64_sshl_64(a: v128, b: v128): v128 {
+  return i64x2(
+    signedShift<i64>(i64x2.extract_lane(a, 0), i8x16.extract_lane_s(b, 0)),
+    signedShift<i64>(i64x2.extract_lane(a, 1), i8x16.extract_lane_s(b, 8)),
+  );
+}
+export function a64_ushl_64(a: v128, b: v128): v128 {
+  return i64x2(
+    unsignedShift<u64>(i64x2.extract_lane(a, 0), i8x16.extract_lane_s(b, 0)),
+    unsignedShift<u64>(i64x2.extract_lane(a, 1), i8x16.extract_lane_s(b, 8)),
+  );
 }
 
 /** SQDMULL (kind 0), SQDMLAL (1), SQDMLSL (2) of low halves; `size` is that of the factors. */

@@ -1,5 +1,6 @@
 /** The command lines of the application tests. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: text of shells and other languages
+import { jitCases } from './jit-cases.ts';
 import { processCases } from './process-cases.ts';
 import type { Case } from './run.ts';
 
@@ -490,5 +491,6 @@ export const cases: Case[] = [
   ...pythons,
   ...faults,
   ...processCases,
+  ...jitCases,
   ...slow,
 ];

@@ -38,6 +38,8 @@ export const guests: Record<string, Guest> = {
   'files-musl-static': { ...gcc('files.c', 'musl-gcc', '-static', ...pinned), prebuilt: true },
   'socket-states': gcc('socket-states.c', 'gcc', '-static', ...pinned),
   'socket-messages': gcc('socket-messages.c', 'gcc', '-static', ...pinned),
+  'control-flow': gcc('control-flow.c', 'gcc', '-O1', '-fno-optimize-sibling-calls', ...dynamic),
+  floats: gcc('floats.c', 'gcc', '-fno-math-errno', ...dynamic),
   threads: gcc('threads.c', 'gcc', ...dynamic, '-pthread'),
   inotify: gcc('inotify.c', 'gcc', ...dynamic),
   mqueue: gcc('mqueue.c', 'gcc', ...dynamic),

@@ -122,6 +122,6 @@ int main(int argc, char **argv) {
   divides();
   recover();
   fflush(stdout);
-  if (argc > 1) { volatile long v = depth_p(1000000000); printf("not reached %ld\n", v); }
+  if (argc > 1) { fflush(stdout); volatile long v = depth_p(1000000000); printf("not reached %ld\n", v); }
   return 0;
 }

@@ -80,7 +80,11 @@ export function defineA64SimdIntegerOps(t: OpTable): void {
         const call = (m: ExprBuilder, a: Expr, b: Expr): Expr =>
           m.helper('a64_lanes', [m.constI32(n * 2 + unsigned), m.constI32(size), a, b], 'v128');
         const full = `a64.${sign}${name}.${bits}`;
-        if (n < 2) pure(t, full, two, 'shifted left or right by signed bytes', call);
+        if (n === 0)
+          pure(t, full, two, 'shifted left or right by signed bytes', (m, a, b) =>
+            m.helper(`a64_${sign}shl_${bits}`, [a, b], 'v128'),
+          );
+        else if (n === 1) pure(t, full, two, 'shifted left or right by signed bytes, rounded', call);
         else if (size < 2 && (name === 'qadd' || name === 'qsub')) {
           const op = name === 'qadd' ? 'add' : 'sub';
           state(t, full, two, { reads: [FPSR], writes: [FPSR] }, 'saturating; FPSR.QC', (m, a, b) =>
@@ -105,25 +109,72 @@ export function defineA64SimdIntegerOps(t: OpTable): void {
       saturating(t, `a64.${name}.imm.${bits}`, 'v128 i32 -> v128', 'shifted left', (m, a, n) =>
         m.helper('a64_qshl', [m.constI32(kind), m.constI32(size), a, n], 'v128'),
       );
+    // Narrowing, to the low half: Wasm has it for the two narrow ones.
     if (size < 3)
-      for (const [kind, name] of ['sqshrn', 'uqshrn', 'sqshrun', '', 'sqrshrn', 'uqrshrn', 'sqrshrun'].entries()) {
-        if (name === '') continue;
-        saturating(
-          t,
-          `a64.${name}.${bits}`,
-          'v128 i32 -> v128',
-          'shifted right and narrowed to the low half',
-          (m, a, n) => m.helper('a64_qshrn', [m.constI32(kind), m.constI32(size), a, n], 'v128'),
+      for (const [kind, name] of ['sqxtn', 'uqxtn', 'sqxtun'].entries()) {
+        const doc = 'lanes to half their width, in the low half';
+        if (size === 2) {
+          saturating(t, `a64.${name}.${bits}`, 'v128 -> v128', doc, (m, a) =>
+            m.helper('a64_qxtn', [m.constI32(kind), a], 'v128'),
+          );
+          continue;
+        }
+        const wide = shapes[size + 1]!;
+        state(t, `a64.${name}.${bits}`, 'v128 -> v128', { reads: [FPSR], writes: [FPSR] }, `${doc}; FPSR.QC`, (m, a) =>
+          m.bind('v128', a, (x) => {
+            // The narrowing instructions take signed numbers: unsigned ones are cut to what fits before.
+            const most = (): Expr => m[wide].splat(m.constI32(size === 0 ? 0xff : 0xffff));
+            const fitting = kind === 1 ? m[wide].min_u(x(), most()) : x();
+            const zeros = m.i64x2.splat(m.constI64(0n));
+            return m.bind('v128', s(m)[`narrow_${wide}_${kind === 0 ? 's' : 'u'}`](fitting, zeros), (r) => {
+              const back = m[wide][`extend_low_${shape}_${kind === 0 ? 's' : 'u'}`](r());
+              const differs = m.v128.any_true(m.v128.xor(back, x()));
+              return m.block('v128', [setQc(m, m.i32.shl(differs, m.constI32(27))), r()]);
+            });
+          }),
         );
       }
     if (size === 1 || size === 2) {
-      for (const [kind, name] of ['sqdmulh', 'sqrdmulh', 'sqrdmlah', 'sqrdmlsh'].entries())
+      const wide = shapes[size + 1]!;
+      const constant = (m: ExprBuilder, n: bigint): Expr =>
+        size === 1 ? m.i32x4.splat(m.constI32(Number(n))) : m.i64x2.splat(m.constI64(n));
+      for (const name of ['sqdmulh', 'sqrdmulh'])
+        state(
+          t,
+          `a64.${name}.${bits}`,
+          two,
+          { reads: [FPSR], writes: [FPSR] },
+          'high half of twice the product; FPSR.QC',
+          (m, a, b) =>
+            both(m, a, b, (x, y) => {
+              // Only the least number squared saturates: its product comes out as the least number again, all of it wrong.
+              const least = (): Expr => s(m).splat(m.constI32(size === 1 ? -0x8000 : -0x8000_0000));
+              const top = (half: 'low' | 'high'): Expr => {
+                const p = m[wide][`extmul_${half}_${shape}_s`](x(), y());
+                const rounded = name === 'sqdmulh' ? p : m[wide].add(p, constant(m, 1n << BigInt(bits - 2)));
+                return m[wide].shl(rounded, one(m));
+              };
+              const bytes = bits / 8;
+              const upper = Array.from(
+                { length: 16 },
+                (_, k) => Math.floor(k / bytes) * bytes * 2 + bytes + (k % bytes),
+              );
+              const wrong = m.v128.and(s(m).eq(x(), least()), s(m).eq(y(), least()));
+              return m.bind('v128', wrong, (w) =>
+                m.block('v128', [
+                  setQc(m, m.i32.shl(m.v128.any_true(w()), m.constI32(27))),
+                  m.v128.xor(m.shuffle(top('low'), top('high'), upper), w()),
+                ]),
+              );
+            }),
+        );
+      for (const [kind, name] of ['sqrdmlah', 'sqrdmlsh'].entries())
         saturating(
           t,
           `a64.${name}.${bits}`,
           'v128 v128 v128 -> v128',
-          'high half of twice the product; input 2 is the accumulator',
-          (m, a, b, c) => m.helper('a64_qdmulh', [m.constI32(kind), m.constI32(size), a, b, c], 'v128'),
+          'high half of twice the product, rounded, and input 2',
+          (m, a, b, c) => m.helper('a64_qrdmla', [m.constI32(kind), m.constI32(size), a, b, c], 'v128'),
         );
       for (const [kind, name] of ['sqdmull', 'sqdmlal', 'sqdmlsl'].entries())
         saturating(

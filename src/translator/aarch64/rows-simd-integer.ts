@@ -91,7 +91,7 @@ for (const [u, name] of [
   [0, 'sqdmulh'],
   [1, 'sqrdmulh'],
 ] as const)
-  threeSame(u, '10110', name, [1, 2], [1, 2], (c, size, a, b) => result(c, `a64.${name}.${8 << size}`, [a, b, a]));
+  threeSame(u, '10110', name, [1, 2], [1, 2], (c, size, a, b) => result(c, `a64.${name}.${8 << size}`, [a, b]));
 ins('0 q 1 01110 01 10000 00101 10 nnnnn ddddd', 'rbit', (c) => finish(c, 'a64.rbit.v', [c.v(c.n)]));
 
 // Saturating and narrowing.
@@ -99,36 +99,40 @@ for (const [u, opcode, name] of [
   [1, '10010', 'sqxtun'],
   [0, '10100', 'sqxtn'],
   [1, '10100', 'uqxtn'],
-] as const) {
-  const op = name === 'sqxtun' ? 'sqshrun' : name === 'sqxtn' ? 'sqshrn' : 'uqshrn';
+] as const)
   for (const size of upTo32) {
     const bits = sizeBits[size];
-    ins(`0 q ${u} 01110 ${bits} 10000 ${opcode} 10 nnnnn ddddd`, name, (c) =>
-      narrowed(c, c.b.valueConst(`a64.${op}.${8 << size}`, [c.v(c.n)], 0)),
-    );
+    const op = `a64.${name}.${8 << size}`;
+    ins(`0 q ${u} 01110 ${bits} 10000 ${opcode} 10 nnnnn ddddd`, name, (c) => narrowed(c, c.b.value(op, [c.v(c.n)])));
     ins(`01 ${u} 11110 ${bits} 10000 ${opcode} 10 nnnnn ddddd`, name, (c) =>
-      result(c, `a64.${op}.${8 << size}`, [lowest(c, c.v(c.n), size + 1), CONST], 0),
+      result(c, op, [lowest(c, c.v(c.n), size + 1)]),
     );
   }
-}
 /** A result in the low half of `from` to the half of the destination that Q says. */
 function narrowed(c: LiftContext, from: Operand): void {
   if (isWide(c)) c.b.emit('mov.i64', c.v(c.d) + 8, [from]);
   else c.b.emit('v128.zext64', c.v(c.d), [from]);
 }
-for (const [u, opcode, name] of [
-  [0, '10010', 'sqshrn'],
-  [1, '10010', 'uqshrn'],
-  [1, '10000', 'sqshrun'],
-  [0, '10011', 'sqrshrn'],
-  [1, '10011', 'uqrshrn'],
-  [1, '10001', 'sqrshrun'],
+// The same after a shift to the right in the wide lanes, whose sign and rounding the third column tells.
+for (const [u, opcode, name, shift, narrow] of [
+  [0, '10010', 'sqshrn', 's', 'sqxtn'],
+  [1, '10010', 'uqshrn', 'u', 'uqxtn'],
+  [1, '10000', 'sqshrun', 's', 'sqxtun'],
+  [0, '10011', 'sqrshrn', 'sr', 'sqxtn'],
+  [1, '10011', 'uqrshrn', 'ur', 'uqxtn'],
+  [1, '10001', 'sqrshrun', 'sr', 'sqxtun'],
 ] as const) {
+  const shifted = (c: LiftContext, size: number, from: Operand, count: number): Operand =>
+    c.b.valueConst(
+      shift.length > 1 ? `a64.${shift[0]}rshr.${16 << size}` : `${shapes[size + 1]}.shr_${shift}`,
+      [from],
+      count,
+    );
   shiftRows(u, opcode, name, true, 2, (c, size, count) =>
-    narrowed(c, c.b.valueConst(`a64.${name}.${8 << size}`, [c.v(c.n)], count)),
+    narrowed(c, c.b.value(`a64.${narrow}.${8 << size}`, [shifted(c, size, c.v(c.n), count)])),
   );
   scalarShift(u, opcode, name, true, upTo32, (c, size, count) =>
-    result(c, `a64.${name}.${8 << size}`, [lowest(c, c.v(c.n), size + 1), CONST], count),
+    result(c, `a64.${narrow}.${8 << size}`, [shifted(c, size, lowest(c, c.v(c.n), size + 1), count)]),
   );
 }
 shiftRows(0, '10001', 'rshrn', true, 2, (c, size, count) => {

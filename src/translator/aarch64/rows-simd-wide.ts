@@ -114,8 +114,8 @@ for (const [opcode, name] of [
     0,
     opcode,
     name,
-    (c, size, m) => finish(c, `a64.${name}.${8 << size}`, [operand(c, c.v(c.n)), m, m]),
-    (c, size, m) => result(c, `a64.${name}.${8 << size}`, [lowest(c, c.v(c.n), size), m, m]),
+    (c, size, m) => finish(c, `a64.${name}.${8 << size}`, [operand(c, c.v(c.n)), m]),
+    (c, size, m) => result(c, `a64.${name}.${8 << size}`, [lowest(c, c.v(c.n), size), m]),
   );
 }
 

@@ -160,9 +160,19 @@ export function slotStore(m: binaryen.Module, type: OperandType, offset: number,
     case 'v128':
       return m.v128.store(offset, 1, pointer, value);
     case 'z32':
-      return m.v128.store(offset, 1, pointer, m.f32x4.replace_lane(m.v128.const(new Array<number>(16).fill(0)), 0, value));
+      return m.v128.store(
+        offset,
+        1,
+        pointer,
+        m.f32x4.replace_lane(m.v128.const(new Array<number>(16).fill(0)), 0, value),
+      );
     case 'z64':
-      return m.v128.store(offset, 1, pointer, m.f64x2.replace_lane(m.v128.const(new Array<number>(16).fill(0)), 0, value));
+      return m.v128.store(
+        offset,
+        1,
+        pointer,
+        m.f64x2.replace_lane(m.v128.const(new Array<number>(16).fill(0)), 0, value),
+      );
     case 's8':
     case 's16':
       throw new Error(`${type} is a read-only operand type`);

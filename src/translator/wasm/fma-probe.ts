@@ -42,7 +42,8 @@ function probe(): boolean {
     const { exports } = new WebAssembly.Instance(module);
     type Madd = (a: number, b: number, c: number) => number;
     // The last bit of a square, which a product that is rounded first loses.
-    const fused = (madd: Madd, e: number): boolean => madd(1 + 2 ** -e, 1 + 2 ** -e, -(1 + 2 ** (1 - e))) === 2 ** (-2 * e);
+    const fused = (madd: Madd, e: number): boolean =>
+      madd(1 + 2 ** -e, 1 + 2 ** -e, -(1 + 2 ** (1 - e))) === 2 ** (-2 * e);
     return fused(exports.f64x2 as Madd, 30) && fused(exports.f32x4 as Madd, 14);
   } finally {
     m.dispose();
