@@ -34,7 +34,17 @@ const NOT_FOUND = 127;
 const NOT_RUNNABLE = 126;
 
 /** Signals of the host that the guest gets. */
-const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGCONT', 'SIGTSTP'] as const;
+const forwarded = [
+  'SIGINT',
+  'SIGTERM',
+  'SIGHUP',
+  'SIGQUIT',
+  'SIGUSR1',
+  'SIGUSR2',
+  'SIGALRM',
+  'SIGCONT',
+  'SIGTSTP',
+] as const;
 
 /** What the caller wants to know of a run. */
 export interface RunHooks {

@@ -1,6 +1,7 @@
 // Floating-point operations of the exact flavour, and those that translated code leaves to soft float.
 
-import { begin, exceptions, resultBytes, softLane, sourceBytes } from './a64-softfloat';
+import { begin, exceptions } from './a64-softfloat';
+import { resultBytes, softLane, sourceBytes } from './a64-softfloat-ops';
 
 const FPCR: u32 = 0x1a8;
 const FPSR: u32 = 0x1ac;

@@ -165,6 +165,13 @@ export class CodeSpace implements CodeOwner {
   isCallOrReturn(pc: number): boolean {
     return this.#callTargets.has(pc) || this.#returnSites.has(pc);
   }
+  #sortedStarts: number[] = [];
+  /** Addresses that direct calls go to, in order: where functions begin, as far as is known. */
+  functionStarts(): readonly number[] {
+    if (this.#sortedStarts.length !== this.#callTargets.size)
+      this.#sortedStarts = [...this.#callTargets].sort((a, b) => a - b);
+    return this.#sortedStarts;
+  }
   /** The op at `ip` wanted to go to `pc`, for which there was no code. */
   noteMiss(ip: number, pc: number): void {
     if (this.hotThreshold > 0 && this.blockAt(ip)?.exit === 'indirect') this.jumpTargets.add(pc);

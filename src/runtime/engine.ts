@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { exitReason, SLOT_LIMIT, VCPU_SIZE, VCPUS } from '../translator/ir/layout.ts';
-import type { MemoryChecks } from '../translator/wasm/region.ts';
+import type { MemoryChecks } from '../translator/wasm/region-access.ts';
 import type { Isa } from '../kernel/task/cpu-context.ts';
 import { engineFrontEnd } from './block-cache.ts';
 import { CodeSpace } from './code-space.ts';

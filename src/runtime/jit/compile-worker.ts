@@ -58,6 +58,7 @@ async function compile(job: CompileJob): Promise<CompileResult> {
       entries: job.entries,
       wanted: new Set(job.wanted),
       jumpTargets: new Set(job.jumpTargets),
+      functionStarts: job.functionStarts,
       options: job.options,
     });
     result.translateMs = performance.now() - start;
@@ -78,7 +79,8 @@ const { port, posted } = workerData as { port: MessagePort; posted: Int32Array }
 
 port.on('message', async (job: CompileJob | OptimiseJob) => {
   if ('wasm' in job && job.wasm.length === 0) await Promise.all([translator(), frontEnd('x86_64')]);
-  else if ('wasm' in job) port.postMessage({ id: job.id, modules: job.wasm.map(compileOptimised) } satisfies OptimiseResult);
+  else if ('wasm' in job)
+    port.postMessage({ id: job.id, modules: job.wasm.map(compileOptimised) } satisfies OptimiseResult);
   else port.postMessage(await compile(job));
   Atomics.add(posted, 0, 1);
   Atomics.notify(posted, 0);

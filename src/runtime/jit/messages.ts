@@ -1,6 +1,6 @@
 /** What the guest's thread and the compile workers tell each other. */
 import type { CompiledRegion } from '../../translator/wasm/region-module.ts';
-import type { RegionOptions } from '../../translator/wasm/region.ts';
+import type { RegionOptions } from '../../translator/wasm/region-access.ts';
 
 /** Wasm bytes for V8's optimising compiler; none: the worker gets ready to translate, and does not answer. */
 export interface OptimiseJob {
@@ -22,6 +22,7 @@ export interface CompileJob {
   entries: number[];
   wanted: number[];
   jumpTargets: number[];
+  functionStarts: number[];
   options: Omit<RegionOptions, 'x86Nans' | 'fusedMadd'>;
 }
 

@@ -1,18 +1,20 @@
 /** Translated regions of one address space: what is hot, what is being compiled, and the table through which regions call. */
 import type { CodeSpace, RegionCode } from '../code-space.ts';
 import type { LinearMemory } from '../linear-memory.ts';
-import type { MemoryChecks } from '../../translator/wasm/region.ts';
+import type { MemoryChecks } from '../../translator/wasm/region-access.ts';
 import type { Compiler, JobRequest } from './compiler.ts';
 import type { CompileResult } from './messages.ts';
 import { PAGE_SIZE } from '../../kernel/mm/guest-memory.ts';
 import { JUMP_TABLES, JUMP_TABLES_END } from '../../translator/ir/layout.ts';
-import { JUMP_REACH } from '../../translator/region/discover.ts';
+import { functionOf, JUMP_REACH } from '../../translator/region/discover.ts';
 
 /** Entries of one compile job. */
 const BATCH = 8;
 /** Hot entries that wait for a worker; more are counted again. */
 const MAX_PENDING = 512;
 const MAX_RETRIES = 3;
+/** Time until a region may be translated a second time, with more targets of its indirect jumps. */
+const FIRST_INTERVAL_MS = 500;
 /** Table slots in use after which all regions are forgotten: those of dropped regions are not used again before. */
 const MAX_SLOTS = 1_000_000;
 /** Entries until a block that is being translated is hot again. */
@@ -61,6 +63,9 @@ export class Regions {
   readonly #pending = new Map<number, number>();
   /** To be translated again, with more targets of their indirect jumps. */
   readonly #again = new Set<number>();
+  readonly #intervals = new Map<number, number>();
+  /** When a region with indirect jumps may be translated again; the interval doubles. */
+  readonly #notBefore = new Map<number, number>();
   /** Targets for which a region is translated again. */
   readonly #newTargets = new Set<number>();
   /** Entry of a region with indirect jumps, by one of their targets. */
@@ -121,6 +126,8 @@ export class Regions {
     this.#again.clear();
     this.#newTargets.clear();
     this.#dispatchers.clear();
+    this.#intervals.clear();
+    this.#notBefore.clear();
     this.#links.clear();
     this.#functions.clear();
     const { table, miss } = this.#linkage();
@@ -158,8 +165,11 @@ export class Regions {
 
   /** The region whose indirect jumps may well go to `pc`, but did not when it was translated. */
   #ownerOf(pc: number): number | null {
+    const starts = this.#code.functionStarts();
+    const f = functionOf(starts, pc);
     for (const [target, owner] of this.#dispatchers)
-      if (Math.abs(target - pc) < JUMP_REACH && this.#code.hasRegion(owner)) return owner;
+      if (functionOf(starts, target) === f && Math.abs(target - pc) < JUMP_REACH && this.#code.hasRegion(owner))
+        return owner;
     return null;
   }
 
@@ -194,8 +204,10 @@ export class Regions {
     for (const { pc } of queue) {
       if (entries.length === BATCH) break;
       const n = this.#pending.get(pc)!;
+      const known = this.#code.hasRegion(pc);
+      if (known && this.#again.has(pc) && performance.now() < (this.#notBefore.get(pc) ?? 0)) continue;
       this.#pending.delete(pc);
-      if (this.#code.hasRegion(pc) && !this.#again.delete(pc)) continue;
+      if (known && !this.#again.delete(pc)) continue;
       entries.push(pc);
       tries.set(pc, n);
     }
@@ -206,7 +218,15 @@ export class Regions {
     // A hot place inside of a function with indirect jumps becomes an entry of its region.
     const jumpTargets = [...this.#code.jumpTargets, ...entries.filter((pc) => !this.#code.isCallOrReturn(pc))];
     return {
-      job: { isa: this.#options.isa, memory: this.#memory.memory, entries, wanted, jumpTargets, options: { checks, watchStores } },
+      job: {
+        isa: this.#options.isa,
+        memory: this.#memory.memory,
+        entries,
+        wanted,
+        jumpTargets,
+        functionStarts: [...this.#code.functionStarts()],
+        options: { checks, watchStores },
+      },
       done: (result) => {
         this.#install(result, tries);
         this.#outstanding--;
@@ -277,11 +297,34 @@ export class Regions {
       this.#newTargets.delete(pc);
       if (!this.#code.hasRegion(pc)) this.#pending.set(pc, 0);
     }
+    this.#forgetInside(result);
     stats.modules++;
     stats.wasmBytes += result.wasmBytes;
     stats.linkMs += performance.now() - start;
     this.onFirst?.();
     this.onFirst = null;
+  }
+
+  /**
+   * While a region was made, the interpreter went on, and found much of what is inside of it hot, too. That is counted from
+   * anew: it matters only if the interpreter still comes there.
+   */
+  #forgetInside(result: CompileResult): void {
+    const now = performance.now();
+    for (const { pc, entries } of result.regions)
+      if (entries.length > 0) {
+        const before = this.#intervals.get(pc) ?? FIRST_INTERVAL_MS;
+        this.#intervals.set(pc, before * 2);
+        this.#notBefore.set(pc, now + before);
+      }
+    const inside = (pc: number): boolean =>
+      result.regions.some((r) => r.ranges.some(([start, end]) => start <= pc && pc < end));
+    for (const pc of [...this.#pending.keys()]) {
+      if (this.#again.has(pc) || !inside(pc)) continue;
+      this.#pending.delete(pc);
+      this.#newTargets.delete(pc);
+      this.#code.recount(pc, this.#options.threshold * 2);
+    }
   }
 
   /** Whether the guest code is still what the region was made from. */

@@ -10,7 +10,7 @@ import type { LiftContext } from './lift.ts';
 
 export type Float = 'f32' | 'f64';
 
-/** Numbers of src/helpers/a64-softfloat.ts. */
+/** Numbers of src/helpers/a64-softfloat-ops.ts. */
 const plain = [
   'fadd',
   'fsub',

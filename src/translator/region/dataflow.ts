@@ -48,11 +48,7 @@ export interface RegionFlow {
 }
 
 /** Runs the analysis, and removes from the blocks what turns out dead. */
-export function analyse(
-  region: Region,
-  units: RegisterUnits,
-  options: FlowOptions,
-): RegionFlow {
+export function analyse(region: Region, units: RegisterUnits, options: FlowOptions): RegionFlow {
   const blocks = new Map<number, BlockFlow>();
   for (const [pc, block] of region.blocks)
     blocks.set(pc, {
@@ -113,16 +109,11 @@ export const atReturn = (flow: BlockFlow, units: RegisterUnits): Units =>
 /** Whether the flags at the end of a block come from an adjustment of the stack pointer. */
 function flagsOfStack(block: Block, units: RegisterUnits): boolean {
   const setter = block.insts.findLast((inst) => (units.writes(inst) & units.flags) !== 0n);
-  return setter !== undefined && setter.op.name.startsWith('flags.') && setter.inputs[0] === units.abi.sp;
+  return (setter?.op.name.startsWith('flags.') ?? false) && setter?.inputs[0] === units.abi.sp;
 }
 
 /** Live at the end of a block, after its instructions. */
-export function liveAtExit(
-  flow: BlockFlow,
-  units: RegisterUnits,
-  regionFlow: RegionFlow,
-  options: FlowOptions,
-): Units {
+export function liveAtExit(flow: BlockFlow, units: RegisterUnits, regionFlow: RegionFlow, options: FlowOptions): Units {
   const flows = regionFlow.blocks;
   const e = flow.block.exit;
   const leaving = flow.dirtyOut | units.params;
@@ -161,12 +152,7 @@ export function liveAtExit(
   }
 }
 
-function spreadLive(
-  region: Region,
-  units: RegisterUnits,
-  regionFlow: RegionFlow,
-  options: FlowOptions,
-): void {
+function spreadLive(region: Region, units: RegisterUnits, regionFlow: RegionFlow, options: FlowOptions): void {
   const flows = regionFlow.blocks;
   const predecessors = new Map<number, number[]>();
   for (const [pc, { block }] of flows)
@@ -213,12 +199,7 @@ function spreadLive(
 }
 
 /** Removes ops without effect whose results nobody needs: settings of flags above all. */
-function removeDead(
-  flow: BlockFlow,
-  units: RegisterUnits,
-  flows: RegionFlow,
-  options: FlowOptions,
-): void {
+function removeDead(flow: BlockFlow, units: RegisterUnits, flows: RegionFlow, options: FlowOptions): void {
   const { block } = flow;
   const { insts } = block;
   let live = liveAtExit(flow, units, flows, options);
@@ -254,7 +235,8 @@ function removeDead(
     const removable = op.kind === 'pure' || (op.kind === 'state' && (op.writes.length > 0 || op.result !== null));
     if (removable && !effectful(inst)) {
       const tempNeeded = tempResult && (temps.has(d >> 3) || (isWhole(op.result) && temps.has((d >> 3) + 1)));
-      const registersKept = op.writes.every((slot) => units.has(slot)) && (op.result === null || d >= TEMPS || units.has(d));
+      const registersKept =
+        op.writes.every((slot) => units.has(slot)) && (op.result === null || d >= TEMPS || units.has(d));
       if (registersKept && !tempNeeded && (writes & live) === 0n) continue;
     }
     if (tempResult && (d & 7) === 0 && !['i8', 'i16', 'l32', 'f32'].includes(op.result!)) {

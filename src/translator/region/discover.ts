@@ -35,6 +35,18 @@ export interface CodeReader {
 /** How far from an indirect jump its targets are looked for: about the size of the largest functions. */
 export const JUMP_REACH = 0x8000;
 
+/** Number of the last of `starts` (in order) that does not lie behind `pc`. */
+export function functionOf(starts: readonly number[], pc: number): number {
+  let low = 0;
+  let high = starts.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (starts[middle]! <= pc) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
 /** An indirect jump as of a switch: one through a fixed address in memory (a PLT entry) is a tail call. */
 export function isDispatch(block: Block): boolean {
   if (block.exit.kind !== 'indirect') return false;
@@ -81,6 +93,7 @@ export function formRegion(
   code: CodeReader,
   entry: number,
   jumpTargets: ReadonlySet<number> = new Set(),
+  functionStarts: readonly number[] = [],
   limits: RegionLimits = defaultLimits,
 ): Region | null {
   const lift = (pc: number, leaders: ReadonlySet<number> | null, flags: unknown): RegionBlock | null => {
@@ -109,8 +122,9 @@ export function formRegion(
     instructions += lifted.block.guestInstructions;
     queue.push(...successors(lifted.block, []));
     if (!isDispatch(lifted.block)) continue;
+    const f = functionOf(functionStarts, pc);
     for (const target of jumpTargets)
-      if (Math.abs(target - pc) < JUMP_REACH && !targets.has(target)) {
+      if (Math.abs(target - pc) < JUMP_REACH && functionOf(functionStarts, target) === f && !targets.has(target)) {
         targets.add(target);
         first.push(target);
       }

@@ -145,10 +145,7 @@ class InterpreterGenerator {
     const entry = this.locals.add('i32');
     const pc = (): Expr => this.guestAddress();
     const entryGet = (): Expr => m.local.get(entry, binaryen.i32);
-    cases.set(code.exits.indirect, [
-      m.local.set(this.address, this.operand('i64', exitLayout.slot)),
-      m.br('lookup'),
-    ]);
+    cases.set(code.exits.indirect, [m.local.set(this.address, this.operand('i64', exitLayout.slot)), m.br('lookup')]);
     this.lookup = [
       m.local.set(entry, m.i32.shl(m.i32.and(m.i32.wrap(pc()), m.i32.const(JUMP_CACHE_ENTRIES - 1)), m.i32.const(3))),
       m.if(
@@ -208,10 +205,7 @@ class InterpreterGenerator {
       m.i32.store(REGION_CACHE, 4, at(), m.i32.wrap(stubPc())),
       m.i32.store(REGION_CACHE + 4, 4, at(), slot()),
       m.i32.store(SLOT_STACK, 4, this.cpu(), m.global.get('region_stack', binaryen.i32)),
-      m.local.set(
-        result,
-        m.call_indirect('table', slot(), [this.cpu(), ...registers], regionParams, regionResults),
-      ),
+      m.local.set(result, m.call_indirect('table', slot(), [this.cpu(), ...registers], regionParams, regionResults)),
       m.local.set(first, m.tuple.extract(m.local.get(result, regionResults), 0)),
       m.if(
         m.i32.eq(m.i32.wrap(this.guestAddress()), m.i32.const(LEFT | 0)),

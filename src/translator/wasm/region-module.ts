@@ -9,7 +9,8 @@ import type { ImportedHelper } from './builder.ts';
 import { SLOT_ENTRY, SLOT_PC } from '../ir/layout.ts';
 import { hostFusesMadd } from './fma-probe.ts';
 import { hostNansAreX86 } from './nan-probe.ts';
-import { emitRegion, type RegionOptions, regionParams, regionResults } from './region.ts';
+import { emitRegion, regionParams, regionResults } from './region.ts';
+import type { RegionOptions } from './region-access.ts';
 
 // Names of functions in the module, for profilers.
 binaryen.setDebugInfo(true);
@@ -42,6 +43,8 @@ export interface ModuleRequest {
   wanted: ReadonlySet<number>;
   /** Guest addresses that indirect jumps have been seen to go to. */
   jumpTargets?: ReadonlySet<number>;
+  /** Addresses where functions are known to begin, in order: an indirect jump goes to targets in its own function. */
+  functionStarts?: readonly number[];
   limits?: RegionLimits;
   options: Omit<RegionOptions, 'x86Nans' | 'fusedMadd'>;
   /** Guest name of a function, for the name section. */
@@ -121,12 +124,17 @@ export function compileModule(front: RegionFrontEnd, code: CodeReader, request: 
       });
       request.onRegion?.(region);
       const name = regionName(region.entry, request);
-      emitRegion(out, name, region, flows, units, { ...request.options, x86Nans: hostNansAreX86(), fusedMadd: hostFusesMadd() });
+      emitRegion(out, name, region, flows, units, {
+        ...request.options,
+        x86Nans: hostNansAreX86(),
+        fusedMadd: hostFusesMadd(),
+      });
       m.addFunctionExport(name, name);
     }
     // Behind the regions themselves: of a module V8 optimises the first functions only.
     for (const region of regions.values())
-      for (const { pc, name } of furtherEntries(region, request)) addEntry(m, name, regionName(region.entry, request), pc);
+      for (const { pc, name } of furtherEntries(region, request))
+        addEntry(m, name, regionName(region.entry, request), pc);
     for (const h of helpers.values())
       m.addFunctionImport(h.name, 'helpers', h.name, binaryen.createType(h.params), h.result);
     if (process.env.UKTX_VALIDATE_WASM && !m.validate()) throw new Error('a translated module does not validate');
@@ -188,7 +196,7 @@ function gather(front: RegionFrontEnd, code: CodeReader, request: ModuleRequest)
   for (let k = 0; k < queue.length; k++) {
     if (regions.size >= MAX_REGIONS || instructions >= MAX_MODULE_INSTRUCTIONS) break;
     if (covered.has(queue[k]!)) continue;
-    const region = formRegion(front, code, queue[k]!, request.jumpTargets, request.limits);
+    const region = formRegion(front, code, queue[k]!, request.jumpTargets, request.functionStarts, request.limits);
     if (!region) continue;
     regions.set(region.entry, region);
     instructions += region.guestInstructions;
@@ -225,7 +233,9 @@ function flagsDeadAt(front: RegionFrontEnd, code: CodeReader, units: RegisterUni
 }
 
 function rangesOf(region: Region): [number, number][] {
-  const sorted = [...region.blocks.values()].map((b: Block): [number, number] => [b.pc, b.end]).sort((a, b) => a[0] - b[0]);
+  const sorted = [...region.blocks.values()]
+    .map((b: Block): [number, number] => [b.pc, b.end])
+    .sort((a, b) => a[0] - b[0]);
   const out: [number, number][] = [];
   for (const [start, end] of sorted) {
     const last = out.at(-1);

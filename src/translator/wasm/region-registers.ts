@@ -31,13 +31,7 @@ export class RegionRegisters implements SlotAccess {
   #temps = new Map<number, Place>();
 
   /** `parameters`: slots that arrive as parameters 1.. (0 is the vCPU). */
-  constructor(
-    m: binaryen.Module,
-    units: RegisterUnits,
-    locals: Locals,
-    parameters: readonly number[],
-    region: Region,
-  ) {
+  constructor(m: binaryen.Module, units: RegisterUnits, locals: Locals, parameters: readonly number[], region: Region) {
     this.#m = m;
     this.#units = units;
     this.#locals = locals;
@@ -219,7 +213,10 @@ export class RegionRegisters implements SlotAccess {
       case 'integer':
         return m.local.set(place.index, this.#mergeInteger(place.index, slot & 7, type, value));
       case 'vector':
-        return m.local.set(place.index, this.#mergeVector(() => this.#get(place.index, 'v128'), slot & 15, type, value));
+        return m.local.set(
+          place.index,
+          this.#mergeVector(() => this.#get(place.index, 'v128'), slot & 15, type, value),
+        );
       case 'pair':
         return this.#writePair(place, slot & 15, type, value);
     }
@@ -281,7 +278,10 @@ export class RegionRegisters implements SlotAccess {
   #writePair(p: { low: number; high: number }, offset: number, type: OperandType, value: Expr): Expr {
     const m = this.#m;
     if ((type === 'f64' || type === 'i64' || type === 'i32') && offset === 0)
-      return m.local.set(p.low, type === 'f64' ? value : m.f64.reinterpret(type === 'i64' ? value : m.i64.extend_u(value)));
+      return m.local.set(
+        p.low,
+        type === 'f64' ? value : m.f64.reinterpret(type === 'i64' ? value : m.i64.extend_u(value)),
+      );
     if ((type === 'f64' || type === 'i64') && offset === 8)
       return m.local.set(p.high, type === 'i64' ? value : m.i64.reinterpret(value));
     if (type === 'z64' || type === 'z32') {
@@ -312,10 +312,7 @@ export class RegionRegisters implements SlotAccess {
     if (op.name === 'mov.v128' && inst.inputs[0]! < TEMPS) {
       const from = this.#place(inst.inputs[0]!);
       if (from?.kind !== 'pair') return null;
-      return [
-        m.local.set(to.low, this.#get(from.low, 'f64')),
-        m.local.set(to.high, this.#get(from.high, 'i64')),
-      ];
+      return [m.local.set(to.low, this.#get(from.low, 'f64')), m.local.set(to.high, this.#get(from.high, 'i64'))];
     }
     return null;
   }

@@ -9,18 +9,13 @@ import {
   CONST,
   exitReason,
   LEFT,
-  PAGE_READ,
-  PAGE_TABLE,
-  PAGE_WRITE,
   REGION_CACHE,
   REGION_CACHE_ENTRIES,
-  RUNTIME_BASE,
   SLOT_ENTRY,
   SLOT_EXIT_ARG,
   SLOT_LIMIT,
   SLOT_PC,
   SLOT_STACK,
-  SLOT_ZERO,
 } from '../ir/layout.ts';
 import { compareExpr, compareOperand } from '../ir/ops/integer.ts';
 import { afterCall, atReturn, type BlockFlow, isAccess, type RegionFlow } from '../region/dataflow.ts';
@@ -28,28 +23,15 @@ import { isDispatch, type Region } from '../region/discover.ts';
 import { type FlowShape, severalEntries, shapeOf } from '../region/graph.ts';
 import { isZeroing, type RegisterUnits, type Units } from '../region/units.ts';
 import { createBuilder, type ImportedHelper, Locals } from './builder.ts';
+import { GuestAccess, isExact, type RegionOptions } from './region-access.ts';
 import { RegionRegisters } from './region-registers.ts';
+import { type Edge, moveEntry, type Node, structured } from './structure.ts';
 
 const { i32, i64, none } = binaryen;
 /** vCPU pointer, stack pointer, three registers. */
 export const regionParams = binaryen.createType([i32, i64, i64, i64, i64]);
 /** Stack pointer and pc in one (or LEFT in the pc's place), and the result register. */
 export const regionResults = binaryen.createType([i64, i64]);
-
-/** The page that no guest maps: addresses in it are refused in every mode but `none`. */
-const NULL_PAGES = 0x10000;
-
-export type MemoryChecks = 'none' | 'null' | 'range' | 'full';
-
-export interface RegionOptions {
-  checks: MemoryChecks;
-  /** Stores look at the page table, because the guest has pages that are writable and executable. */
-  watchStores: boolean;
-  /** See ExprBuilder. */
-  x86Nans: boolean;
-  /** The host's relaxed multiply-add rounds once. */
-  fusedMadd: boolean;
-}
 
 /** The module a region is put into. */
 export interface RegionModule {
@@ -68,74 +50,17 @@ export interface RegionModule {
   flagsDeadAt(pc: number): boolean;
 }
 
-interface Edge {
-  /** Number of the node it leads to; null: the code leaves the region. */
-  to: number | null;
-  code: Expr[];
-}
-interface Node {
-  code: Expr[];
-  /** Non-zero: the first edge is taken, else the second. Null where there is only one, or none. */
-  condition: Expr | null;
-  /** Number of the edge that is taken, where there are many. */
-  index: Expr | null;
-  edges: Edge[];
-}
-
-/** Makes `first` node 0; what was there becomes the last one. */
-function moveEntry(nodes: Node[], first: Node): void {
-  const moved = nodes.length;
-  for (const { edges } of [...nodes, first]) for (const edge of edges) if (edge.to === 0) edge.to = moved;
-  nodes.push(nodes[0]!);
-  nodes[0] = first;
-}
-
-/** Nodes as nested blocks and loops, without a variable to say where control is. */
-function structured(m: binaryen.Module, nodes: readonly Node[], shape: FlowShape): Expr[] {
-  const { order, children, isLoopHeader, isMerge } = shape;
-  const branch = (from: number, edge: Edge): Expr[] => {
-    const { to, code } = edge;
-    if (to === null) return code;
-    if (order[to]! <= order[from]!) return [...code, m.br(`loop${to}`)];
-    if (isMerge[to]) return [...code, m.br(`at${to}`)];
-    return [...code, ...tree(to)];
-  };
-  const tree = (node: number): Expr[] => {
-    const { code, condition, index, edges } = nodes[node]!;
-    const [first, second] = edges;
-    let body = [...code];
-    if (index !== null) {
-      const labels = edges.map((_, k) => `case${node}.${k}`);
-      let nest = [m.switch(labels, labels.at(-1)!, index)];
-      for (const [k, edge] of edges.entries()) nest = [m.block(labels[k]!, nest, none), ...branch(node, edge)];
-      body.push(...nest);
-    } else if (condition !== null)
-      body.push(m.if(condition, m.block(null, branch(node, first!), none), m.block(null, branch(node, second!), none)));
-    else if (first) body.push(...branch(node, first));
-    // What several ways lead to stands behind the block that they leave.
-    for (const child of children[node]!)
-      if (isMerge[child]) body = [m.block(`at${child}`, body, none), ...tree(child)];
-    return isLoopHeader[node] ? [m.loop(`loop${node}`, m.block(null, body, none))] : body;
-  };
-  return tree(0);
-}
-
 class RegionEmitter {
   readonly m: binaryen.Module;
   readonly locals = new Locals(5);
   readonly registers: RegionRegisters;
+  readonly access: GuestAccess;
   readonly b;
   readonly exact: boolean;
   readonly makesCalls: boolean;
-  /** Added to the address of the access being emitted. */
-  #offset = 0;
-  #faultPc = -1;
-  /** Where refused accesses of the block being emitted go. */
-  #faultLabel = '';
   #stack = -1;
   #callResult = -1;
   readonly #packed = this.locals.add('i64');
-  readonly #address = this.locals.add('i64');
   readonly out: RegionModule;
   readonly region: Region;
   readonly flow: RegionFlow;
@@ -143,13 +68,7 @@ class RegionEmitter {
   readonly units: RegisterUnits;
   readonly options: RegionOptions;
 
-  constructor(
-    out: RegionModule,
-    region: Region,
-    flow: RegionFlow,
-    units: RegisterUnits,
-    options: RegionOptions,
-  ) {
+  constructor(out: RegionModule, region: Region, flow: RegionFlow, units: RegisterUnits, options: RegionOptions) {
     this.out = out;
     this.region = region;
     this.flow = flow;
@@ -157,40 +76,18 @@ class RegionEmitter {
     this.units = units;
     this.options = options;
     this.m = out.m;
-    this.exact = options.checks === 'range' || options.checks === 'full' || options.watchStores;
+    this.exact = isExact(options);
     this.makesCalls = [...region.blocks.values()].some((block) => block.exit.kind === 'call');
     const { abi } = units;
     this.registers = new RegionRegisters(out.m, units, this.locals, [abi.sp, ...abi.params], region);
-    this.b = { ...createBuilder(out.m, this.locals, this.registers, out.helpers, options.x86Nans, options.fusedMadd), ...this.#offsetAccess() };
-    if (this.exact) this.#faultPc = this.locals.add('i32');
+    this.access = new GuestAccess(out.m, this.registers, units, this.locals, options);
+    const builder = createBuilder(out.m, this.locals, this.registers, out.helpers, options.x86Nans);
+    this.b = { ...builder, ...this.access.namespaces() };
     if (this.makesCalls) {
       this.#stack = this.locals.add('i32');
       this.locals.vars.push(regionResults);
       this.#callResult = this.locals.vars.length + 4;
     }
-  }
-
-  /** Wasm's loads and stores with the current offset added to their own. */
-  #offsetAccess(): Record<string, unknown> {
-    const wrap = (space: Record<string, unknown>): Record<string, unknown> => {
-      const out: Record<string, unknown> = { ...space };
-      for (const [name, f] of Object.entries(space))
-        if (typeof f === 'function' && /^(load|store)/.test(name))
-          out[name] = (offset: number, ...rest: unknown[]) => f(offset + this.#offset, ...rest);
-      if (space.atomic) out.atomic = wrapAtomic(space.atomic as Record<string, unknown>);
-      return out;
-    };
-    const wrapAtomic = (space: Record<string, unknown>): Record<string, unknown> => {
-      const out: Record<string, unknown> = {};
-      for (const [name, f] of Object.entries(space))
-        out[name] =
-          typeof f === 'function'
-            ? (offset: number, ...rest: unknown[]) => f(offset + this.#offset, ...rest)
-            : wrapAtomic(f as Record<string, unknown>);
-      return out;
-    };
-    const m = this.m as unknown as Record<string, Record<string, unknown>>;
-    return Object.fromEntries(['i32', 'i64', 'f32', 'f64', 'v128'].map((name) => [name, wrap(m[name]!)]));
   }
 
   cpu = (): Expr => this.m.local.get(0, i32);
@@ -283,102 +180,6 @@ class RegionEmitter {
     );
   }
 
-  /** A guest memory access: checks, then its effect. */
-  access(inst: Inst): Expr[] {
-    const { m } = this;
-    const { op } = inst;
-    const checks =
-      op.kind !== 'load' && this.options.watchStores && this.options.checks !== 'full' ? 'full' : this.options.checks;
-    const base = inst.inputs[0]!;
-    const disp = BigInt(inst.imm);
-    const out: Expr[] = [];
-    const wrapped = (e: Expr, add: bigint): Expr => {
-      const n = Number(BigInt.asIntN(32, add));
-      return n === 0 ? e : m.i32.add(e, m.i32.const(n));
-    };
-    const low = (): Expr => (base === SLOT_ZERO ? m.i32.const(0) : m.i32.wrap(this.registers.read(base, 'i64')));
-    let pointer: Expr;
-    this.#offset = 0;
-    if (checks === 'none') pointer = wrapped(low(), disp);
-    else if (checks === 'null') {
-      // An address that leads to the first pages wraps to the end of the memory, and with the offset beyond it.
-      const near = disp >= 0n && disp < BigInt(NULL_PAGES) && base !== SLOT_ZERO;
-      if (near && base === this.units.abi.sp) {
-        this.#offset = Number(disp);
-        pointer = low();
-      } else if (near) {
-        // V8 computes the pointer once for all accesses relative to one base.
-        this.#offset = NULL_PAGES + Number(disp);
-        pointer = wrapped(low(), BigInt(-NULL_PAGES));
-      } else {
-        this.#offset = NULL_PAGES;
-        pointer = wrapped(low(), disp - BigInt(NULL_PAGES));
-      }
-    } else {
-      out.push(
-        m.local.set(
-          this.#address,
-          m.i64.add(
-            base === SLOT_ZERO ? m.i64.const(0n) : this.registers.read(base, 'i64'),
-            m.i64.const(BigInt.asIntN(64, disp)),
-          ),
-        ),
-        m.local.set(this.#faultPc, m.i32.const(inst.pc | 0)),
-        m.br_if(this.#faultLabel, checks === 'range' ? this.outOfRange(op.bytes) : this.refused(inst)),
-      );
-      // Without exact faults a misaligned operand is not refused.
-      if (op.align > 0)
-        out.push(m.br_if(this.#faultLabel, m.i32.and(m.i32.wrap(this.address()), m.i32.const(op.align - 1))));
-      pointer = m.i32.wrap(this.address());
-    }
-    const halves = this.halvesAccess(inst, pointer);
-    if (halves) out.push(...halves);
-    else {
-      const inputs = inst.inputs.slice(1).map((slot, k) => this.registers.read(slot, op.inputs[k + 1]!));
-      const value = op.sem(this.b, pointer, ...inputs);
-      out.push(op.result ? this.registers.write(inst.d, op.result, value) : value);
-    }
-    this.#offset = 0;
-    return out;
-  }
-  /** Loads and stores of a double held in its own local. */
-  halvesAccess(inst: Inst, pointer: Expr): Expr[] | null {
-    const { m } = this;
-    const { name } = inst.op;
-    if (name === 'load.v128.z64') {
-      const to = this.registers.halves(inst.d);
-      return (
-        to && [m.local.set(to.low, m.f64.load(this.#offset, 1, pointer)), m.local.set(to.high, m.i64.const(0n))]
-      );
-    }
-    if (name === 'store.i64' && (inst.inputs[1]! & 15) === 0) {
-      const from = this.registers.halves(inst.inputs[1]!);
-      return from && [m.f64.store(this.#offset, 1, pointer, m.local.get(from.low, binaryen.f64))];
-    }
-    return null;
-  }
-  address = (): Expr => this.m.local.get(this.#address, i64);
-  outOfRange(bytes: number): Expr {
-    const { m } = this;
-    return m.i64.gt_u(
-      m.i64.sub(this.address(), m.i64.const(BigInt(NULL_PAGES))),
-      m.i64.const(BigInt(RUNTIME_BASE - NULL_PAGES - bytes)),
-    );
-  }
-  /** Non-zero unless the page table grants the access. */
-  refused({ op }: Inst): Expr {
-    const { m } = this;
-    const need = op.kind === 'load' ? PAGE_READ : op.kind === 'store' ? PAGE_WRITE : PAGE_READ | PAGE_WRITE;
-    const page = (offset: number): Expr => {
-      const a = m.i32.wrap(this.address());
-      const at = offset === 0 ? a : m.i32.add(a, m.i32.const(offset));
-      return m.i32.load8_u(PAGE_TABLE, 1, m.i32.shr_u(at, m.i32.const(12)));
-    };
-    const have = op.bytes === 1 ? page(0) : m.i32.and(page(0), page(op.bytes - 1));
-    const lacking = m.i32.and(m.i32.xor(have, m.i32.const(need)), m.i32.const(need));
-    return m.i32.or(lacking, m.i32.wrap(m.i64.shr_u(this.address(), m.i64.const(32n))));
-  }
-
   /** Registers dirty before the instruction being emitted. */
   dirty: Units = 0n;
   /** Temporaries of the guest instruction being emitted that hold constants. */
@@ -401,11 +202,21 @@ class RegionEmitter {
   inst(inst: Inst): Expr[] {
     const { m, registers, units } = this;
     const { op } = inst;
-    if (isAccess(inst)) return this.access(inst);
+    if (isAccess(inst)) return this.access.emit(inst, this.b);
     const moved = registers.moveHalves(inst) ?? this.shuffle(inst);
     if (moved) return moved;
     if (isZeroing(inst))
-      return [registers.write(inst.d, op.result!, op.result === 'v128' ? m.v128.const(new Array(16).fill(0)) : op.result === 'i64' ? m.i64.const(0n) : m.i32.const(0))];
+      return [
+        registers.write(
+          inst.d,
+          op.result!,
+          op.result === 'v128'
+            ? m.v128.const(new Array(16).fill(0))
+            : op.result === 'i64'
+              ? m.i64.const(0n)
+              : m.i32.const(0),
+        ),
+      ];
     const inputs = op.inputs.map((type, k) => {
       const slot = inst.inputs[k]!;
       return slot === CONST ? this.constant(type, inst.imm) : registers.read(slot, type);
@@ -445,7 +256,7 @@ class RegionEmitter {
     const { block } = flow;
     const out: Expr[] = [];
     this.dirty = flow.dirtyIn;
-    this.#faultLabel = `fault${block.pc}`;
+    this.access.faultLabel = `fault${block.pc}`;
     const { insts } = block;
     let atExit = false;
     for (let k = 0; k < insts.length; ) {
@@ -470,11 +281,11 @@ class RegionEmitter {
     }
     if (!this.exact || !insts.some(isAccess)) return out;
     const fault = [
-      this.m.i64.store(SLOT_PC, 8, this.cpu(), m.i64.extend_u(m.local.get(this.#faultPc, i32))),
+      this.m.i64.store(SLOT_PC, 8, this.cpu(), m.i64.extend_u(this.access.faultPc())),
       ...this.left(exitReason.interpret, flow.faultSpill),
     ];
     const done = `done${block.pc}`;
-    return [m.block(done, [m.block(this.#faultLabel, [...out, m.br(done)], none), ...fault], none)];
+    return [m.block(done, [m.block(this.access.faultLabel, [...out, m.br(done)], none), ...fault], none)];
   }
 
   condition(c: Condition): Expr {
@@ -636,15 +447,8 @@ class RegionEmitter {
     const table = this.out.jumpTable(low, size, dispatch);
     const offset = this.locals.add('i32');
     const at = (): Expr => m.local.get(offset, i32);
-    const entry = m.i32.load16_u(
-      table,
-      2,
-      m.i32.add(m.global.get('tables', i32), m.i32.shl(at(), m.i32.const(1))),
-    );
-    const inReach = m.i32.and(
-      m.i32.lt_u(at(), m.i32.const(size)),
-      m.i64.eqz(m.i64.shr_u(pc(), m.i64.const(32n))),
-    );
+    const entry = m.i32.load16_u(table, 2, m.i32.add(m.global.get('tables', i32), m.i32.shl(at(), m.i32.const(1))));
+    const inReach = m.i32.and(m.i32.lt_u(at(), m.i32.const(size)), m.i64.eqz(m.i64.shr_u(pc(), m.i64.const(32n))));
     nodes.push({
       code: [
         this.poll(pc(), flow.dispatchDirty),
@@ -694,7 +498,12 @@ class RegionEmitter {
       nodes.push({ code: [], condition: null, index: m.local.get(label, i32), edges });
       // The entry of the graph is not entered through an edge.
       if (entries.includes(0)) {
-        const first: Node = { code: [m.local.set(label, m.i32.const(entries.indexOf(0)))], condition: null, index: null, edges: [{ to: dispatch, code: [] }] };
+        const first: Node = {
+          code: [m.local.set(label, m.i32.const(entries.indexOf(0)))],
+          condition: null,
+          index: null,
+          edges: [{ to: dispatch, code: [] }],
+        };
         moveEntry(nodes, first);
       }
     }

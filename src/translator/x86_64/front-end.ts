@@ -11,7 +11,6 @@ import type { RegionBlock, RegionFrontEnd } from '../region/abi.ts';
 import { abi } from './abi.ts';
 import { CC_OP, CC_RES } from './state.ts';
 
-
 export class X86FrontEnd implements RegionFrontEnd {
   readonly abi = abi;
   readonly table = createOpTable();
