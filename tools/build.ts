@@ -69,6 +69,7 @@ if (!only || only === 'js') {
     outExtension: { '.js': '.mjs' },
     chunkNames: 'chunk-[hash]',
   });
+  writeFileSync('dist/worker/version', `${translatorHash()}\n`);
   await build({
     ...common,
     entryPoints: readdirSync('src/cli/commands').map((f) => `src/cli/commands/${f}`),
@@ -78,6 +79,21 @@ if (!only || only === 'js') {
   });
   step('node_modules/oclif/bin/run.js', 'manifest');
   prime();
+}
+
+/** What cached translations are known by: everything that decides about them. */
+function translatorHash(): string {
+  const hash = createHash('sha256');
+  const add = (path: string): void => {
+    if (!/\.(ts|json)$/.test(path)) {
+      for (const name of readdirSync(path).sort()) add(`${path}/${name}`);
+      return;
+    }
+    hash.update(`${path}\n`).update(readFileSync(path));
+  };
+  for (const path of ['src/translator', 'src/helpers', 'src/runtime/cache', 'src/runtime/code-space.ts']) add(path);
+  for (const path of ['src/runtime/code-template.ts', 'node_modules/binaryen/package.json']) add(path);
+  return hash.digest('hex');
 }
 
 /** Has some small programs run, so that bin/start.cjs finds their bytecode; later runs go without this, some 20 ms slower. */

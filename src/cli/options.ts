@@ -147,6 +147,21 @@ export const runOptions = [
     description: 'wait for each translation, so that every run translates the same',
   },
   {
+    name: 'cache',
+    type: 'string',
+    value: 'MODE',
+    choices: ['rw', 'ro', 'off'],
+    env: 'UKTX_CACHE',
+    description: 'use and keep translations of earlier runs (rw), only use them (ro), or neither (default: rw)',
+  },
+  {
+    name: 'cache-dir',
+    type: 'string',
+    value: 'DIR',
+    env: 'UKTX_CACHE_DIR',
+    description: "where translations are kept (default: cache/ in a checkout, else the user's cache folder)",
+  },
+  {
     name: 'memory-checks',
     type: 'string',
     value: 'MODE',
@@ -213,6 +228,8 @@ export interface RunOptions {
   cpu?: string;
   jit: boolean;
   jitSync: boolean;
+  cache: 'rw' | 'ro' | 'off';
+  cacheDir?: string;
   jitThreshold?: number;
   jitWorkers?: number;
   memoryChecks?: 'none' | 'null' | 'range' | 'full';
@@ -335,6 +352,7 @@ export function toRunOptions(values: RawValues, rest: readonly string[], environ
     stats: flag('stats'),
     jit: text('jit') !== 'off',
     jitSync: flag('jit-sync'),
+    cache: (text('cache') as RunOptions['cache'] | undefined) ?? 'rw',
     disabledPasses: list('disable-pass'),
     verifyIr: flag('verify-ir'),
     debug: flag('debug'),
@@ -347,6 +365,7 @@ export function toRunOptions(values: RawValues, rest: readonly string[], environ
     ...optional('cpu', text('cpu')),
     ...optional('jitThreshold', count('jit-threshold')),
     ...optional('jitWorkers', count('jit-workers')),
+    ...optional('cacheDir', text('cache-dir')),
     ...optional('memoryChecks', text('memory-checks') as RunOptions['memoryChecks'] | undefined),
     ...optional('dump', dump as ('asm' | 'ir')[] | undefined),
     ...optional('range', text('range') === undefined ? undefined : parseRange(text('range')!)),

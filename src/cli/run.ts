@@ -11,6 +11,8 @@ import { errno } from '../kernel/abi/errno.ts';
 import { syscallName } from '../kernel/syscalls/table.ts';
 import { type ExitStatus, shellStatus } from '../kernel/task/exit-status.ts';
 import type { GuestTask } from '../kernel/task/guest-task.ts';
+import type { CodeCache } from '../runtime/cache/code-cache.ts';
+import { openCodeCache } from '../runtime/cache/open.ts';
 import { EngineTable } from '../runtime/engine-table.ts';
 import { isaRuntime, loadIsa } from '../runtime/isa.ts';
 import { exitReason } from '../translator/ir/layout.ts';
@@ -57,6 +59,7 @@ export async function run(options: RunOptions, hooks: RunHooks = {}): Promise<nu
   const host = new NodeHost(options.memory);
   const stdio = openStdio();
   const root = mountGuestRoot(options, host, guestCpu, stdio.terminal);
+  const cache = options.jit && !options.dump ? openCodeCache(options, (m) => host.diagnostic(m)) : null;
   const engines = new EngineTable({
     compiler: new Compiler(options.jitWorkers ?? (availableParallelism() >= 4 ? 2 : 1), options.jitSync),
     verifyIr: options.verifyIr,
@@ -66,6 +69,7 @@ export async function run(options: RunOptions, hooks: RunHooks = {}): Promise<nu
         ticker: new Ticker(),
         threshold: options.jitThreshold ?? JIT_THRESHOLD,
         checks: options.memoryChecks ?? 'null',
+        cache,
         onError: (stack) => {
           // Tests that wait for each translation want to know.
           if (options.jitSync) throw new Error(`the translator failed: ${stack}`);
@@ -128,7 +132,8 @@ export async function run(options: RunOptions, hooks: RunHooks = {}): Promise<nu
     const status = await scheduler.run(task);
     // What the guest has written to the network still leaves.
     await kernel.net.shutdown();
-    report(options, host, kernel, engines, task, status);
+    cache?.close();
+    report(options, host, kernel, engines, task, status, cache);
     const { files } = root.overlay.changes();
     if (files > 0)
       host.diagnostic(
@@ -216,6 +221,7 @@ function report(
   engines: EngineTable,
   task: GuestTask,
   status: ExitStatus,
+  cache: CodeCache | null,
 ): void {
   if (!options.stats && options.statsFile === undefined) return;
   const engine = engines.of(task.mm.memory, task.cpu.isa);
@@ -225,6 +231,7 @@ function report(
     translator: engine.code.stats,
     exits: Object.fromEntries(Object.entries(exitReason).map(([name, n]) => [name, engine.exits[n]])),
     ...(engine.regions && { regions: engine.regions.stats }),
+    ...(cache && { cache: cache.stats }),
     kernel: kernel.stats.report((nr) => syscallName(task.cpu.isa, nr)),
     hostResidentBytes: process.memoryUsage.rss(),
   };

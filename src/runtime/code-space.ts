@@ -91,6 +91,8 @@ export class CodeSpace implements CodeOwner {
   readonly jumpTargets = new Set<number>();
   /** How often a block is entered until it is hot; 0: blocks are not counted. */
   hotThreshold = 0;
+  /** How often the block at a pc is entered until it is hot, where that is known to be something else. */
+  firstCount: ((pc: number) => number | null) | null = null;
   /** Set when there is no room for regions any more. */
   exhausted = false;
   /** Called when all is forgotten. */
@@ -141,7 +143,8 @@ export class CodeSpace implements CodeOwner {
     u32[(ip + stubLayout.pc) >>> 2] = pc;
     const stub: Stub = { pc, ip, region: null };
     this.#stubs.set(pc, stub);
-    this.#count(stub, this.#returnSites.has(pc) ? this.hotThreshold * RETURN_SITE_FACTOR : this.hotThreshold);
+    const usual = this.#returnSites.has(pc) ? this.hotThreshold * RETURN_SITE_FACTOR : this.hotThreshold;
+    this.#count(stub, this.firstCount?.(pc) ?? usual);
     const place = { pc, end: pc + 1, ip, ipEnd: this.#next, flavour: 0, transient: false, dead: false, exit: null };
     this.#blocks.push(place);
     return ip;

@@ -4,6 +4,7 @@ import type { AddressSpace } from '../kernel/mm/address-space.ts';
 import type { GuestMemory } from '../kernel/mm/guest-memory.ts';
 import type { CpuContext, Isa } from '../kernel/task/cpu-context.ts';
 import { VCPU_SIZE, VCPUS } from '../translator/ir/layout.ts';
+import { mappingsOf } from './cache/images.ts';
 import { Engine, type EngineOptions } from './engine.ts';
 import type { GuestContext } from './isa.ts';
 import { LinearMemory } from './linear-memory.ts';
@@ -91,6 +92,7 @@ export class EngineTable {
     const engine = this.of(memory, isa);
     // A memory from the pool may have been used for the other instruction set.
     memory.code = engine.code;
+    if (engine.cache) engine.cache.mappings = mappingsOf(mm);
     return engine.isa.createContext(memory, this.#allocate(memory), engine.flags);
   }
   /** Registers for another thread in `mm`, equal to those of a thread in `from`. */

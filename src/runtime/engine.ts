@@ -8,6 +8,7 @@ import { exitReason, SLOT_LIMIT, VCPU_SIZE, VCPUS } from '../translator/ir/layou
 import type { MemoryChecks } from '../translator/wasm/region-access.ts';
 import type { Isa } from '../kernel/task/cpu-context.ts';
 import { engineFrontEnd } from './block-cache.ts';
+import { type CodeCache, MemoryCache } from './cache/code-cache.ts';
 import { CodeSpace } from './code-space.ts';
 import { type FlagReader, type GuestContext, type GuestFrontEnd, type IsaRuntime, isaRuntime } from './isa.ts';
 import { Compiler } from './jit/compiler.ts';
@@ -46,6 +47,8 @@ export interface JitOptions {
   /** Entries of a block after which it is hot. */
   threshold: number;
   checks: MemoryChecks;
+  /** Translations of earlier runs. */
+  cache?: CodeCache | null;
   /** As in RegionsOptions. */
   onError: (stack: string) => void;
 }
@@ -76,6 +79,8 @@ export class Engine {
   /** Computes the arithmetic flags from their lazy form. */
   flags!: FlagReader;
   readonly regions: Regions | null;
+  /** Translations of earlier runs, of code in this memory. */
+  readonly cache: MemoryCache | null;
   /** How often guest code was left, by exitReason. */
   readonly exits = new Uint32Array(Object.keys(exitReason).length);
   readonly #table = new WebAssembly.Table({ initial: 64, element: 'anyfunc' });
@@ -107,8 +112,9 @@ export class Engine {
     const { jit, compiler } = options;
     this.#compiler = compiler ?? new Compiler(1);
     this.#ticker = jit ? { ticker: jit.ticker, memory: jit.ticker.addMemory(memory.memory) } : null;
+    this.cache = jit?.cache ? new MemoryCache(jit.cache, memory, isa) : null;
     this.regions = jit
-      ? new Regions(memory, this.code, this.#compiler, { isa, ...jit }, () => ({
+      ? new Regions(memory, this.code, this.#compiler, { isa, ...jit, cache: this.cache }, () => ({
           imports: this.#imports,
           table: this.#table,
           miss: this.#miss,
@@ -164,7 +170,7 @@ export class Engine {
     if (modules.requested || !isBaselineOnly()) return;
     modules.requested = true;
     const wasm = [this.isa.interpreter, HELPERS].map((name) => Buffer.concat([readModule(name), MARK]));
-    if (this.regions) this.#compiler.prepare();
+    if (this.regions && !this.cache?.isWarm()) this.#compiler.prepare();
     this.#compiler.optimise(wasm, ([interpreter, helpers]) => {
       modules.optimised = { interpreter: interpreter!, helpers: helpers! };
     });

@@ -91,6 +91,7 @@ export class ThreadRunner {
       this.#engine = this.#engineOf(task);
       this.#context = task.cpu as GuestContext;
       this.#engine.regions?.setExactFaults(catchesFaults(task));
+      this.#engine.regions?.poll();
       while (this.#runCode(0) < 0) {
         // A system call: synchronous ones that leave nothing to do go straight back to the code.
         const result = dispatchSyscall(task);

@@ -59,6 +59,8 @@ const environment = (c: Case): Record<string, string> => ({
   PYTHONHASHSEED: '0',
   PERL_HASH_SEED: '0',
   PYTHONDONTWRITEBYTECODE: '1',
+  // Every run translates for itself.
+  UKTX_CACHE: 'off',
   ...c.env,
 });
 

@@ -5,7 +5,7 @@ import { PAGE_EXEC, PAGE_TABLE } from '../../translator/ir/layout.ts';
 import type { RegionFrontEnd } from '../../translator/region/abi.ts';
 import type { CodeReader } from '../../translator/region/discover.ts';
 import { compileOptimised } from './v8-flags.ts';
-import type { CompileJob, CompileResult, OptimiseJob, OptimiseResult } from './messages.ts';
+import type { CompileJob, CompileResult, OptimiseJob, OptimiseResult, SaveJob } from './messages.ts';
 
 const frontEnds = new Map<string, RegionFrontEnd>();
 
@@ -38,6 +38,9 @@ function reader(memory: WebAssembly.Memory): CodeReader {
 /** binaryen is large: a worker that only optimises does without. */
 const translator = () => import('../../translator/wasm/region-module.ts');
 
+/** Only where there is a cache to write to. */
+const keeper = () => import('../cache/keep.ts');
+
 async function compile(job: CompileJob): Promise<CompileResult> {
   const result: CompileResult = {
     id: job.id,
@@ -68,6 +71,7 @@ async function compile(job: CompileJob): Promise<CompileResult> {
       result.module = compileOptimised(bytes);
       result.compileMs = performance.now() - translated;
       Object.assign(result, { regions, links, tables, wasmBytes: bytes.length });
+      if (job.keepIn) (await keeper()).holdForSaving(job.id, compiled, new Uint8Array(job.memory.buffer), job.keepIn);
     }
   } catch (error) {
     result.error = (error as Error).stack ?? String(error);
@@ -77,8 +81,9 @@ async function compile(job: CompileJob): Promise<CompileResult> {
 
 const { port, posted } = workerData as { port: MessagePort; posted: Int32Array };
 
-port.on('message', async (job: CompileJob | OptimiseJob) => {
-  if ('wasm' in job && job.wasm.length === 0) await Promise.all([translator(), frontEnd('x86_64')]);
+port.on('message', async (job: CompileJob | OptimiseJob | SaveJob) => {
+  if ('save' in job) (await keeper()).save(job.id);
+  else if ('wasm' in job && job.wasm.length === 0) await Promise.all([translator(), frontEnd('x86_64')]);
   else if ('wasm' in job)
     port.postMessage({ id: job.id, modules: job.wasm.map(compileOptimised) } satisfies OptimiseResult);
   else port.postMessage(await compile(job));

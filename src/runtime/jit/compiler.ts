@@ -4,7 +4,7 @@ import type { MessagePort, Worker } from 'node:worker_threads';
 import { hostThreads } from '../../kernel/fs/host-fd.ts';
 import { nowMs } from '../node-host.ts';
 import { packageRoot } from '../package-root.ts';
-import type { CompileJob, CompileResult, OptimiseJob, OptimiseResult } from './messages.ts';
+import type { CompileJob, CompileResult, OptimiseJob, OptimiseResult, SaveJob } from './messages.ts';
 import { allowTiers, isBaselineOnly } from './v8-flags.ts';
 
 export type JobRequest = Omit<CompileJob, 'id'>;
@@ -13,6 +13,8 @@ interface Lane {
   worker: Worker;
   port: MessagePort;
   busy: boolean;
+  /** Its last job that is done. */
+  last: number;
 }
 
 /** Time before which no worker is started, in milliseconds: most programs that end sooner gain nothing from one. */
@@ -52,6 +54,11 @@ export class Compiler {
     const lane = this.#start();
     this.#lanes.push(lane);
     lane.port.postMessage({ id: 0, wasm: [] } satisfies OptimiseJob);
+    this.pump();
+  }
+  /** Has the worker that did job `id` put the result into the cache. */
+  keep(id: number): void {
+    this.#lanes.find((l) => l.last === id)?.port.postMessage({ id, save: true } satisfies SaveJob);
   }
   /** Adds a place where jobs come from. */
   addSource(source: () => { job: JobRequest; done: (result: CompileResult) => void } | null): void {
@@ -104,7 +111,7 @@ export class Compiler {
       transferList: [port2],
     });
     worker.unref();
-    const lane: Lane = { worker, port: port1, busy: false };
+    const lane: Lane = { worker, port: port1, busy: false, last: 0 };
     port1.on('message', (result: CompileResult | OptimiseResult) => {
       this.#receive(lane, result);
       this.pump();
@@ -117,6 +124,7 @@ export class Compiler {
   }
   #receive(lane: Lane, result: CompileResult | OptimiseResult): void {
     lane.busy = false;
+    lane.last = result.id;
     const done = this.#waiting.get(result.id);
     this.#waiting.delete(result.id);
     done?.(result as never);

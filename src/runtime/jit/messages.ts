@@ -1,4 +1,5 @@
 /** What the guest's thread and the compile workers tell each other. */
+import type { KeepIn } from '../cache/code-cache.ts';
 import type { CompiledRegion } from '../../translator/wasm/region-module.ts';
 import type { RegionOptions } from '../../translator/wasm/region-access.ts';
 
@@ -22,8 +23,16 @@ export interface CompileJob {
   entries: number[];
   wanted: number[];
   jumpTargets: number[];
+  /** Where the result is to be kept, once a SaveJob says so. */
+  keepIn?: KeepIn;
   functionStarts: number[];
   options: Omit<RegionOptions, 'x86Nans' | 'fusedMadd'>;
+}
+
+/** The result of job `id` was right: it goes to the cache. There is no answer. */
+export interface SaveJob {
+  id: number;
+  save: true;
 }
 
 export interface CompileResult {

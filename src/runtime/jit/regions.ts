@@ -1,4 +1,5 @@
 /** Translated regions of one address space: what is hot, what is being compiled, and the table through which regions call. */
+import { CACHED_THRESHOLD, type KeepIn, type MemoryCache } from '../cache/code-cache.ts';
 import type { CodeSpace, RegionCode } from '../code-space.ts';
 import type { LinearMemory } from '../linear-memory.ts';
 import type { MemoryChecks } from '../../translator/wasm/region-access.ts';
@@ -42,6 +43,8 @@ export interface RegionsOptions {
   checks: MemoryChecks;
   /** An error inside the translator: the code is left to the interpreter. */
   onError: (stack: string) => void;
+  /** Translations of earlier runs. */
+  cache?: MemoryCache | null;
 }
 
 /** Bound when the engine instantiates its modules. */
@@ -70,6 +73,8 @@ export class Regions {
   readonly #newTargets = new Set<number>();
   /** Entry of a region with indirect jumps, by one of their targets. */
   readonly #dispatchers = new Map<number, number>();
+  /** Places with a translation in the cache that cannot be used. */
+  readonly #refused = new Set<number>();
   /** Where the next jump table goes. */
   #nextTable = JUMP_TABLES;
   #outstanding = 0;
@@ -118,6 +123,8 @@ export class Regions {
     };
     code.onFlush = () => this.#reset();
     compiler.addSource(this.#source);
+    const { cache } = options;
+    if (cache) code.firstCount = (pc) => (this.watchStores ? null : cache.threshold(pc, this.checks));
   }
 
   /** All code is forgotten: another program, or no room. */
@@ -130,6 +137,8 @@ export class Regions {
     this.#notBefore.clear();
     this.#links.clear();
     this.#functions.clear();
+    this.#options.cache?.forget();
+    this.#refused.clear();
     const { table, miss } = this.#linkage();
     for (let slot = 1; slot < this.#nextSlot; slot++) table.set(slot, miss);
     this.#nextSlot = 1;
@@ -147,6 +156,7 @@ export class Regions {
 
   /** The block at `pc` is hot. */
   request(pc: number): void {
+    if (this.#fromCache(pc)) return;
     const full = this.#pending.size >= MAX_PENDING;
     this.#code.recount(pc, full ? this.#options.threshold : NEVER);
     if (full) return;
@@ -154,6 +164,7 @@ export class Regions {
     const owner = this.#code.isCallOrReturn(pc) ? null : this.#ownerOf(pc);
     if (owner !== null) {
       this.#code.jumpTargets.add(pc);
+      this.#options.cache?.noteJumpTarget(pc);
       this.#again.add(owner);
       this.#newTargets.add(pc);
     }
@@ -161,6 +172,32 @@ export class Regions {
     if (!this.#pending.has(entry)) this.#pending.set(entry, 0);
     this.stats.maxQueue = Math.max(this.stats.maxQueue, this.#pending.size);
     this.#compiler.pump();
+  }
+
+  /** Whether an earlier run's translation serves at `pc`, or there is none but it is too early for one. */
+  #fromCache(pc: number): boolean {
+    const { cache, threshold } = this.#options;
+    if (!cache || this.watchStores) return false;
+    if (cache.threshold(pc, this.checks) !== null && !this.#refused.has(pc)) {
+      const found = cache.take(pc, this.checks);
+      try {
+        if (found && this.#install(found, null)) return true;
+      } catch (e) {
+        // Made for other helpers than there are now.
+        if ((e as Error).name !== 'LinkError') throw e;
+        cache.refuse(pc, this.checks);
+      }
+      this.#refused.add(pc);
+      this.#code.recount(pc, Math.max(1, threshold - CACHED_THRESHOLD));
+      return true;
+    }
+    cache.noteHot(pc);
+    return false;
+  }
+
+  /** To be called now and then: jobs that had to wait may go out. */
+  poll(): void {
+    if (this.#pending.size > 0) this.#compiler.pump();
   }
 
   /** The region whose indirect jumps may well go to `pc`, but did not when it was translated. */
@@ -196,6 +233,9 @@ export class Regions {
   }
 
   #source = (): { job: JobRequest; done: (result: CompileResult) => void } | null => {
+    const { cache } = this.#options;
+    if (cache?.holdsBack()) return null;
+    let keepIn = null as KeepIn | null;
     const entries: number[] = [];
     const tries = new Map<number, number>();
     // What is entered most goes first.
@@ -206,14 +246,21 @@ export class Regions {
       const n = this.#pending.get(pc)!;
       const known = this.#code.hasRegion(pc);
       if (known && this.#again.has(pc) && performance.now() < (this.#notBefore.get(pc) ?? 0)) continue;
+      // What is kept together is of one file.
+      const keep: KeepIn | null = (cache && !this.watchStores && cache.keepIn(pc, this.checks)) || null;
+      if (entries.length > 0 && keep?.image !== keepIn?.image) continue;
       this.#pending.delete(pc);
       if (known && !this.#again.delete(pc)) continue;
+      keepIn = keep;
       entries.push(pc);
       tries.set(pc, n);
     }
     if (entries.length === 0) return null;
     if (this.#outstanding++ === 0) this.#invalidated = [];
-    const wanted = this.#code.warm(Math.max(1, this.#options.threshold >> 3));
+    const wanted = this.#code
+      .warm(Math.max(1, this.#options.threshold >> 3))
+      .filter((pc) => !keepIn || (pc >= keepIn.start && pc < keepIn.end));
+    for (const pc of cache?.jumpTargets(entries[0]!) ?? []) this.#code.jumpTargets.add(pc);
     const { checks, watchStores } = this;
     // A hot place inside of a function with indirect jumps becomes an entry of its region.
     const jumpTargets = [...this.#code.jumpTargets, ...entries.filter((pc) => !this.#code.isCallOrReturn(pc))];
@@ -226,15 +273,20 @@ export class Regions {
         jumpTargets,
         functionStarts: [...this.#code.functionStarts()],
         options: { checks, watchStores },
+        ...(keepIn && { keepIn }),
       },
       done: (result) => {
-        this.#install(result, tries);
+        if (this.#install(result, tries) && keepIn) {
+          this.#compiler.keep(result.id);
+          cache?.noteKept();
+        }
         this.#outstanding--;
       },
     };
   };
 
-  #install(result: CompileResult, tries: ReadonlyMap<number, number>): void {
+  /** False when the module cannot be used. `tries` is null for one that fits the guest's code as it is now. */
+  #install(result: CompileResult, tries: ReadonlyMap<number, number> | null): boolean {
     const { stats } = this;
     stats.translateMs += result.translateMs;
     stats.compileMs += result.compileMs;
@@ -243,18 +295,17 @@ export class Regions {
     if (result.error && this.#invalidated.length === 0) this.#options.onError(result.error);
     if (!result.module) {
       stats.failed++;
-      return;
+      return false;
     }
     const start = performance.now();
     // Regions of a module call each other directly: they are good together, and go together.
-    const usable = result.regions.map((r) => this.#usable(r, tries));
-    if (usable.includes(false)) return;
+    if (tries && result.regions.map((r) => this.#usable(r, tries)).includes(false)) return false;
     const { imports, table, onFloatUse } = this.#linkage();
     const tables = this.#nextTable;
     if (tables + result.tables.length > JUMP_TABLES_END || this.#nextSlot > MAX_SLOTS) {
       // Everything goes, at the next opportunity, and what is hot then comes back.
       this.#code.exhausted = true;
-      return;
+      return false;
     }
     const links = this.#reserve(result.links.length);
     this.#nextTable += (result.tables.length + 7) & ~7;
@@ -303,6 +354,7 @@ export class Regions {
     stats.linkMs += performance.now() - start;
     this.onFirst?.();
     this.onFirst = null;
+    return true;
   }
 
   /**

@@ -20,13 +20,13 @@ export const JUMP_CACHE_ENTRIES = 0x10000;
 export const REGION_CACHE = 0xf130_0000;
 export const REGION_CACHE_ENTRIES = 0x4000;
 /** Tables of regions for indirect jumps: u16 for each byte of guest code between the targets. */
-export const JUMP_TABLES = 0xf140_0000;
-export const JUMP_TABLES_END = 0xf200_0000;
+export const JUMP_TABLES = 0xf800_0000;
+export const JUMP_TABLES_END = 0xff00_0000;
 /** Static data of the helper module. */
 export const HELPER_DATA = 0xf120_0000;
 /** Interpreter code. */
 export const CODE_START = 0xf200_0000;
-export const CODE_END = 0xff00_0000;
+export const CODE_END = 0xf800_0000;
 
 export const SLOT_PC = 0x00;
 /** Always zero; the base of absolute addresses. */

@@ -3,7 +3,20 @@ import type { Block, Inst } from './block.ts';
 import { CONST, TEMPS, VCPU_SIZE, VECTOR_TEMPS } from './layout.ts';
 import { printBlock, printInst, type SlotNames } from './print.ts';
 
-const sizeOf = { i8: 1, s8: 1, i16: 2, s16: 2, i32: 4, l32: 4, i64: 8, f32: 4, f64: 8, v128: 16, z32: 16, z64: 16 } as const;
+const sizeOf = {
+  i8: 1,
+  s8: 1,
+  i16: 2,
+  s16: 2,
+  i32: 4,
+  l32: 4,
+  i64: 8,
+  f32: 4,
+  f64: 8,
+  v128: 16,
+  z32: 16,
+  z64: 16,
+} as const;
 
 /** Throws an Error naming the offending op and printing the block. */
 export function verifyBlock(block: Block, names: SlotNames = () => null): void {

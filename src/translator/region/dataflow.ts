@@ -45,6 +45,8 @@ export interface RegionFlow {
   readonly dispatch: readonly number[];
   /** Dirty where any of the indirect jumps inside the region begins. */
   dispatchDirty: Units;
+  /** Live at any of their targets. */
+  dispatchLive: Units;
 }
 
 /** Runs the analysis, and removes from the blocks what turns out dead. */
@@ -59,7 +61,7 @@ export function analyse(region: Region, units: RegisterUnits, options: FlowOptio
       flagsOfStack: flagsOfStack(block, units),
       faultSpill: 0n,
     });
-  const flows: RegionFlow = { blocks, dispatch: region.dispatch, dispatchDirty: 0n };
+  const flows: RegionFlow = { blocks, dispatch: region.dispatch, dispatchDirty: 0n, dispatchLive: 0n };
   spreadDirty(region, units, flows);
   spreadLive(region, units, flows, options);
   for (const flow of blocks.values()) removeDead(flow, units, flows, options);
@@ -81,18 +83,25 @@ function spreadDirty(region: Region, units: RegisterUnits, regionFlow: RegionFlo
   const reached = new Set([region.entry, ...region.dispatch]);
   for (const pc of reached) flows.get(pc)!.dirtyIn = units.params;
   const work = [...reached];
+  let atDispatch = units.params;
+  const reach = (pc: number, dirty: Units): void => {
+    const to = flows.get(pc);
+    if (!to) return;
+    const merged = to.dirtyIn | dirty;
+    if (merged === to.dirtyIn && reached.has(pc)) return;
+    reached.add(pc);
+    to.dirtyIn = merged;
+    work.push(pc);
+  };
   while (work.length > 0) {
     const flow = flows.get(work.pop()!)!;
     flow.dirtyOut = flow.dirtyIn | written.get(flow.block.pc)!;
     const out = flow.block.exit.kind === 'call' ? afterCall(units) : flow.dirtyOut;
-    for (const next of successors(flow.block, region.dispatch)) {
-      const to = flows.get(next);
-      if (!to) continue;
-      const merged = to.dirtyIn | out;
-      if (merged === to.dirtyIn && reached.has(next)) continue;
-      reached.add(next);
-      to.dirtyIn = merged;
-      work.push(next);
+    for (const next of successors(flow.block, [])) reach(next, out);
+    // All indirect jumps meet before they part again.
+    if (isDispatch(flow.block) && (atDispatch | out) !== atDispatch) {
+      atDispatch |= out;
+      for (const next of region.dispatch) reach(next, atDispatch);
     }
   }
   regionFlow.dispatchDirty = units.params;
@@ -142,9 +151,7 @@ export function liveAtExit(flow: BlockFlow, units: RegisterUnits, regionFlow: Re
       return atReturn(flow, units) | units.params | units.results | operand(e.slot);
     case 'indirect': {
       if (regionFlow.dispatch.length === 0 || !isDispatch(flow.block)) return leaving | operand(e.slot);
-      let live = regionFlow.dispatchDirty | operand(e.slot);
-      for (const pc of regionFlow.dispatch) live |= flows.get(pc)!.liveIn;
-      return live;
+      return regionFlow.dispatchDirty | regionFlow.dispatchLive | operand(e.slot);
     }
     case 'syscall':
     case 'trap':
@@ -156,7 +163,7 @@ function spreadLive(region: Region, units: RegisterUnits, regionFlow: RegionFlow
   const flows = regionFlow.blocks;
   const predecessors = new Map<number, number[]>();
   for (const [pc, { block }] of flows)
-    for (const next of successors(block, region.dispatch)) {
+    for (const next of successors(block, [])) {
       const list = predecessors.get(next);
       if (list) list.push(pc);
       else predecessors.set(next, [pc]);
@@ -181,6 +188,9 @@ function spreadLive(region: Region, units: RegisterUnits, regionFlow: RegionFlow
     gen.set(pc, needed);
     kill.set(pc, hidden);
   }
+  regionFlow.dispatchLive = 0n;
+  const targets = new Set(region.dispatch);
+  const sites = targets.size === 0 ? [] : [...region.blocks].filter(([, b]) => isDispatch(b)).map(([pc]) => pc);
   const work = [...region.blocks.keys()];
   const queued = new Set(work);
   while (work.length > 0) {
@@ -190,7 +200,12 @@ function spreadLive(region: Region, units: RegisterUnits, regionFlow: RegionFlow
     const live = gen.get(pc)! | (liveAtExit(flow, units, regionFlow, options) & ~kill.get(pc)!);
     if (live === flow.liveIn) continue;
     flow.liveIn = live;
-    for (const p of predecessors.get(pc) ?? [])
+    const again = [...(predecessors.get(pc) ?? [])];
+    if (targets.has(pc) && (regionFlow.dispatchLive | live) !== regionFlow.dispatchLive) {
+      regionFlow.dispatchLive |= live;
+      again.push(...sites);
+    }
+    for (const p of again)
       if (!queued.has(p)) {
         queued.add(p);
         work.push(p);

@@ -32,6 +32,8 @@ export interface CompiledModule {
   regions: CompiledRegion[];
   /** Guest addresses of the module's links, by number: table slots from the global `links` on. */
   links: number[];
+  /** Guest bytes beside those of the regions that were looked at, and would change the code: [start, end) pairs. */
+  looked: [number, number][];
   /** Contents of the jump tables, from the global `tables` on. */
   tables: Uint8Array;
 }
@@ -85,6 +87,7 @@ export function compileModule(front: RegionFrontEnd, code: CodeReader, request: 
     const helpers = new Map<string, ImportedHelper>();
     const links = new Map<number, number>();
     const dead = new Map<number, boolean>();
+    const looked: [number, number][] = [];
     const exact = request.options.checks === 'range' || request.options.checks === 'full';
     const out = {
       m,
@@ -111,7 +114,7 @@ export function compileModule(front: RegionFrontEnd, code: CodeReader, request: 
         if (exact) return false;
         let known = dead.get(pc);
         if (known === undefined) {
-          known = flagsDeadAt(front, code, units, pc);
+          known = flagsDeadAt(front, code, units, pc, looked);
           dead.set(pc, known);
         }
         return known;
@@ -149,6 +152,7 @@ export function compileModule(front: RegionFrontEnd, code: CodeReader, request: 
         raisesFloatFlags: [...region.blocks.values()].some((block) => front.raisesFloatFlags(block)),
       })),
       links: [...links.keys()],
+      looked,
       tables: Buffer.concat(tables.map((t) => new Uint8Array(t.buffer))),
     };
   } finally {
@@ -211,13 +215,20 @@ function gather(front: RegionFrontEnd, code: CodeReader, request: ModuleRequest)
 }
 
 /** Whether the first block at `pc` sets every flag before it reads one. */
-function flagsDeadAt(front: RegionFrontEnd, code: CodeReader, units: RegisterUnits, pc: number): boolean {
+function flagsDeadAt(
+  front: RegionFrontEnd,
+  code: CodeReader,
+  units: RegisterUnits,
+  pc: number,
+  looked: [number, number][],
+): boolean {
   let live = units.flags;
   let at = pc;
   for (let hop = 0; hop < 3; hop++) {
     const limit = code.limit(at);
     const lifted = limit > at ? front.liftRegionBlock(code.bytes, at, limit, null, null) : null;
     if (!lifted) return false;
+    looked.push([at, lifted.block.end]);
     for (const inst of lifted.block.insts) {
       if (inst.op.opaque || (units.reads(inst) & live) !== 0n) return false;
       // Reads of flags that were set here are of no interest.

@@ -15,7 +15,9 @@ export const systemInfo: SystemEntry[] = [
   constant('cmdline', 'BOOT_IMAGE=uktx\n'),
   constant(
     'filesystems',
-    ['sysfs', 'tmpfs', 'proc', 'devtmpfs', 'pipefs', 'devpts', 'mqueue', 'overlay'].map((n) => `nodev\t${n}\n`).join(''),
+    ['sysfs', 'tmpfs', 'proc', 'devtmpfs', 'pipefs', 'devpts', 'mqueue', 'overlay']
+      .map((n) => `nodev\t${n}\n`)
+      .join(''),
   ),
   constant(
     'devices',

@@ -1,0 +1,285 @@
+/**
+ * The cache as a run uses it: translations of earlier runs, found by guest address and checked against the guest's bytes.
+ * See docs/cache.md.
+ */
+import type { Isa } from '../../kernel/task/cpu-context.ts';
+import type { MemoryChecks } from '../../translator/wasm/region-access.ts';
+import type { CompileResult } from '../jit/messages.ts';
+import type { LinearMemory } from '../linear-memory.ts';
+import { nowMs } from '../node-host.ts';
+import { sha256, sha256Hex } from './checked.ts';
+import type { CacheFolder } from './folder.ts';
+import { hostTraits } from './host-traits.ts';
+import { type CodeMappings, type Image, ImageHashes, imageFolder } from './images.ts';
+import { type CachedModule, dependencies, entriesOf, type ImageIndex, parseIndex } from './index-file.ts';
+import { encodeProfile, parseProfile, PROFILE, type Profile } from './profile.ts';
+
+/** Entries of a block after which its translation is fetched from the cache: that costs some 100 us. */
+export const CACHED_THRESHOLD = 50;
+/** Time in which a run that finds translations in the cache makes none, in milliseconds. */
+const HOLD_BACK_MS = 1000;
+const loaded = nowMs();
+
+export interface CacheStats {
+  /** Hot places whose translation was in the cache, and those whose was not. */
+  hits: number;
+  misses: number;
+  /** Modules loaded, and their size. */
+  loads: number;
+  bytes: number;
+  /** Modules not used because something about them was wrong. */
+  rejected: number;
+  /** Modules handed to workers to be kept. */
+  kept: number;
+  loadMs: number;
+}
+
+/** Where a compile worker keeps what it makes. */
+export interface KeepIn {
+  /** The cache's own folder. */
+  cache: string;
+  /** The image's folder in it, and the file of its index. */
+  image: string;
+  index: string;
+  /** The image: translations of bytes elsewhere are not kept. */
+  start: number;
+  end: number;
+}
+
+interface LoadedIndex {
+  /** The best module by entry. */
+  readonly byPc: Map<number, CachedModule>;
+}
+
+/** Name of the index of translations for this way of accessing memory, on hosts like this one. */
+export const indexName = (checks: MemoryChecks): string => `${checks}-${hostTraits()}.idx`;
+
+/** One a run, whatever the number of guest processes. */
+export class CodeCache {
+  readonly folder: CacheFolder;
+  readonly version: string;
+  readonly hashes: ImageHashes;
+  readonly stats: CacheStats = { hits: 0, misses: 0, loads: 0, bytes: 0, rejected: 0, kept: 0, loadMs: 0 };
+  readonly #indexes = new Map<string, LoadedIndex>();
+  readonly #nonEmpty = new Set<string>();
+  readonly #modules = new Map<string, WebAssembly.Module>();
+  readonly #profiles = new Map<string, { known: Profile; changed: boolean }>();
+
+  constructor(folder: CacheFolder, version: string) {
+    this.folder = folder;
+    this.version = version;
+    this.hashes = new ImageHashes(folder);
+  }
+
+  index(image: Image, checks: MemoryChecks): LoadedIndex {
+    const name = indexName(checks);
+    const path = this.folder.file(image.folder, name);
+    let loaded = this.#indexes.get(path);
+    if (loaded) return loaded;
+    const file = this.folder.read(path);
+    let modules: ImageIndex = [];
+    if (file) {
+      const parsed = parseIndex(file);
+      if (parsed) modules = parsed;
+      else this.reject(`${path} is damaged`);
+    }
+    const byPc = new Map<number, CachedModule>();
+    for (const m of modules) for (const { pc } of entriesOf(m)) byPc.set(pc, m);
+    loaded = { byPc };
+    this.#indexes.set(path, loaded);
+    if (byPc.size > 0) this.#nonEmpty.add(image.folder);
+    return loaded;
+  }
+
+  /** Whether there is any translation of the image. */
+  hasIndex(image: Image): boolean {
+    return this.#nonEmpty.has(image.folder);
+  }
+
+  reject(reason: string): void {
+    this.stats.rejected++;
+    this.folder.complain(reason);
+  }
+
+  /** The code of a module, compiled; null when its file is gone or damaged. */
+  code(image: Image, { wasm }: CachedModule): WebAssembly.Module | null {
+    const known = this.#modules.get(wasm);
+    if (known) return known;
+    const path = this.folder.file(image.folder, `${wasm}.wasm`);
+    const bytes = this.folder.read(path);
+    if (!bytes) {
+      this.stats.rejected++;
+      return null;
+    }
+    if (sha256Hex(bytes) !== wasm) {
+      this.reject(`${path} is damaged`);
+      return null;
+    }
+    try {
+      const module = new WebAssembly.Module(bytes as Buffer<ArrayBuffer>);
+      this.stats.loads++;
+      this.stats.bytes += bytes.length;
+      this.#modules.set(wasm, module);
+      return module;
+    } catch {
+      // Of a host that knows more of WebAssembly.
+      this.reject(`${path} cannot be used by this Node.js`);
+      return null;
+    }
+  }
+
+  profile(image: Image): Profile {
+    return this.#profile(image).known;
+  }
+  #profile(image: Image): { known: Profile; changed: boolean } {
+    let entry = this.#profiles.get(image.folder);
+    if (!entry) {
+      const path = this.folder.file(image.folder, PROFILE);
+      const file = this.folder.read(path);
+      const parsed = file && parseProfile(file);
+      if (file && !parsed) this.reject(`${path} is damaged`);
+      entry = { known: parsed ?? { hot: new Set(), jumpTargets: new Set() }, changed: false };
+      this.#profiles.set(image.folder, entry);
+    }
+    return entry;
+  }
+  noteProfile(image: Image, kind: keyof Profile, pc: number): void {
+    const entry = this.#profile(image);
+    if (entry.known[kind].has(pc)) return;
+    entry.known[kind].add(pc);
+    entry.changed = true;
+  }
+  /** Writes what is not written by workers: at the end of a run. */
+  close(): void {
+    for (const [folder, entry] of this.#profiles)
+      if (entry.changed) this.folder.write(this.folder.file(folder, PROFILE), encodeProfile(entry.known));
+  }
+}
+
+/** The cache for one guest memory and instruction set. */
+export class MemoryCache {
+  readonly #cache: CodeCache;
+  readonly #memory: LinearMemory;
+  readonly #isa: Isa;
+  mappings: CodeMappings | null = null;
+  /** Images seen, the one asked for last in front. */
+  #images: Image[] = [];
+  /** Translations found wrong for this memory. */
+  readonly #wrong = new Set<CachedModule>();
+
+  constructor(cache: CodeCache, memory: LinearMemory, isa: Isa) {
+    this.#cache = cache;
+    this.#memory = memory;
+    this.#isa = isa;
+  }
+
+  /** The image at `pc`, looked up anew. */
+  image(pc: number): Image | null {
+    const mapping = this.mappings?.at(pc);
+    if (!mapping) return null;
+    const { start, end } = mapping;
+    const known = this.#images.find((i) => i.start === start && i.end === end && i.label === mapping.label);
+    if (known) return known;
+    const hash = this.#cache.hashes.of(mapping, this.#memory.u8);
+    const folder = imageFolder(this.#cache.version, this.#isa, hash, start);
+    const image: Image = { start, end, label: mapping.label, folder };
+    this.#images.push(image);
+    return image;
+  }
+  /** As `image`, but perhaps of a mapping that has gone: for what is checked or does not matter. */
+  #imageNear(pc: number): Image | null {
+    for (let k = 0; k < this.#images.length; k++) {
+      const image = this.#images[k]!;
+      if (pc < image.start || pc >= image.end) continue;
+      if (k > 0) {
+        this.#images.splice(k, 1);
+        this.#images.unshift(image);
+      }
+      return image;
+    }
+    return this.image(pc);
+  }
+  /** Whether earlier runs have left translations of code seen so far. */
+  isWarm(): boolean {
+    return this.#images.some((image) => this.#cache.hasIndex(image));
+  }
+  /** Whether it is too early to translate: a program that finds most of its hot code in the cache may be over soon. */
+  holdsBack(): boolean {
+    return nowMs() - loaded < HOLD_BACK_MS && this.isWarm();
+  }
+  /** Another program, or other mappings. */
+  forget(): void {
+    this.#images = [];
+    this.#wrong.clear();
+  }
+
+  /** How often the block at `pc` is entered before `take` is worth it; null when nothing is known of it. */
+  threshold(pc: number, checks: MemoryChecks): number | null {
+    const image = this.#imageNear(pc);
+    return image && this.#cache.index(image, checks).byPc.has(pc) ? CACHED_THRESHOLD : null;
+  }
+
+  /** The translation at `pc`, as if just made; null when there is none that is right. */
+  take(pc: number, checks: MemoryChecks): CompileResult | null {
+    const { stats } = this.#cache;
+    const image = this.image(pc);
+    if (!image) return null;
+    const found = this.#cache.index(image, checks).byPc.get(pc);
+    if (!found || this.#wrong.has(found)) {
+      stats.misses++;
+      return null;
+    }
+    const start = nowMs();
+    const inside = dependencies(found).every(([from, to]) => from >= image.start && to <= image.end);
+    const module = inside && this.#matches(found) ? this.#cache.code(image, found) : null;
+    stats.loadMs += nowMs() - start;
+    if (!module) {
+      this.#wrong.add(found);
+      if (!inside) this.#cache.reject(`an entry of ${image.folder} is wrong`);
+      stats.misses++;
+      return null;
+    }
+    stats.hits++;
+    const { regions, links, tables } = found;
+    return { id: 0, module, regions, links, tables, wasmBytes: 0, translateMs: 0, compileMs: 0, error: null };
+  }
+  /** Gives up a translation that turned out not to fit. */
+  refuse(pc: number, checks: MemoryChecks): void {
+    const image = this.image(pc);
+    const found = image && this.#cache.index(image, checks).byPc.get(pc);
+    if (found) this.#wrong.add(found);
+    this.#cache.reject('an entry does not fit this program');
+  }
+  #matches(found: CachedModule): boolean {
+    const { u8 } = this.#memory;
+    const hash = sha256(...dependencies(found).map(([start, end]) => u8.subarray(start, end)));
+    if (hash.equals(found.guest)) return true;
+    this.#cache.stats.rejected++;
+    return false;
+  }
+
+  /** Where a translation of `pc` is to be kept; null when it is not. */
+  keepIn(pc: number, checks: MemoryChecks): KeepIn | null {
+    const { folder } = this.#cache;
+    const image = folder.writable ? this.image(pc) : null;
+    if (!image) return null;
+    return { cache: folder.path, image: image.folder, index: indexName(checks), start: image.start, end: image.end };
+  }
+  noteKept(): void {
+    this.#cache.stats.kept++;
+  }
+  /** Notes for later runs; only `jumpTargets` of earlier ones come back. */
+  noteHot(pc: number): void {
+    const image = this.#imageNear(pc);
+    if (image) this.#cache.noteProfile(image, 'hot', pc);
+  }
+  noteJumpTarget(pc: number): void {
+    const image = this.#imageNear(pc);
+    if (image) this.#cache.noteProfile(image, 'jumpTargets', pc);
+  }
+  /** Where indirect jumps in the image at `pc` have gone to in earlier runs. */
+  jumpTargets(pc: number): Iterable<number> {
+    const image = this.#imageNear(pc);
+    return image ? this.#cache.profile(image).jumpTargets : [];
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * The folder that the code cache lies in, and safe ways to read and write files of it. Whoever can write to the cache can
+ * run code in the guest, so folders and files must belong to this user and be writable by nobody else.
+ */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { packageRoot } from '../package-root.ts';
+
+export type CacheMode = 'rw' | 'ro' | 'off';
+
+/** Larger files are damaged, or none of ours. */
+const MAX_FILE = 256 * 2 ** 20;
+/** Name endings of files that are being written. */
+export const TEMPORARY = '.tmp';
+let written = 0;
+
+/** Where the cache lies unless the user says otherwise: cache/ in a checkout, else the platform's folder for caches. */
+export function defaultCacheFolder(env: NodeJS.ProcessEnv): string {
+  const root = packageRoot();
+  if (isFolder(join(root, '.git')) || isFolder(join(root, 'src'))) return join(root, 'cache');
+  const home = env.HOME ?? env.USERPROFILE ?? '/';
+  if (process.platform === 'win32') return join(env.LOCALAPPDATA ?? join(home, 'AppData/Local'), 'uktx/cache');
+  if (process.platform === 'darwin') return join(home, 'Library/Caches/uktx');
+  return join(env.XDG_CACHE_HOME?.startsWith('/') ? env.XDG_CACHE_HOME : join(home, '.cache'), 'uktx');
+}
+
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+
+/** Windows has neither; its user folders are private by their access lists. */
+const owner = process.getuid?.() ?? null;
+
+const ours = (stat: { uid: number; mode: number }, others: number): boolean =>
+  owner === null || (stat.uid === owner && (stat.mode & others) === 0);
+
+const code = (e: unknown): string => (e as NodeJS.ErrnoException).code ?? (e as Error).message;
+
+export class CacheFolder {
+  readonly path: string;
+  readonly mode: CacheMode;
+  readonly #warn: (message: string) => void;
+  #warned = false;
+  /** Folders known to exist and to be ours. */
+  readonly #known = new Set<string>();
+
+  private constructor(path: string, mode: CacheMode, warn: (message: string) => void) {
+    this.path = path;
+    this.mode = mode;
+    this.#warn = warn;
+  }
+
+  /** Null when the folder cannot be used; `warn` has been told why, unless it is only not there. */
+  static open(path: string, mode: CacheMode, warn: (message: string) => void): CacheFolder | null {
+    if (mode === 'off') return null;
+    try {
+      const stat = statSync(path, { throwIfNoEntry: false });
+      if (!stat && mode === 'ro') return null;
+      if (!stat) mkdirSync(path, { recursive: true, mode: 0o700 });
+      // A checkout's folder may be writable by the user's group: what is trusted lies in folders below it, made here.
+      else if (!stat.isDirectory() || !ours(stat, 0o002)) {
+        warn(`the code cache ${path} is not used: it is not a folder that only you can write to`);
+        return null;
+      }
+    } catch (e) {
+      warn(`the code cache ${path} is not used: ${code(e)}`);
+      return null;
+    }
+    return new CacheFolder(path, mode, warn);
+  }
+
+  get writable(): boolean {
+    return this.mode === 'rw';
+  }
+  /** Reports what is wrong with the cache: the first time only. */
+  complain(message: string): void {
+    if (this.#warned) return;
+    this.#warned = true;
+    this.#warn(`code cache: ${message}`);
+  }
+  /** Absolute path of a file of the cache. */
+  file(...names: string[]): string {
+    return join(this.path, ...names);
+  }
+
+  /** The folder for a file, checked down from the cache's own; made when `create`. False: leave it alone. */
+  #checkFolders(file: string, create: boolean): boolean {
+    const folder = dirname(file);
+    if (folder === this.path || this.#known.has(folder)) return true;
+    if (folder.length < this.path.length || !this.#checkFolders(folder, create)) return false;
+    let stat = lstatSync(folder, { throwIfNoEntry: false });
+    if (!stat && create) {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      stat = lstatSync(folder);
+    }
+    if (!stat) return false;
+    if (!stat.isDirectory() || !ours(stat, 0o022)) {
+      this.complain(`${folder} is not used: others can write to it`);
+      return false;
+    }
+    this.#known.add(folder);
+    return true;
+  }
+
+  /** The bytes of a file, in a buffer of their own; null when it is missing or not to be trusted. */
+  read(file: string): Buffer | null {
+    let fd = -1;
+    try {
+      if (!this.#checkFolders(file, false)) return null;
+      fd = openSync(file, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
+      const stat = fstatSync(fd);
+      if (!stat.isFile() || !ours(stat, 0o022) || stat.size > MAX_FILE) {
+        this.complain(`${file} is not used: others can write to it`);
+        return null;
+      }
+      const bytes = Buffer.allocUnsafeSlow(stat.size);
+      let at = 0;
+      for (let n = 1; n > 0 && at < bytes.length; at += n) n = readSync(fd, bytes, at, bytes.length - at, at);
+      return bytes.subarray(0, at);
+    } catch (e) {
+      if (code(e) !== 'ENOENT' && code(e) !== 'ENOTDIR') this.complain(`cannot read ${file}: ${code(e)}`);
+      return null;
+    } finally {
+      if (fd >= 0) closeSync(fd);
+    }
+  }
+
+  /** Writes a file as a whole: readers see the old one or the new one. False when it could not be written. */
+  write(file: string, data: Uint8Array | readonly Uint8Array[]): boolean {
+    if (!this.writable) return false;
+    const temporary = `${file}.${process.pid}-${Date.now().toString(36)}-${written++}${TEMPORARY}`;
+    try {
+      if (!this.#checkFolders(file, true)) return false;
+      const bytes = data instanceof Uint8Array ? data : Buffer.concat(data);
+      writeFileSync(temporary, bytes, { mode: 0o600, flag: 'wx' });
+      renameSync(temporary, file);
+      return true;
+    } catch (e) {
+      this.complain(`cannot write ${file}: ${code(e)}`);
+      rmSync(temporary, { force: true });
+      return false;
+    }
+  }
+}

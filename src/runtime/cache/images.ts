@@ -1,0 +1,100 @@
+/**
+ * Guest code that can be kept: executable mappings of files that have never been writable, each an image. An image is known
+ * by the SHA-256 of the file's bytes that are mapped and by its address, since translations hold guest addresses.
+ */
+import type { AddressSpace } from '../../kernel/mm/address-space.ts';
+import { PROT_EXEC, PROT_WRITE } from '../../kernel/mm/guest-memory.ts';
+import type { Isa } from '../../kernel/task/cpu-context.ts';
+import { sealed, sha256Hex, unsealed } from './checked.ts';
+import type { CacheFolder } from './folder.ts';
+
+/** Where code comes from, as the cache needs to know it. */
+export interface CodeMapping {
+  readonly start: number;
+  /** End of the file's bytes. */
+  readonly end: number;
+  /** Equal keys mean equal bytes: device, inode, size, times and place in the file. Null: not known well enough. */
+  readonly key: string | null;
+  /** For people: the file's path. */
+  readonly label: string;
+}
+
+export interface CodeMappings {
+  /** The mapping at `pc`; null when its code is not to be kept. */
+  at(pc: number): CodeMapping | null;
+}
+
+/** The mappings of an address space. */
+export function mappingsOf(mm: AddressSpace): CodeMappings {
+  return {
+    at(pc) {
+      const vma = mm.find(pc);
+      if (!vma?.file || !vma.pristine || vma.shared || (vma.prot & (PROT_EXEC | PROT_WRITE)) !== PROT_EXEC) return null;
+      const { dev, ino, size, mtime, ctime } = vma.file.stat();
+      // A file of this run's memory has numbers that another run gives to another file.
+      const lasting = mtime.sec > 0 && vma.stamp !== null;
+      return {
+        start: vma.start,
+        end: vma.eof,
+        key: lasting
+          ? `${dev}:${ino}:${size}:${mtime.sec}.${mtime.nsec}:${ctime.sec}.${ctime.nsec}:${vma.offset}+${vma.eof - vma.start}`
+          : null,
+        label: vma.label,
+      };
+    },
+  };
+}
+
+const HASHES_FORMAT = 'UKTXSHA1';
+const HASHES = 'files';
+const MAX_HASHES = 4000;
+
+export interface Image {
+  readonly start: number;
+  readonly end: number;
+  readonly label: string;
+  /** Folder of its translations, below the cache's. */
+  readonly folder: string;
+}
+
+/** Folder name of an image. */
+export const imageFolder = (version: string, isa: Isa, hash: string, start: number): string =>
+  `${version}/${isa}-${hash}-${start.toString(16)}`;
+
+/** The hashes of files seen before, by key, so that a warm start need not read every library as a whole. */
+export class ImageHashes {
+  readonly #folder: CacheFolder;
+  #known: Map<string, string> | null = null;
+
+  constructor(folder: CacheFolder) {
+    this.#folder = folder;
+  }
+  #load(): Map<string, string> {
+    if (this.#known) return this.#known;
+    this.#known = new Map();
+    const file = this.#folder.read(this.#folder.file(HASHES));
+    const payload = file && unsealed(HASHES_FORMAT, file);
+    if (file && !payload) this.#folder.complain(`${this.#folder.file(HASHES)} is damaged`);
+    for (const line of payload?.toString('latin1').split('\n') ?? []) {
+      const [key, hash] = line.split(' ');
+      if (key && /^[0-9a-f]{64}$/.test(hash ?? '')) this.#known.set(key, hash!);
+    }
+    return this.#known;
+  }
+  /** SHA-256 in hexadecimal of the bytes at a mapping. */
+  of(mapping: CodeMapping, guest: Uint8Array): string {
+    const known = mapping.key === null ? undefined : this.#load().get(mapping.key);
+    if (known !== undefined) return known;
+    const hash = sha256Hex(guest.subarray(mapping.start, mapping.end));
+    if (mapping.key !== null) this.#remember(mapping.key, hash);
+    return hash;
+  }
+  #remember(key: string, hash: string): void {
+    // Somebody else may have added some in the meantime.
+    this.#known = null;
+    const known = this.#load();
+    known.set(key, hash);
+    const lines = [...known].slice(-MAX_HASHES).map(([k, h]) => `${k} ${h}\n`);
+    this.#folder.write(this.#folder.file(HASHES), sealed(HASHES_FORMAT, Buffer.from(lines.join(''), 'latin1')));
+  }
+}

@@ -1,0 +1,43 @@
+/** The part of the cache that runs in compile workers: keeps what they have made, once the guest's thread says that it was right. */
+import type { CompiledModule } from '../../translator/wasm/region-module.ts';
+import type { KeepIn } from './code-cache.ts';
+import { CacheFolder } from './folder.ts';
+import { type CachedModule, dependencies } from './index-file.ts';
+import { cachedModule, saveModule } from './index-writer.ts';
+
+interface Unsaved {
+  where: KeepIn;
+  module: CachedModule;
+  bytes: Uint8Array;
+}
+
+/** Results that the guest's thread has not looked at yet. */
+const MAX_UNSAVED = 16;
+const unsaved = new Map<number, Unsaved>();
+const folders = new Map<string, CacheFolder | null>();
+
+/** Job `id` has made `compiled` from bytes of `guest`, just now. */
+export function holdForSaving(id: number, compiled: CompiledModule, guest: Uint8Array, where: KeepIn): void {
+  const elsewhere = dependencies(compiled).some(([start, end]) => start < where.start || end > where.end);
+  if (elsewhere) return;
+  unsaved.set(id, { where, module: cachedModule(compiled, guest), bytes: compiled.bytes });
+  for (const old of unsaved.keys()) {
+    if (unsaved.size <= MAX_UNSAVED) break;
+    unsaved.delete(old);
+  }
+}
+
+/** The guest code did not change while job `id` was done: its result is kept. */
+export function save(id: number): void {
+  const held = unsaved.get(id);
+  unsaved.delete(id);
+  if (!held) return;
+  const { where, module, bytes } = held;
+  let folder = folders.get(where.cache);
+  if (folder === undefined) {
+    // A run that cannot write has said so already, or will: a worker has nobody to tell.
+    folder = CacheFolder.open(where.cache, 'rw', () => {});
+    folders.set(where.cache, folder);
+  }
+  if (folder) saveModule(folder, where.image, where.index, module, bytes);
+}
