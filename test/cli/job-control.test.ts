@@ -23,7 +23,8 @@ describe.skipIf(!python)('^Z', () => {
   ])('%s stops the run, and SIGCONT continues it', (_name, setup) => {
     const keys: [string, string][] = [
       ['ready\r\n', '\x1a'],
-      ['STOPPED', 'foo\n'],
+      // The whole line: the terminal's echo must not come into it.
+      ['STOPPED cooked\r\n', 'foo\n'],
     ];
     const lines = play(keys, `${setup}echo ready; read x; echo got $x; exit 3`);
     expect(lines.map((l) => l.replace(/^.*(?=STOPPED)/, ''))).toEqual(['STOPPED cooked', 'got foo', 'EXIT 3']);
