@@ -32,7 +32,7 @@ const LEAVES_PER_LOOK = 1000;
 /** System calls between looks at the clock. */
 const CALLS_PER_LOOK = 32;
 /** Time after which a program is worth optimised code, in milliseconds from its start. */
-const OPTIMISE_AFTER_MS = 100;
+const OPTIMISE_AFTER_MS = 250;
 
 const TRAP_PAGE_FAULT = 14;
 const TRAP_GENERAL_PROTECTION = 13;

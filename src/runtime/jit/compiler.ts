@@ -18,7 +18,7 @@ interface Lane {
 }
 
 /** Time before which no worker is started, in milliseconds: most programs that end sooner gain nothing from one. */
-const FIRST_WORKER_AFTER_MS = 100;
+const FIRST_WORKER_AFTER_MS = 250;
 const loaded = nowMs();
 
 export class Compiler {
