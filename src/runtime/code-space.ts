@@ -18,7 +18,8 @@ import {
   REGION_CACHE,
   REGION_CACHE_ENTRIES,
 } from '../translator/ir/layout.ts';
-import { keepTemplate, placeTemplate, templateOf } from './code-template.ts';
+import type { StoredBlock } from './cache/block-store.ts';
+import { type CodeTemplate, keepTemplate, placeTemplate, templateOf } from './code-template.ts';
 import type { CodeOwner, LinearMemory } from './linear-memory.ts';
 
 /** What a front end offers: blocks ready for encoding. */
@@ -26,6 +27,14 @@ export interface FrontEnd {
   readonly bytecode: Bytecode;
   /** Null when not even the first instruction at `pc` can be fetched before `limit`. `single`: one guest instruction. */
   lift(code: Uint8Array, pc: number, limit: number, flavour: number, single: boolean): Block | null;
+}
+
+/** Blocks that earlier runs have made. */
+export interface BlockSource {
+  /** Puts the code of the block at `pc`, if it is known and the guest's bytes are the same, at address `at`. */
+  loadBlock(pc: number, at: number): StoredBlock | null;
+  /** A block was made. */
+  keepBlock(block: Block, template: CodeTemplate): void;
 }
 
 export interface CodeBlock {
@@ -62,6 +71,8 @@ interface Stub {
 
 export interface CodeStats {
   blocks: number;
+  /** Blocks that did not have to be made (not counted in `blocks`). */
+  stored: number;
   guestInstructions: number;
   invalidated: number;
   flushes: number;
@@ -93,6 +104,8 @@ export class CodeSpace implements CodeOwner {
   hotThreshold = 0;
   /** How often the block at a pc is entered until it is hot, where that is known to be something else. */
   firstCount: ((pc: number) => number | null) | null = null;
+  /** Where blocks may come from; null: all are made here. */
+  source: BlockSource | null = null;
   /** Set when there is no room for regions any more. */
   exhausted = false;
   /** Called when all is forgotten. */
@@ -101,7 +114,7 @@ export class CodeSpace implements CodeOwner {
   onInvalidate: ((start: number, end: number) => void) | null = null;
   /** Sees every block that is translated (--dump). */
   onTranslate: ((block: Block) => void) | null = null;
-  readonly stats: CodeStats = { blocks: 0, guestInstructions: 0, invalidated: 0, flushes: 0 };
+  readonly stats: CodeStats = { blocks: 0, stored: 0, guestInstructions: 0, invalidated: 0, flushes: 0 };
 
   constructor(memory: LinearMemory, front: FrontEnd) {
     this.#memory = memory;
@@ -117,15 +130,42 @@ export class CodeSpace implements CodeOwner {
   entry(pc: number, flavour: number): number {
     const known = this.#byPc[flavour]?.get(pc);
     if (known) return known.ip;
-    const block = this.#lift(pc, flavour, false);
-    if (!block) return 0;
-    this.onTranslate?.(block);
-    const code = this.#encode(block, flavour, false);
+    const code = (flavour === 0 ? this.#stored(pc) : null) ?? this.#translate(pc, flavour);
+    if (!code) return 0;
     (this.#byPc[flavour] ??= new Map()).set(pc, code);
     this.#watch(code, code.pc, code.end);
     const stub = flavour === 0 ? this.#stubs.get(pc) : undefined;
     if (stub) this.#memory.u32[(stub.ip + stubLayout.ip) >>> 2] = code.ip;
     return code.ip;
+  }
+
+  #translate(pc: number, flavour: number): CodeBlock | null {
+    const block = this.#lift(pc, flavour, false);
+    if (!block) return null;
+    this.onTranslate?.(block);
+    const code = this.#encode(block, flavour, false);
+    if (this.source && flavour === 0) {
+      const template = templateOf(block);
+      if (template) this.source.keepBlock(block, template);
+    }
+    return code;
+  }
+  /** The block as an earlier run has made it. */
+  #stored(pc: number): CodeBlock | null {
+    const { u8 } = this.#memory;
+    if (!this.source || !(pc >= 0 && pc < GUEST_LIMIT) || !(u8[PAGE_TABLE + Math.floor(pc / PAGE_SIZE)]! & PAGE_EXEC))
+      return null;
+    const ip = this.#next;
+    const stored = this.source.loadBlock(pc, ip);
+    if (!stored || !(u8[PAGE_TABLE + Math.floor((stored.end - 1) / PAGE_SIZE)]! & PAGE_EXEC)) return null;
+    if (stored.returnPc !== null && this.hotThreshold > 0) this.#returnSites.add(stored.returnPc);
+    const { end, exit } = stored;
+    const ipEnd = ip + Math.max(MIN_BLOCK, stored.words * 4);
+    this.#next = ipEnd;
+    const code: CodeBlock = { pc, end, ip, ipEnd, flavour: 0, transient: false, dead: false, exit };
+    this.#blocks.push(code);
+    this.stats.stored++;
+    return code;
   }
 
   /** As `entry`, but counted: for targets of calls, indirect jumps and back edges. */

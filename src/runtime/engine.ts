@@ -112,7 +112,8 @@ export class Engine {
     const { jit, compiler } = options;
     this.#compiler = compiler ?? new Compiler(1);
     this.#ticker = jit ? { ticker: jit.ticker, memory: jit.ticker.addMemory(memory.memory) } : null;
-    this.cache = jit?.cache ? new MemoryCache(jit.cache, memory, isa) : null;
+    this.cache = jit?.cache ? new MemoryCache(jit.cache, memory, isa, this.front) : null;
+    if (!options.verifyIr) this.code.source = this.cache;
     this.regions = jit
       ? new Regions(memory, this.code, this.#compiler, { isa, ...jit, cache: this.cache }, () => ({
           imports: this.#imports,

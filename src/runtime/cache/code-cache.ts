@@ -5,12 +5,18 @@
 import type { Isa } from '../../kernel/task/cpu-context.ts';
 import type { MemoryChecks } from '../../translator/wasm/region-access.ts';
 import type { CompileResult } from '../jit/messages.ts';
+import type { GuestFrontEnd } from '../isa.ts';
 import type { LinearMemory } from '../linear-memory.ts';
 import { nowMs } from '../node-host.ts';
+import type { BlockSource } from '../code-space.ts';
+import type { CodeTemplate } from '../code-template.ts';
+import type { Block } from '../../translator/ir/block.ts';
+import { BLOCKS, BlockStore, type StoredBlock } from './block-store.ts';
 import { sha256, sha256Hex } from './checked.ts';
 import type { CacheFolder } from './folder.ts';
 import { hostTraits } from './host-traits.ts';
-import { type CodeMappings, type Image, ImageHashes, imageFolder } from './images.ts';
+import { type CodeMappings, type Image, ImageHashes, imageFolder, noteOrigin } from './images.ts';
+import { sweepIfDue, touch } from './sweep.ts';
 import { type CachedModule, dependencies, entriesOf, type ImageIndex, parseIndex } from './index-file.ts';
 import { encodeProfile, parseProfile, PROFILE, type Profile } from './profile.ts';
 
@@ -32,6 +38,9 @@ export interface CacheStats {
   /** Modules handed to workers to be kept. */
   kept: number;
   loadMs: number;
+  /** Blocks of interpreter code that were in the cache, and those made anew. */
+  blocksLoaded: number;
+  blocksMade: number;
 }
 
 /** Where a compile worker keeps what it makes. */
@@ -58,35 +67,58 @@ export const indexName = (checks: MemoryChecks): string => `${checks}-${hostTrai
 export class CodeCache {
   readonly folder: CacheFolder;
   readonly version: string;
+  readonly eager: boolean;
   readonly hashes: ImageHashes;
-  readonly stats: CacheStats = { hits: 0, misses: 0, loads: 0, bytes: 0, rejected: 0, kept: 0, loadMs: 0 };
+  readonly stats: CacheStats = {
+    hits: 0,
+    misses: 0,
+    loads: 0,
+    bytes: 0,
+    rejected: 0,
+    kept: 0,
+    loadMs: 0,
+    blocksLoaded: 0,
+    blocksMade: 0,
+  };
   readonly #indexes = new Map<string, LoadedIndex>();
+  /** The one asked for last: it is asked for at each block that is counted. */
+  #lastIndex: { folder: string; checks: MemoryChecks; index: LoadedIndex } | null = null;
   readonly #nonEmpty = new Set<string>();
   readonly #modules = new Map<string, WebAssembly.Module>();
+  readonly #used = new Map<string, Image>();
+  readonly #blocks = new Map<string, BlockStore>();
   readonly #profiles = new Map<string, { known: Profile; changed: boolean }>();
 
-  constructor(folder: CacheFolder, version: string) {
+  /** `eager`: hot code that is not in the cache is translated at once, in warm runs too. */
+  constructor(folder: CacheFolder, version: string, eager = false) {
+    this.eager = eager;
     this.folder = folder;
     this.version = version;
     this.hashes = new ImageHashes(folder);
   }
 
   index(image: Image, checks: MemoryChecks): LoadedIndex {
+    const last = this.#lastIndex;
+    if (last?.folder === image.folder && last.checks === checks) return last.index;
     const name = indexName(checks);
-    const path = this.folder.file(image.folder, name);
-    let loaded = this.#indexes.get(path);
-    if (loaded) return loaded;
+    const path = `${image.folder}/${name}`;
+    const index = this.#indexes.get(path) ?? this.#loadIndex(image, path);
+    this.#lastIndex = { folder: image.folder, checks, index };
+    return index;
+  }
+  #loadIndex(image: Image, name: string): LoadedIndex {
+    const path = this.folder.file(name);
     const file = this.folder.read(path);
     let modules: ImageIndex = [];
     if (file) {
       const parsed = parseIndex(file);
       if (parsed) modules = parsed;
-      else this.reject(`${path} is damaged`);
+      else this.#discard(path);
     }
     const byPc = new Map<number, CachedModule>();
     for (const m of modules) for (const { pc } of entriesOf(m)) byPc.set(pc, m);
-    loaded = { byPc };
-    this.#indexes.set(path, loaded);
+    const loaded: LoadedIndex = { byPc };
+    this.#indexes.set(name, loaded);
     if (byPc.size > 0) this.#nonEmpty.add(image.folder);
     return loaded;
   }
@@ -96,6 +128,11 @@ export class CodeCache {
     return this.#nonEmpty.has(image.folder);
   }
 
+  /** A damaged file: the next one written there is a new one. */
+  #discard(path: string): void {
+    this.reject(`${path} is damaged`);
+    this.folder.remove(path);
+  }
   reject(reason: string): void {
     this.stats.rejected++;
     this.folder.complain(reason);
@@ -112,7 +149,7 @@ export class CodeCache {
       return null;
     }
     if (sha256Hex(bytes) !== wasm) {
-      this.reject(`${path} is damaged`);
+      this.#discard(path);
       return null;
     }
     try {
@@ -128,6 +165,22 @@ export class CodeCache {
     }
   }
 
+  /** Interpreter code of an image. */
+  blocks(image: Image): BlockStore {
+    let store = this.#blocks.get(image.folder);
+    if (!store) {
+      const path = this.folder.file(image.folder, BLOCKS);
+      store = new BlockStore(this.folder.read(path));
+      this.#blocks.set(image.folder, store);
+    }
+    return store;
+  }
+
+  /** A run uses the image. */
+  use(image: Image): void {
+    this.#used.set(image.folder, image);
+  }
+
   profile(image: Image): Profile {
     return this.#profile(image).known;
   }
@@ -137,7 +190,7 @@ export class CodeCache {
       const path = this.folder.file(image.folder, PROFILE);
       const file = this.folder.read(path);
       const parsed = file && parseProfile(file);
-      if (file && !parsed) this.reject(`${path} is damaged`);
+      if (file && !parsed) this.#discard(path);
       entry = { known: parsed ?? { hot: new Set(), jumpTargets: new Set() }, changed: false };
       this.#profiles.set(image.folder, entry);
     }
@@ -151,23 +204,37 @@ export class CodeCache {
   }
   /** Writes what is not written by workers: at the end of a run. */
   close(): void {
+    for (const [folder, store] of this.#blocks) {
+      this.stats.rejected += store.rejected;
+      if (store.rejected > 0) this.folder.complain(`${this.folder.file(folder, BLOCKS)} is damaged`);
+      if (this.folder.writable && store.worthWriting)
+        this.folder.write(this.folder.file(folder, BLOCKS), store.encode());
+    }
     for (const [folder, entry] of this.#profiles)
       if (entry.changed) this.folder.write(this.folder.file(folder, PROFILE), encodeProfile(entry.known));
+    if (!this.folder.writable) return;
+    for (const image of this.#used.values()) {
+      noteOrigin(this.folder, image);
+      touch(this.folder.file(image.folder));
+    }
+    sweepIfDue(this.folder);
   }
 }
 
 /** The cache for one guest memory and instruction set. */
-export class MemoryCache {
+export class MemoryCache implements BlockSource {
   readonly #cache: CodeCache;
   readonly #memory: LinearMemory;
   readonly #isa: Isa;
+  readonly #front: GuestFrontEnd;
   mappings: CodeMappings | null = null;
   /** Images seen, the one asked for last in front. */
   #images: Image[] = [];
   /** Translations found wrong for this memory. */
   readonly #wrong = new Set<CachedModule>();
 
-  constructor(cache: CodeCache, memory: LinearMemory, isa: Isa) {
+  constructor(cache: CodeCache, memory: LinearMemory, isa: Isa, front: GuestFrontEnd) {
+    this.#front = front;
     this.#cache = cache;
     this.#memory = memory;
     this.#isa = isa;
@@ -182,8 +249,9 @@ export class MemoryCache {
     if (known) return known;
     const hash = this.#cache.hashes.of(mapping, this.#memory.u8);
     const folder = imageFolder(this.#cache.version, this.#isa, hash, start);
-    const image: Image = { start, end, label: mapping.label, folder };
+    const image: Image = { start, end, label: mapping.label, offset: mapping.offset, folder };
     this.#images.push(image);
+    this.#cache.use(image);
     return image;
   }
   /** As `image`, but perhaps of a mapping that has gone: for what is checked or does not matter. */
@@ -205,7 +273,7 @@ export class MemoryCache {
   }
   /** Whether it is too early to translate: a program that finds most of its hot code in the cache may be over soon. */
   holdsBack(): boolean {
-    return nowMs() - loaded < HOLD_BACK_MS && this.isWarm();
+    return !this.#cache.eager && nowMs() - loaded < HOLD_BACK_MS && this.isWarm();
   }
   /** Another program, or other mappings. */
   forget(): void {
@@ -213,10 +281,26 @@ export class MemoryCache {
     this.#wrong.clear();
   }
 
-  /** How often the block at `pc` is entered before `take` is worth it; null when nothing is known of it. */
-  threshold(pc: number, checks: MemoryChecks): number | null {
+  loadBlock(pc: number, at: number): StoredBlock | null {
     const image = this.#imageNear(pc);
-    return image && this.#cache.index(image, checks).byPc.has(pc) ? CACHED_THRESHOLD : null;
+    if (!image) return null;
+    const found = this.#cache.blocks(image).load(pc, this.#memory.u8, this.#memory.u32, at);
+    if (!found) return null;
+    this.#cache.stats.blocksLoaded++;
+    if (found.float) this.#front.noteFloatUse();
+    return found;
+  }
+  keepBlock(block: Block, template: CodeTemplate): void {
+    const image = this.#imageNear(block.pc);
+    if (!image || block.end > image.end) return;
+    this.#cache.stats.blocksMade++;
+    this.#cache.blocks(image).add(block, template, this.#front.raisesFloatFlags(block), this.#memory.u8);
+  }
+
+  /** Whether there is a translation at `pc`, right or not: `take` is worth it after CACHED_THRESHOLD entries. */
+  knows(pc: number, checks: MemoryChecks): boolean {
+    const image = this.#imageNear(pc);
+    return image !== null && this.#cache.index(image, checks).byPc.has(pc);
   }
 
   /** The translation at `pc`, as if just made; null when there is none that is right. */

@@ -13,7 +13,7 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { packageRoot } from '../package-root.ts';
@@ -25,6 +25,11 @@ const MAX_FILE = 256 * 2 ** 20;
 /** Name endings of files that are being written. */
 export const TEMPORARY = '.tmp';
 let written = 0;
+const LOCK = '.lock';
+const LOCK_WAIT_MS = 1000;
+/** Holding one takes milliseconds. */
+const LOCK_STALE_MS = 500;
+const never = new Int32Array(new SharedArrayBuffer(4));
 
 /** Where the cache lies unless the user says otherwise: cache/ in a checkout, else the platform's folder for caches. */
 export function defaultCacheFolder(env: NodeJS.ProcessEnv): string {
@@ -112,6 +117,14 @@ export class CacheFolder {
     return true;
   }
 
+  /** Removes a file, where that is allowed. */
+  remove(file: string): void {
+    if (this.writable) rmSync(file, { force: true, recursive: true });
+  }
+  has(file: string): boolean {
+    return lstatSync(file, { throwIfNoEntry: false }) !== undefined;
+  }
+
   /** The bytes of a file, in a buffer of their own; null when it is missing or not to be trusted. */
   read(file: string): Buffer | null {
     let fd = -1;
@@ -135,14 +148,46 @@ export class CacheFolder {
     }
   }
 
+  /**
+   * Runs `work` while no other process or thread does so for the same file; or, after a while, all the same: who holds the
+   * lock may have been killed. Blocks: not for the guest's thread.
+   */
+  locked<T>(file: string, work: () => T): T {
+    const lock = `${file}${LOCK}`;
+    const until = Date.now() + LOCK_WAIT_MS;
+    let held = false;
+    while (!held && Date.now() < until) {
+      try {
+        if (!this.#checkFolders(lock, true)) break;
+        closeSync(openSync(lock, 'wx', 0o600));
+        held = true;
+      } catch (e) {
+        if (code(e) !== 'EEXIST') break;
+        const stat = lstatSync(lock, { throwIfNoEntry: false });
+        if (stat && Date.now() - stat.mtimeMs > LOCK_STALE_MS) rmSync(lock, { force: true });
+        else Atomics.wait(never, 0, 0, 2);
+      }
+    }
+    try {
+      return work();
+    } finally {
+      if (held) rmSync(lock, { force: true });
+    }
+  }
+
   /** Writes a file as a whole: readers see the old one or the new one. False when it could not be written. */
   write(file: string, data: Uint8Array | readonly Uint8Array[]): boolean {
     if (!this.writable) return false;
     const temporary = `${file}.${process.pid}-${Date.now().toString(36)}-${written++}${TEMPORARY}`;
     try {
       if (!this.#checkFolders(file, true)) return false;
-      const bytes = data instanceof Uint8Array ? data : Buffer.concat(data);
-      writeFileSync(temporary, bytes, { mode: 0o600, flag: 'wx' });
+      const fd = openSync(temporary, 'wx', 0o600);
+      try {
+        for (const part of data instanceof Uint8Array ? [data] : data)
+          for (let at = 0; at < part.length; ) at += writeSync(fd, part, at);
+      } finally {
+        closeSync(fd);
+      }
       renameSync(temporary, file);
       return true;
     } catch (e) {

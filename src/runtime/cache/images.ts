@@ -17,6 +17,8 @@ export interface CodeMapping {
   readonly key: string | null;
   /** For people: the file's path. */
   readonly label: string;
+  /** Place in the file of `start`. */
+  readonly offset: number;
 }
 
 export interface CodeMappings {
@@ -40,6 +42,7 @@ export function mappingsOf(mm: AddressSpace): CodeMappings {
           ? `${dev}:${ino}:${size}:${mtime.sec}.${mtime.nsec}:${ctime.sec}.${ctime.nsec}:${vma.offset}+${vma.eof - vma.start}`
           : null,
         label: vma.label,
+        offset: vma.offset,
       };
     },
   };
@@ -53,8 +56,19 @@ export interface Image {
   readonly start: number;
   readonly end: number;
   readonly label: string;
+  readonly offset: number;
   /** Folder of its translations, below the cache's. */
   readonly folder: string;
+}
+
+export const ORIGIN = 'origin';
+
+/** Notes beside an image's translations what it is, for `uktx cache`. */
+export function noteOrigin(folder: CacheFolder, image: Image): void {
+  const path = folder.file(image.folder, ORIGIN);
+  if (folder.has(path)) return;
+  const { label, offset, start, end } = image;
+  folder.write(path, Buffer.from(`${JSON.stringify({ file: label, offset, start, end })}\n`));
 }
 
 /** Folder name of an image. */

@@ -39,14 +39,16 @@ export const encodeIndex = (index: ImageIndex): Buffer => sealed(INDEX_FORMAT, p
 export const wasmFile = (wasm: string): string => `${wasm}.wasm`;
 
 /**
- * Merges `index` into the file `name` of the image's folder. Two processes that do so at the same moment may lose an
- * entry, which costs a translation; a file is always whole.
+ * Merges `index` into the file `name` of the image's folder. Two processes take turns, but none waits for long: should one
+ * lose an entry, that costs a translation; a file is always whole.
  */
 export function mergeIntoFile(folder: CacheFolder, image: string, name: string, index: ImageIndex): boolean {
   const file = folder.file(image, name);
-  const before = folder.read(file);
-  const known = before ? parseIndex(before) : null;
-  return folder.write(file, encodeIndex(mergeIndexes(known ?? [], index)));
+  return folder.locked(file, () => {
+    const before = folder.read(file);
+    const known = before ? parseIndex(before) : null;
+    return folder.write(file, encodeIndex(mergeIndexes(known ?? [], index)));
+  });
 }
 
 /** Keeps a module: its code first, so that an index never names what is not there. */

@@ -6,6 +6,7 @@ import { translatorVersion } from './version.ts';
 export interface CacheOptions {
   cache: CacheMode;
   cacheDir?: string;
+  jitSync?: boolean;
   disabledPasses?: readonly string[];
 }
 
@@ -16,5 +17,5 @@ export function openCodeCache(options: CacheOptions, warn: (message: string) => 
   const version = translatorVersion();
   if (version === null) return null;
   const folder = CacheFolder.open(options.cacheDir ?? defaultCacheFolder(process.env), options.cache, warn);
-  return folder && new CodeCache(folder, version);
+  return folder && new CodeCache(folder, version, options.jitSync);
 }

@@ -5,7 +5,7 @@ import { PAGE_EXEC, PAGE_TABLE } from '../../translator/ir/layout.ts';
 import type { RegionFrontEnd } from '../../translator/region/abi.ts';
 import type { CodeReader } from '../../translator/region/discover.ts';
 import { compileOptimised } from './v8-flags.ts';
-import type { CompileJob, CompileResult, OptimiseJob, OptimiseResult, SaveJob } from './messages.ts';
+import type { CompileJob, CompileResult, OptimiseJob, OptimiseResult, SaveJob, SaveResult } from './messages.ts';
 
 const frontEnds = new Map<string, RegionFrontEnd>();
 
@@ -68,7 +68,7 @@ async function compile(job: CompileJob): Promise<CompileResult> {
     if (compiled) {
       const { bytes, regions, links, tables } = compiled;
       const translated = performance.now();
-      result.module = compileOptimised(bytes);
+      if (!job.translateOnly) result.module = compileOptimised(bytes);
       result.compileMs = performance.now() - translated;
       Object.assign(result, { regions, links, tables, wasmBytes: bytes.length });
       if (job.keepIn) (await keeper()).holdForSaving(job.id, compiled, new Uint8Array(job.memory.buffer), job.keepIn);
@@ -82,8 +82,10 @@ async function compile(job: CompileJob): Promise<CompileResult> {
 const { port, posted } = workerData as { port: MessagePort; posted: Int32Array };
 
 port.on('message', async (job: CompileJob | OptimiseJob | SaveJob) => {
-  if ('save' in job) (await keeper()).save(job.id);
-  else if ('wasm' in job && job.wasm.length === 0) await Promise.all([translator(), frontEnd('x86_64')]);
+  if ('save' in job) {
+    (await keeper()).save(job.id);
+    if (job.answer) port.postMessage({ id: job.id, saved: true } satisfies SaveResult);
+  } else if ('wasm' in job && job.wasm.length === 0) await Promise.all([translator(), frontEnd('x86_64')]);
   else if ('wasm' in job)
     port.postMessage({ id: job.id, modules: job.wasm.map(compileOptimised) } satisfies OptimiseResult);
   else port.postMessage(await compile(job));

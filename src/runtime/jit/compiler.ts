@@ -4,7 +4,7 @@ import type { MessagePort, Worker } from 'node:worker_threads';
 import { hostThreads } from '../../kernel/fs/host-fd.ts';
 import { nowMs } from '../node-host.ts';
 import { packageRoot } from '../package-root.ts';
-import type { CompileJob, CompileResult, OptimiseJob, OptimiseResult, SaveJob } from './messages.ts';
+import type { CompileJob, CompileResult, OptimiseJob, OptimiseResult, SaveJob, SaveResult } from './messages.ts';
 import { allowTiers, isBaselineOnly } from './v8-flags.ts';
 
 export type JobRequest = Omit<CompileJob, 'id'>;
@@ -56,9 +56,11 @@ export class Compiler {
     lane.port.postMessage({ id: 0, wasm: [] } satisfies OptimiseJob);
     this.pump();
   }
-  /** Has the worker that did job `id` put the result into the cache. */
-  keep(id: number): void {
-    this.#lanes.find((l) => l.last === id)?.port.postMessage({ id, save: true } satisfies SaveJob);
+  /** Has the worker that did job `id` put the result into the cache. Nobody waits for that, unless there is a `done`. */
+  keep(id: number, done?: () => void): void {
+    if (done) this.#waiting.set(id, done);
+    const job: SaveJob = { id, save: true, answer: done !== undefined };
+    this.#lanes.find((l) => l.last === id)?.port.postMessage(job);
   }
   /** Adds a place where jobs come from. */
   addSource(source: () => { job: JobRequest; done: (result: CompileResult) => void } | null): void {
@@ -112,7 +114,13 @@ export class Compiler {
     });
     worker.unref();
     const lane: Lane = { worker, port: port1, busy: false, last: 0 };
-    port1.on('message', (result: CompileResult | OptimiseResult) => {
+    port1.on('message', (result: CompileResult | OptimiseResult | SaveResult) => {
+      if ('saved' in result) {
+        const done = this.#waiting.get(result.id);
+        this.#waiting.delete(result.id);
+        done?.(result as never);
+        return;
+      }
       this.#receive(lane, result);
       this.pump();
     });

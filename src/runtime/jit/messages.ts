@@ -25,14 +25,22 @@ export interface CompileJob {
   jumpTargets: number[];
   /** Where the result is to be kept, once a SaveJob says so. */
   keepIn?: KeepIn;
+  /** Nothing is to run it now: V8 does not compile it. */
+  translateOnly?: boolean;
   functionStarts: number[];
   options: Omit<RegionOptions, 'x86Nans' | 'fusedMadd'>;
 }
 
-/** The result of job `id` was right: it goes to the cache. There is no answer. */
+/** The result of job `id` was right: it goes to the cache. There is an answer if one is asked for. */
 export interface SaveJob {
   id: number;
   save: true;
+  answer: boolean;
+}
+
+export interface SaveResult {
+  id: number;
+  saved: true;
 }
 
 export interface CompileResult {

@@ -124,7 +124,8 @@ export class Regions {
     code.onFlush = () => this.#reset();
     compiler.addSource(this.#source);
     const { cache } = options;
-    if (cache) code.firstCount = (pc) => (this.watchStores ? null : cache.threshold(pc, this.checks));
+    const early = Math.min(CACHED_THRESHOLD, options.threshold);
+    if (cache) code.firstCount = (pc) => (!this.watchStores && cache.knows(pc, this.checks) ? early : null);
   }
 
   /** All code is forgotten: another program, or no room. */
@@ -178,7 +179,7 @@ export class Regions {
   #fromCache(pc: number): boolean {
     const { cache, threshold } = this.#options;
     if (!cache || this.watchStores) return false;
-    if (cache.threshold(pc, this.checks) !== null && !this.#refused.has(pc)) {
+    if (cache.knows(pc, this.checks) && !this.#refused.has(pc)) {
       const found = cache.take(pc, this.checks);
       try {
         if (found && this.#install(found, null)) return true;

@@ -1,0 +1,85 @@
+/** Where the functions of an ELF file begin: its symbols, and the unwind tables, which stripped files keep, too. Nothing throws, whatever the bytes. */
+
+const SHT_SYMTAB = 2;
+const SHT_DYNSYM = 11;
+const STT_FUNC = 2;
+const STT_GNU_IFUNC = 10;
+const PT_GNU_EH_FRAME = 0x6474e550;
+/** DW_EH_PE_datarel | DW_EH_PE_sdata4, and DW_EH_PE_udata4 (LSB Core, 10.5.1): what linkers write. */
+const SORTED_TABLE = 0x3b;
+const UDATA4 = 0x03;
+const MAX_SYMBOLS = 2_000_000;
+
+/** Reads of a 64-bit address that is no number the guest could use give NaN. */
+class Reader {
+  readonly view: DataView;
+  constructor(bytes: Uint8Array) {
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+  has(at: number, length: number): boolean {
+    return at >= 0 && length >= 0 && at + length <= this.view.byteLength;
+  }
+  u16(at: number): number {
+    return this.has(at, 2) ? this.view.getUint16(at, true) : Number.NaN;
+  }
+  u32(at: number): number {
+    return this.has(at, 4) ? this.view.getUint32(at, true) : Number.NaN;
+  }
+  i32(at: number): number {
+    return this.has(at, 4) ? this.view.getInt32(at, true) : Number.NaN;
+  }
+  u64(at: number): number {
+    const n = this.u32(at) + this.u32(at + 4) * 2 ** 32;
+    return Number.isSafeInteger(n) ? n : Number.NaN;
+  }
+}
+
+/** Addresses in the file's own terms, before the load bias; some may lie outside of it. */
+export function functionsOf(file: Uint8Array): Set<number> {
+  const found = new Set<number>();
+  const r = new Reader(file);
+  found.add(r.u64(24));
+  symbols(r, file, found);
+  unwindTable(r, found);
+  found.delete(0);
+  found.delete(Number.NaN);
+  return found;
+}
+
+function symbols(r: Reader, file: Uint8Array, found: Set<number>): void {
+  const shoff = r.u64(40);
+  const shentsize = r.u16(58);
+  const shnum = r.u16(60);
+  for (let k = 0; k < shnum; k++) {
+    const at = shoff + k * shentsize;
+    const type = r.u32(at + 4);
+    if (type !== SHT_SYMTAB && type !== SHT_DYNSYM) continue;
+    const offset = r.u64(at + 24);
+    const size = r.u64(at + 32);
+    if (!r.has(offset, size)) continue;
+    for (let s = offset; s + 24 <= offset + Math.min(size, MAX_SYMBOLS * 24); s += 24) {
+      const kind = file[s + 4]! & 15;
+      if ((kind === STT_FUNC || kind === STT_GNU_IFUNC) && r.u16(s + 6) !== 0) found.add(r.u64(s + 8));
+    }
+  }
+}
+
+/** The sorted table of .eh_frame_hdr. */
+function unwindTable(r: Reader, found: Set<number>): void {
+  const phoff = r.u64(32);
+  const phnum = r.u16(56);
+  for (let k = 0; k < phnum; k++) {
+    const at = phoff + k * 56;
+    if (r.u32(at) !== PT_GNU_EH_FRAME) continue;
+    const offset = r.u64(at + 8);
+    const address = r.u64(at + 16);
+    if (!r.has(offset, 12)) return;
+    const encodings = r.u32(offset);
+    // Version 1, any pointer to .eh_frame of four bytes, a count of four bytes, a sorted table.
+    if ((encodings & 0xff) !== 1 || ((encodings >>> 16) & 0xff) !== UDATA4 || encodings >>> 24 !== SORTED_TABLE) return;
+    const count = r.u32(offset + 8);
+    for (let entry = 0; entry < count && r.has(offset + 12 + entry * 8, 8); entry++)
+      found.add(address + r.i32(offset + 12 + entry * 8));
+    return;
+  }
+}

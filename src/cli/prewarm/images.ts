@@ -1,0 +1,114 @@
+/** Which files a program maps, and where: found by having its own dynamic linker list them (as ldd(1) does), in a run of its own. */
+import { spawnSync } from 'node:child_process';
+import { readFileSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseHeader, parseImage, PHDR_SIZE, type ElfImage, interpreterPath } from '../../kernel/loader/elf.ts';
+import { programBias } from '../../kernel/loader/load.ts';
+import { PROT_EXEC, PROT_WRITE } from '../../kernel/mm/guest-memory.ts';
+import { pageDown, pageUp } from '../../kernel/mm/layout.ts';
+import type { Isa } from '../../kernel/task/cpu-context.ts';
+import { packageRoot } from '../../runtime/package-root.ts';
+import { functionsOf } from './functions.ts';
+
+/** An executable segment at its place in guest memory. */
+export interface CodeImage {
+  readonly isa: Isa;
+  /** Path in the guest. */
+  readonly file: string;
+  readonly start: number;
+  readonly end: number;
+  /** Place in the file of `start`. */
+  readonly offset: number;
+  /** `[start, end)` as it is mapped. */
+  readonly bytes: Uint8Array;
+  /** Function starts in it. */
+  readonly functions: number[];
+}
+
+export class PrewarmError extends Error {}
+
+/** Host path of a guest path; links inside of the root lead to places inside of it. */
+function hostPath(root: string, path: string): string {
+  if (root === '/') return realpathSync(path);
+  let at = join(root, path);
+  for (let hop = 0; hop < 40; hop++) {
+    const real = realpathSync(at);
+    if (real === root || real.startsWith(`${root}/`)) return real;
+    // An absolute link of the guest.
+    at = join(root, real);
+  }
+  throw new PrewarmError(`${path}: too many links`);
+}
+
+function readImage(bytes: Buffer, name: string): ElfImage {
+  const header = parseHeader(bytes, bytes.length);
+  if (!header.ok) throw new PrewarmError(`${name}: ${header.reason}`);
+  const { phoff, phnum } = header.value;
+  const image = parseImage(header.value, bytes.subarray(phoff, phoff + phnum * PHDR_SIZE), bytes.length);
+  if (!image.ok) throw new PrewarmError(`${name}: ${image.reason}`);
+  return image.value;
+}
+
+/** The executable segments of a file that is loaded with `bias`. */
+function segments(bytes: Buffer, image: ElfImage, file: string, bias: number): CodeImage[] {
+  const all = [...functionsOf(bytes)].map((f) => f + bias);
+  return image.segments
+    .filter((s) => s.prot & PROT_EXEC && !(s.prot & PROT_WRITE) && s.filesz > 0)
+    .map((s) => {
+      const start = pageDown(s.vaddr + bias);
+      const end = pageUp(s.vaddr + bias + s.filesz);
+      const offset = s.offset - (s.vaddr + bias - start);
+      const mapped = new Uint8Array(end - start);
+      mapped.set(bytes.subarray(offset, offset + mapped.length));
+      const functions = all.filter((f) => f >= start && f < end).sort((a, b) => a - b);
+      return { isa: image.isa, file, start, end, offset, bytes: mapped, functions };
+    });
+}
+
+/** Load addresses by path, as the program's dynamic linker prints them. */
+function listLibraries(program: string, flags: readonly string[]): Map<string, number> {
+  const args = [join(packageRoot(), 'bin/start.cjs'), 'run', '--jit=off', '-e', 'LD_TRACE_LOADED_OBJECTS=1', ...flags];
+  const { stdout } = spawnSync(process.execPath, [...args, program], {
+    encoding: 'utf8',
+    timeout: 60_000,
+    maxBuffer: 16 * 2 ** 20,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const found = new Map<string, number>();
+  for (const line of stdout.split('\n')) {
+    const m = /^\s*(?:\S+ => )?(\/\S+) \(0x([0-9a-f]+)\)$/.exec(line);
+    if (m) found.set(m[1]!, Number.parseInt(m[2]!, 16));
+  }
+  return found;
+}
+
+/** Images of a program; with `libraries`, those of what it is linked with, too. Throws PrewarmError. */
+export function programImages(
+  program: string,
+  root: string,
+  flags: readonly string[],
+  libraries: boolean,
+): CodeImage[] {
+  const load = (path: string): { bytes: Buffer; image: ElfImage; file: string } => {
+    try {
+      const real = hostPath(root, path);
+      const bytes = readFileSync(real);
+      return { bytes, image: readImage(bytes, path), file: root === '/' ? real : real.slice(root.length) };
+    } catch (e) {
+      if (e instanceof PrewarmError) throw e;
+      throw new PrewarmError(`${path}: ${(e as NodeJS.ErrnoException).code ?? (e as Error).message}`);
+    }
+  };
+  const { bytes, image, file } = load(program);
+  const images = segments(bytes, image, file, programBias(image));
+  if (!libraries || !image.interpreter) return images;
+  const { offset, size } = image.interpreter;
+  const interpreter = interpreterPath(bytes.subarray(offset, offset + size));
+  // Other dynamic linkers than glibc's and musl's would run the program.
+  if (!interpreter.ok || !/\/ld-(linux|musl)[^/]*$/.test(interpreter.value)) return images;
+  for (const [path, base] of listLibraries(program, flags)) {
+    const library = load(path);
+    images.push(...segments(library.bytes, library.image, library.file, base));
+  }
+  return images;
+}

@@ -1,0 +1,187 @@
+/** Translates whole images ahead of time, with the compile workers of a run, into the code cache. */
+import { PROT_EXEC, PROT_READ } from '../../kernel/mm/guest-memory.ts';
+import { type CodeCache, indexName } from '../../runtime/cache/code-cache.ts';
+import { sha256Hex } from '../../runtime/cache/checked.ts';
+import { type Image, imageFolder, noteOrigin } from '../../runtime/cache/images.ts';
+import { dependencies, entriesOf } from '../../runtime/cache/index-file.ts';
+import { guestHash } from '../../runtime/cache/index-writer.ts';
+import type { Compiler, JobRequest } from '../../runtime/jit/compiler.ts';
+import type { CompileResult } from '../../runtime/jit/messages.ts';
+import { LinearMemory } from '../../runtime/linear-memory.ts';
+import type { MemoryChecks } from '../../translator/wasm/region-access.ts';
+import type { CodeImage } from './images.ts';
+
+/** Functions of one job: some seconds of work are lost at most when it is interrupted. */
+const BATCH = 8;
+
+export interface ImageSummary {
+  file: string;
+  /** Functions known, and how many of them are in the cache now. */
+  functions: number;
+  translated: number;
+  /** Of them, there before. */
+  before: number;
+  /** Guest bytes that translations cover, and bytes of the executable segment. */
+  coveredBytes: number;
+  codeBytes: number;
+  wasmBytes: number;
+  failed: number;
+}
+
+export interface Progress {
+  done: number;
+  total: number;
+}
+
+interface Work {
+  code: CodeImage;
+  image: Image;
+  summary: ImageSummary;
+  /** Function starts that have no translation yet. */
+  left: Set<number>;
+  /** All that are known. */
+  known: Set<number>;
+  covered: [number, number][];
+}
+
+export class Prewarm {
+  readonly #cache: CodeCache;
+  readonly #compiler: Compiler;
+  readonly #checks: MemoryChecks;
+  readonly #memory = new LinearMemory();
+  onProgress: ((p: Progress) => void) | null = null;
+
+  constructor(cache: CodeCache, compiler: Compiler, checks: MemoryChecks) {
+    this.#cache = cache;
+    this.#compiler = compiler;
+    this.#checks = checks;
+  }
+
+  /** Translates what is not in the cache yet. The images must not overlap. */
+  async run(images: readonly CodeImage[]): Promise<ImageSummary[]> {
+    const works = images.map((code) => this.#prepare(code));
+    await this.#translate(works);
+    for (const { image, code, summary, covered, left } of works) {
+      noteOrigin(this.#cache.folder, image);
+      summary.translated = summary.functions - left.size - summary.failed;
+      summary.coveredBytes = union(covered);
+      this.#memory.protect(code.start, code.end, -1);
+    }
+    return works.map((w) => w.summary);
+  }
+
+  #prepare(code: CodeImage): Work {
+    const { start, end, bytes, isa, file, offset } = code;
+    this.#memory.u8.set(bytes, start);
+    this.#memory.protect(start, end, PROT_READ | PROT_EXEC);
+    const folder = imageFolder(this.#cache.version, isa, sha256Hex(bytes), start);
+    const image: Image = { start, end, label: file, offset, folder };
+    const known = new Set(code.functions);
+    for (const pc of this.#cache.profile(image).hot) known.add(pc);
+    const left = new Set(known);
+    const covered: [number, number][] = [];
+    for (const module of new Set(this.#cache.index(image, this.#checks).byPc.values())) {
+      if (!guestHash(this.#memory.u8, dependencies(module)).equals(module.guest)) continue;
+      if (!this.#cache.folder.has(this.#cache.folder.file(folder, `${module.wasm}.wasm`))) continue;
+      for (const { pc } of entriesOf(module)) left.delete(pc);
+      for (const r of module.regions) covered.push(...r.ranges);
+    }
+    const summary: ImageSummary = {
+      file,
+      functions: known.size,
+      translated: 0,
+      before: known.size - left.size,
+      coveredBytes: 0,
+      codeBytes: bytes.length,
+      wasmBytes: 0,
+      failed: 0,
+    };
+    return { code, image, summary, left, known, covered };
+  }
+
+  #translate(works: Work[]): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    let outstanding = 0;
+    const source = (): { job: JobRequest; done: (result: CompileResult) => void } | null => {
+      // One image after the other: its neighbours in the call graph go into one module.
+      const work = works.find((w) => w.left.size > 0);
+      if (!work) return null;
+      const entries: number[] = [];
+      for (const pc of work.left) {
+        entries.push(pc);
+        if (entries.length === BATCH) break;
+      }
+      for (const pc of entries) work.left.delete(pc);
+      outstanding++;
+      const done = (result: CompileResult): void => {
+        if (result.error) {
+          reject(new Error(result.error));
+          return;
+        }
+        this.#note(work, entries, result);
+        this.#compiler.keep(result.id, () => {
+          outstanding--;
+          this.onProgress?.({
+            done: works.reduce((n, w) => n + w.known.size - w.left.size, 0),
+            total: works.reduce((n, w) => n + w.known.size, 0),
+          });
+          if (outstanding === 0 && works.every((w) => w.left.size === 0)) resolve();
+          this.#compiler.pump();
+        });
+      };
+      return { job: this.#job(work, entries), done };
+    };
+    this.#compiler.addSource(source);
+    // The compiler's threads do not keep the process alive.
+    const alive = setInterval(() => {}, 60_000);
+    if (works.every((w) => w.left.size === 0)) resolve();
+    this.#compiler.pump();
+    return promise.finally(() => {
+      clearInterval(alive);
+      this.#compiler.removeSource(source);
+    });
+  }
+
+  #job({ code, image, left, known }: Work, entries: number[]): JobRequest {
+    const { folder } = this.#cache;
+    const { start, end } = code;
+    return {
+      isa: code.isa,
+      memory: this.#memory.memory,
+      entries,
+      wanted: [...left],
+      jumpTargets: [...this.#cache.profile(image).jumpTargets],
+      functionStarts: [...known].sort((a, b) => a - b),
+      options: { checks: this.#checks, watchStores: false },
+      keepIn: { cache: folder.path, image: image.folder, index: indexName(this.#checks), start, end },
+      translateOnly: true,
+    };
+  }
+
+  #note(work: Work, entries: readonly number[], result: CompileResult): void {
+    const made = new Set<number>();
+    for (const { pc } of entriesOf(result)) made.add(pc);
+    for (const pc of entries) if (!made.has(pc)) work.summary.failed++;
+    for (const pc of made) work.left.delete(pc);
+    for (const r of result.regions) work.covered.push(...r.ranges);
+    work.summary.wasmBytes += result.wasmBytes;
+    // What is called directly is a function, too.
+    for (const pc of result.links)
+      if (pc >= work.code.start && pc < work.code.end && !work.known.has(pc)) {
+        work.known.add(pc);
+        work.left.add(pc);
+        work.summary.functions++;
+      }
+  }
+}
+
+/** Bytes in at least one of the ranges. */
+function union(ranges: [number, number][]): number {
+  let bytes = 0;
+  let at = 0;
+  for (const [start, end] of ranges.sort((a, b) => a[0] - b[0])) {
+    bytes += Math.max(0, end - Math.max(start, at));
+    at = Math.max(at, end);
+  }
+  return bytes;
+}
