@@ -1,15 +1,33 @@
-/** The ExprBuilder of op semantics, over a binaryen module. */
-import binaryen from 'binaryen';
+/** The ExprBuilder of op semantics, over what makes expressions: the assembler, or a binaryen module. */
 import type { Expr, ExprBuilder, OperandType, WasmType } from '../ir/expr.ts';
 
-const types: Record<WasmType, binaryen.Type> = {
-  i32: binaryen.i32,
-  i64: binaryen.i64,
-  f32: binaryen.f32,
-  f64: binaryen.f64,
-  v128: binaryen.v128,
-};
-export const typeOf = (t: WasmType): binaryen.Type => types[t];
+export type ValueType = number;
+
+// biome-ignore lint/suspicious/noExplicitAny: see ExprBuilder.
+type Namespace = any;
+
+/** What the assembler and binaryen's modules have in common. */
+export interface Emitter {
+  readonly types: Readonly<Record<WasmType | 'none', ValueType>>;
+  typeOf(e: Expr): ValueType;
+  i32: Namespace;
+  i64: Namespace;
+  f32: Namespace;
+  f64: Namespace;
+  v128: Namespace;
+  i8x16: Namespace;
+  i16x8: Namespace;
+  i32x4: Namespace;
+  i64x2: Namespace;
+  f32x4: Namespace;
+  f64x2: Namespace;
+  local: { get(index: number, type: ValueType): Expr; set(index: number, value: Expr): Expr };
+  select(condition: Expr, ifTrue: Expr, ifFalse: Expr): Expr;
+  if(condition: Expr, then: Expr, otherwise?: Expr): Expr;
+  block(label: string | null, children: Expr[], type?: ValueType): Expr;
+  call(name: string, args: Expr[], type: ValueType): Expr;
+  nop(): Expr;
+}
 
 /** Where fixed slots and operand slots live: memory in the interpreter, locals in translated regions. */
 export interface SlotAccess {
@@ -20,17 +38,19 @@ export interface SlotAccess {
 
 /** Locals of the function being built. Those taken by `bind` are given back by `reset`, between ops. */
 export class Locals {
-  readonly vars: binaryen.Type[] = [];
+  readonly vars: ValueType[] = [];
+  readonly #types: Emitter['types'];
   readonly #first: number;
   readonly #free: Record<WasmType, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] };
   #taken: [WasmType, number][] = [];
 
-  constructor(parameterCount: number) {
+  constructor(types: Emitter['types'], parameterCount: number) {
+    this.#types = types;
     this.#first = parameterCount;
   }
   /** A local that is never given back. */
   add(type: WasmType): number {
-    this.vars.push(types[type]);
+    this.vars.push(this.#types[type]);
     return this.#first + this.vars.length - 1;
   }
   take(type: WasmType): number {
@@ -46,22 +66,23 @@ export class Locals {
 
 export interface ImportedHelper {
   name: string;
-  params: binaryen.Type[];
-  result: binaryen.Type;
+  params: ValueType[];
+  result: ValueType;
 }
 
 /** Makes the builder. Helpers called are collected in `helpers` and declared by the caller. */
 export function createBuilder(
-  m: binaryen.Module,
+  m: Emitter,
   locals: Locals,
   slots: SlotAccess,
   helpers: Map<string, ImportedHelper>,
   x86Nans = false,
   fusedMadd = false,
 ): ExprBuilder {
+  const { types } = m;
   return {
     x86Nans,
-    relaxedMadd: fusedMadd ? (shape, a, b, c) => relaxedMadd(m, shape, a, b, c) : null,
+    relaxedMadd: fusedMadd ? (shape, a, b, c) => m[shape].relaxed_madd(a, b, c) : null,
     i32: m.i32,
     i64: m.i64,
     f32: m.f32,
@@ -82,11 +103,11 @@ export function createBuilder(
       const index = locals.take(type);
       const set = m.local.set(index, value);
       const result = body(() => m.local.get(index, types[type]));
-      return m.block(null, [set, result], binaryen.getExpressionType(result));
+      return m.block(null, [set, result], m.typeOf(result));
     },
     helper(name, args, result) {
-      const params = args.map((a) => binaryen.getExpressionType(a));
-      const type = result === 'none' ? binaryen.none : types[result];
+      const params = args.map((a) => m.typeOf(a));
+      const type = types[result];
       const known = helpers.get(name);
       if (!known) helpers.set(name, { name, params, result: type });
       else if (known.result !== type || known.params.join() !== params.join())
@@ -97,23 +118,13 @@ export function createBuilder(
     get: (slot, type) => slots.read(slot, type),
     set: (slot, type, value) => slots.write(slot, type, value),
     block: (type, statements) => m.block(null, statements, types[type]),
-    seq: (statements) => m.block(null, statements, binaryen.none),
+    seq: (statements) => m.block(null, statements, types.none),
     nop: () => m.nop(),
   };
 }
 
-/** binaryen's JavaScript has no method for it. */
-function relaxedMadd(m: binaryen.Module, shape: 'f32x4' | 'f64x2', a: Expr, b: Expr, c: Expr): Expr {
-  // biome-ignore lint/suspicious/noExplicitAny: the C API, which binaryen's types leave out.
-  const api = binaryen as any;
-  const { RelaxedMaddVecF32x4, RelaxedMaddVecF64x2 } = api.Operations;
-  // biome-ignore lint/suspicious/noExplicitAny: as above.
-  const { ptr } = m as any;
-  return api._BinaryenSIMDTernary(ptr, shape === 'f32x4' ? RelaxedMaddVecF32x4 : RelaxedMaddVecF64x2, a, b, c);
-}
-
 /** A load of a slot kept in memory at `pointer + offset`. */
-export function slotLoad(m: binaryen.Module, type: OperandType, offset: number, pointer: Expr): Expr {
+export function slotLoad(m: Emitter, type: OperandType, offset: number, pointer: Expr): Expr {
   switch (type) {
     case 'i8':
       return m.i32.load8_u(offset, 1, pointer);
@@ -141,7 +152,7 @@ export function slotLoad(m: binaryen.Module, type: OperandType, offset: number, 
 }
 
 /** A store to a slot kept in memory, by the rules of OperandType. */
-export function slotStore(m: binaryen.Module, type: OperandType, offset: number, pointer: Expr, value: Expr): Expr {
+export function slotStore(m: Emitter, type: OperandType, offset: number, pointer: Expr, value: Expr): Expr {
   switch (type) {
     case 'i8':
       return m.i32.store8(offset, 1, pointer, value);

@@ -28,17 +28,21 @@ import type { OpTable } from '../ir/op.ts';
 import { compareExpr, compareOperand } from '../ir/ops/integer.ts';
 import type { RegionAbi } from '../region/abi.ts';
 import { createBuilder, type ImportedHelper, Locals, slotLoad, slotStore } from './builder.ts';
-import { regionParams, regionResults } from './region.ts';
+import { overBinaryen } from './over-binaryen.ts';
 
 /** Exported as `run(cpu, ip, budget) -> exit reason`; `budget` is how many block exits may be taken. */
 const CPU = 0;
 const IP = 1;
 const BUDGET = 2;
 
+/** See region.ts. */
+const regionParams = binaryen.createType([binaryen.i32, ...new Array<binaryen.Type>(4).fill(binaryen.i64)]);
+const regionResults = binaryen.createType([binaryen.i64, binaryen.i64]);
+
 class InterpreterGenerator {
-  readonly m = new binaryen.Module();
+  readonly m = overBinaryen();
   readonly code: Bytecode;
-  readonly locals = new Locals(3);
+  readonly locals = new Locals(this.m.types, 3);
   readonly address = this.locals.add('i64');
   readonly helpers = new Map<string, ImportedHelper>();
   readonly b = createBuilder(

@@ -3,7 +3,7 @@
  * one that is NaN is quieted and handed on (SDM volume 1, section 4.8.3.5 and table 4-7). WebAssembly leaves these bits to
  * the host; where they are right, translated code need not look at every result.
  */
-import binaryen from 'binaryen';
+import { Assembler, types } from './assembler.ts';
 
 type Unary = (a: bigint) => bigint;
 type Binary = (a: bigint, b: bigint) => bigint;
@@ -24,21 +24,20 @@ export function hostNansAreX86(): boolean {
 }
 
 function probe(): boolean {
-  const m = new binaryen.Module();
-  const { i64, f64 } = binaryen;
+  const m = new Assembler();
+  const { i64 } = types;
   const argument = (k: number): number => m.f64.reinterpret(m.local.get(k, i64));
   const names = ['add', 'sub', 'mul', 'div'] as const;
   for (const name of names) {
     const value = m.i64.reinterpret(m.f64[name](argument(0), argument(1)));
-    m.addFunction(name, binaryen.createType([i64, i64]), i64, [], value);
+    m.addFunction(name, [i64, i64], [i64], [], value);
     // Singles by way of their own arithmetic, which must agree with that of doubles on what is a NaN.
     const single = m.f64.promote(m.f32[name](m.f32.demote(argument(0)), m.f32.demote(argument(1))));
-    m.addFunction(`${name}32`, binaryen.createType([i64, i64]), i64, [], m.i64.reinterpret(single));
+    m.addFunction(`${name}32`, [i64, i64], [i64], [], m.i64.reinterpret(single));
   }
-  m.addFunction('sqrt', i64, i64, [f64], m.i64.reinterpret(m.f64.sqrt(argument(0))));
-  for (const name of [...names, ...names.map((n) => `${n}32`), 'sqrt']) m.addFunctionExport(name, name);
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(m.emitBinary() as Uint8Array<ArrayBuffer>));
-  m.dispose();
+  m.addFunction('sqrt', [i64], [i64], [], m.i64.reinterpret(m.f64.sqrt(argument(0))));
+  for (const name of [...names, ...names.map((n) => `${n}32`), 'sqrt']) m.addExport(name);
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(m.emitBinary()));
 
   const same = (value: bigint, wanted: bigint): boolean => BigInt.asUintN(64, value) === wanted;
   const cut = (n: bigint): bigint => n & ~0x1fff_ffffn;

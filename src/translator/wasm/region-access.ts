@@ -1,13 +1,13 @@
 /** Guest memory accesses of regions: address, checks by mode, effect. See docs/regions.md. */
-import binaryen from 'binaryen';
 import type { Inst } from '../ir/block.ts';
 import type { Expr, ExprBuilder } from '../ir/expr.ts';
 import { PAGE_READ, PAGE_TABLE, PAGE_WRITE, RUNTIME_BASE, SLOT_ZERO } from '../ir/layout.ts';
 import type { RegisterUnits } from '../region/units.ts';
+import { type Assembler, types } from './assembler.ts';
 import type { Locals } from './builder.ts';
 import type { RegionRegisters } from './region-registers.ts';
 
-const { i32, i64 } = binaryen;
+const { i32, i64 } = types;
 
 /** The page that no guest maps: addresses in it are refused in every mode but `none`. */
 const NULL_PAGES = 0x10000;
@@ -29,7 +29,7 @@ export const isExact = (options: RegionOptions): boolean =>
   options.checks === 'range' || options.checks === 'full' || options.watchStores;
 
 export class GuestAccess {
-  readonly #m: binaryen.Module;
+  readonly #m: Assembler;
   readonly #registers: RegionRegisters;
   readonly #units: RegisterUnits;
   readonly #options: RegionOptions;
@@ -41,13 +41,7 @@ export class GuestAccess {
   /** Added to the address of the access being emitted. */
   #offset = 0;
 
-  constructor(
-    m: binaryen.Module,
-    registers: RegionRegisters,
-    units: RegisterUnits,
-    locals: Locals,
-    options: RegionOptions,
-  ) {
+  constructor(m: Assembler, registers: RegionRegisters, units: RegisterUnits, locals: Locals, options: RegionOptions) {
     this.#m = m;
     this.#registers = registers;
     this.#units = units;
@@ -152,7 +146,7 @@ export class GuestAccess {
     }
     if (name === 'store.i64' && (inst.inputs[1]! & 15) === 0) {
       const from = this.#registers.halves(inst.inputs[1]!);
-      return from && [m.f64.store(this.#offset, 1, pointer, m.local.get(from.low, binaryen.f64))];
+      return from && [m.f64.store(this.#offset, 1, pointer, m.local.get(from.low, types.f64))];
     }
     return null;
   }

@@ -1,19 +1,16 @@
 /** Regions of one Wasm module: forms them, runs the passes, emits. Runs in compile workers and in prewarm. */
-import binaryen from 'binaryen';
 import type { Block } from '../ir/block.ts';
 import type { RegionFrontEnd } from '../region/abi.ts';
 import { analyse } from '../region/dataflow.ts';
 import { type CodeReader, formRegion, type Region, type RegionLimits } from '../region/discover.ts';
 import { RegisterUnits } from '../region/units.ts';
+import { Assembler, types } from './assembler.ts';
 import type { ImportedHelper } from './builder.ts';
 import { SLOT_ENTRY, SLOT_PC } from '../ir/layout.ts';
 import { hostFusesMadd } from './fma-probe.ts';
 import { hostNansAreX86 } from './nan-probe.ts';
 import { emitRegion, regionParams, regionResults } from './region.ts';
 import type { RegionOptions } from './region-access.ts';
-
-// Names of functions in the module, for profilers.
-binaryen.setDebugInfo(true);
 
 export interface CompiledRegion {
   pc: number;
@@ -58,30 +55,18 @@ export interface ModuleRequest {
 const MAX_REGIONS = 24;
 const MAX_MODULE_INSTRUCTIONS = 8000;
 
-const features =
-  binaryen.Features.Atomics |
-  binaryen.Features.BulkMemory |
-  binaryen.Features.SIMD128 |
-  binaryen.Features.SignExt |
-  binaryen.Features.NontrappingFPToInt |
-  binaryen.Features.MutableGlobals |
-  binaryen.Features.TailCall |
-  binaryen.Features.Multivalue |
-  binaryen.Features.ReferenceTypes;
+/** One for all modules: its columns have their size then. */
+const assembler = new Assembler();
 
 /** Null when nothing can be translated at the first entry. */
 export function compileModule(front: RegionFrontEnd, code: CodeReader, request: ModuleRequest): CompiledModule | null {
   const units = new RegisterUnits(front.abi);
   const regions = gather(front, code, request);
   if (regions.size === 0) return null;
-  const m = new binaryen.Module();
+  const m = assembler;
   try {
-    m.setFeatures(hostFusesMadd() ? features | binaryen.Features.RelaxedSIMD : features);
-    m.setMemory(65536, 65536, null, [], true);
-    m.addMemoryImport('0', 'env', 'memory', true);
-    m.addTableImport('table', 'env', 'table');
-    m.addGlobalImport('links', 'env', 'links', binaryen.i32, false);
-    m.addGlobalImport('tables', 'env', 'tables', binaryen.i32, false);
+    m.importGlobal('links');
+    m.importGlobal('tables');
     const tables: Uint16Array[] = [];
     let tableBytes = 0;
     const helpers = new Map<string, ImportedHelper>();
@@ -132,15 +117,13 @@ export function compileModule(front: RegionFrontEnd, code: CodeReader, request: 
         x86Nans: hostNansAreX86(),
         fusedMadd: hostFusesMadd(),
       });
-      m.addFunctionExport(name, name);
+      m.addExport(name);
     }
     // Behind the regions themselves: of a module V8 optimises the first functions only.
     for (const region of regions.values())
       for (const { pc, name } of furtherEntries(region, request))
         addEntry(m, name, regionName(region.entry, request), pc);
-    for (const h of helpers.values())
-      m.addFunctionImport(h.name, 'helpers', h.name, binaryen.createType(h.params), h.result);
-    if (process.env.UKTX_VALIDATE_WASM && !m.validate()) throw new Error('a translated module does not validate');
+    for (const h of helpers.values()) m.importFunction(h.name, h.params, h.result === types.none ? [] : [h.result]);
     return {
       bytes: m.emitBinary(),
       regions: [...regions.values()].map((region) => ({
@@ -156,7 +139,7 @@ export function compileModule(front: RegionFrontEnd, code: CodeReader, request: 
       tables: Buffer.concat(tables.map((t) => new Uint8Array(t.buffer))),
     };
   } finally {
-    m.dispose();
+    m.reset();
   }
 }
 
@@ -166,8 +149,8 @@ const furtherEntries = (region: Region, request: ModuleRequest): { pc: number; n
     .map((pc) => ({ pc, name: `${regionName(region.entry, request)}+${pc.toString(16)}` }));
 
 /** A function that enters the region `name` at a target of its indirect jumps. */
-function addEntry(m: binaryen.Module, entry: string, name: string, pc: number): void {
-  const { i32, i64 } = binaryen;
+function addEntry(m: Assembler, entry: string, name: string, pc: number): void {
+  const { i32, i64 } = types;
   const cpu = (): number => m.local.get(0, i32);
   const params = [cpu(), ...[1, 2, 3, 4].map((k) => m.local.get(k, i64))];
   m.addFunction(
@@ -178,10 +161,10 @@ function addEntry(m: binaryen.Module, entry: string, name: string, pc: number): 
     m.block(null, [
       m.i64.store(SLOT_PC, 8, cpu(), m.i64.const(BigInt(pc))),
       m.i32.store(SLOT_ENTRY, 4, cpu(), m.i32.const(1)),
-      m.return_call(name, params, regionResults),
+      m.returnCall(name, params),
     ]),
   );
-  m.addFunctionExport(entry, entry);
+  m.addExport(entry);
 }
 
 const regionName = (pc: number, request: ModuleRequest): string => {

@@ -2,14 +2,14 @@
  * Registers and temporaries of a region in Wasm locals. A general register is an i64. A vector register is a v128, or, where
  * the region uses mostly its low double, an f64 and an i64: then arithmetic on it needs no lane instructions.
  */
-import type binaryen from 'binaryen';
 import type { Expr, OperandType, WasmType } from '../ir/expr.ts';
 import { wasmTypeOf } from '../ir/expr.ts';
 import { CONST, TEMPS, VECTOR_TEMPS } from '../ir/layout.ts';
 import type { Inst } from '../ir/block.ts';
 import type { Region } from '../region/discover.ts';
 import { isZeroing, type RegisterUnits, type Units } from '../region/units.ts';
-import { type Locals, type SlotAccess, slotLoad, slotStore, typeOf } from './builder.ts';
+import { type Assembler, types } from './assembler.ts';
+import { type Locals, type SlotAccess, slotLoad, slotStore } from './builder.ts';
 
 type Place =
   | { kind: 'integer'; index: number }
@@ -22,7 +22,7 @@ const BYTE = 0xff;
 const WORD = 0xffff;
 
 export class RegionRegisters implements SlotAccess {
-  readonly #m: binaryen.Module;
+  readonly #m: Assembler;
   readonly #units: RegisterUnits;
   readonly #locals: Locals;
   readonly #integers = new Map<number, Place>();
@@ -31,7 +31,7 @@ export class RegionRegisters implements SlotAccess {
   #temps = new Map<number, Place>();
 
   /** `parameters`: slots that arrive as parameters 1.. (0 is the vCPU). */
-  constructor(m: binaryen.Module, units: RegisterUnits, locals: Locals, parameters: readonly number[], region: Region) {
+  constructor(m: Assembler, units: RegisterUnits, locals: Locals, parameters: readonly number[], region: Region) {
     this.#m = m;
     this.#units = units;
     this.#locals = locals;
@@ -128,10 +128,10 @@ export class RegionRegisters implements SlotAccess {
   }
 
   cpu(): Expr {
-    return this.#m.local.get(0, typeOf('i32'));
+    return this.#m.local.get(0, types.i32);
   }
   #get(index: number, type: WasmType): Expr {
-    return this.#m.local.get(index, typeOf(type));
+    return this.#m.local.get(index, types[type]);
   }
 
   read(slot: number, type: OperandType): Expr {

@@ -1,8 +1,7 @@
 /**
- * Emits one region as a Wasm function: control flow by binaryen's Relooper, a guest call as a Wasm call, a guest return as
- * a Wasm return of the popped pc. See docs/translator.md for the convention.
+ * Emits one region as a Wasm function: a guest call as a Wasm call, a guest return as a Wasm return of the popped pc. See
+ * docs/regions.md for the convention.
  */
-import binaryen from 'binaryen';
 import type { Condition, Exit, Inst } from '../ir/block.ts';
 import type { Expr, OperandType } from '../ir/expr.ts';
 import {
@@ -22,20 +21,21 @@ import { afterCall, atReturn, type BlockFlow, isAccess, type RegionFlow } from '
 import { isDispatch, type Region } from '../region/discover.ts';
 import { type FlowShape, severalEntries, shapeOf } from '../region/graph.ts';
 import { isZeroing, type RegisterUnits, type Units } from '../region/units.ts';
+import { type Assembler, types } from './assembler.ts';
 import { createBuilder, type ImportedHelper, Locals } from './builder.ts';
 import { GuestAccess, isExact, type RegionOptions } from './region-access.ts';
 import { RegionRegisters } from './region-registers.ts';
 import { type Edge, moveEntry, type Node, structured } from './structure.ts';
 
-const { i32, i64, none } = binaryen;
+const { i32, i64 } = types;
 /** vCPU pointer, stack pointer, three registers. */
-export const regionParams = binaryen.createType([i32, i64, i64, i64, i64]);
+export const regionParams = [i32, i64, i64, i64, i64];
 /** Stack pointer and pc in one (or LEFT in the pc's place), and the result register. */
-export const regionResults = binaryen.createType([i64, i64]);
+export const regionResults = [i64, i64];
 
 /** The module a region is put into. */
 export interface RegionModule {
-  readonly m: binaryen.Module;
+  readonly m: Assembler;
   readonly helpers: Map<string, ImportedHelper>;
   /** Name of the function for a pc, if it is in this module. */
   functionOf(pc: number): string | null;
@@ -51,8 +51,8 @@ export interface RegionModule {
 }
 
 class RegionEmitter {
-  readonly m: binaryen.Module;
-  readonly locals = new Locals(5);
+  readonly m: Assembler;
+  readonly locals = new Locals(types, 5);
   readonly registers: RegionRegisters;
   readonly access: GuestAccess;
   readonly b;
@@ -60,6 +60,7 @@ class RegionEmitter {
   readonly makesCalls: boolean;
   #stack = -1;
   #callResult = -1;
+  readonly #signature: number;
   readonly #packed = this.locals.add('i64');
   readonly out: RegionModule;
   readonly region: Region;
@@ -76,6 +77,7 @@ class RegionEmitter {
     this.units = units;
     this.options = options;
     this.m = out.m;
+    this.#signature = out.m.signature(regionParams, regionResults);
     this.exact = isExact(options);
     this.makesCalls = [...region.blocks.values()].some((block) => block.exit.kind === 'call');
     const { abi } = units;
@@ -85,8 +87,7 @@ class RegionEmitter {
     this.b = { ...builder, ...this.access.namespaces() };
     if (this.makesCalls) {
       this.#stack = this.locals.add('i32');
-      this.locals.vars.push(regionResults);
-      this.#callResult = this.locals.vars.length + 4;
+      this.#callResult = this.locals.add('i64');
     }
   }
 
@@ -101,7 +102,7 @@ class RegionEmitter {
   }
   constPc = (pc: number): Expr => this.m.i64.const(BigInt(pc));
   returnPair(first: Expr, second: Expr): Expr {
-    return this.m.return(this.m.tuple.make([first, second]));
+    return this.m.return([first, second]);
   }
 
   /** Leaves with everything in the vCPU; `pc` is stored already. */
@@ -114,7 +115,7 @@ class RegionEmitter {
     ];
   }
   interpretAt(pc: number, dirty: Units): Expr {
-    return this.m.block(null, [this.storePc(this.constPc(pc)), ...this.left(exitReason.interpret, dirty)], none);
+    return this.m.block(null, [this.storePc(this.constPc(pc)), ...this.left(exitReason.interpret, dirty)]);
   }
   /** Goes on at `pc`, a known address outside of the region. */
   tailTo(pc: number, dirty: Units, backward: boolean): Expr {
@@ -123,13 +124,9 @@ class RegionEmitter {
     const out: Expr[] = backward ? [this.poll(this.constPc(pc), live)] : [];
     out.push(...this.registers.spill(live & ~this.units.params), ...this.restoreStack());
     const name = this.out.functionOf(pc);
-    if (name) out.push(m.return_call(name, this.params(), regionResults));
-    else
-      out.push(
-        this.storePc(this.constPc(pc)),
-        m.return_call_indirect('table', this.link(pc), this.params(), regionParams, regionResults),
-      );
-    return m.block(null, out, none);
+    if (name) out.push(m.returnCall(name, this.params()));
+    else out.push(this.storePc(this.constPc(pc)), m.returnCallIndirect(this.link(pc), this.params(), this.#signature));
+    return m.block(null, out);
   }
   /** Without the flags, if the code at `pc` does not read them. */
   neededAt(pc: number, dirty: Units): Units {
@@ -144,7 +141,7 @@ class RegionEmitter {
     const { m } = this;
     return m.if(
       m.i32.load(SLOT_LIMIT, 4, this.cpu()),
-      m.block(null, [this.storePc(pc), ...this.left(exitReason.attention, dirty)], none),
+      m.block(null, [this.storePc(pc), ...this.left(exitReason.attention, dirty)]),
     );
   }
   restoreStack(): Expr[] {
@@ -163,7 +160,7 @@ class RegionEmitter {
       ...registers.spill(dirty & ~units.params),
       this.storePc(pc()),
       ...this.restoreStack(),
-      m.return_call_indirect('table', this.cachedSlot(target), this.params(), regionParams, regionResults),
+      m.returnCallIndirect(this.cachedSlot(target), this.params(), this.#signature),
     ];
   }
 
@@ -285,7 +282,7 @@ class RegionEmitter {
       ...this.left(exitReason.interpret, flow.faultSpill),
     ];
     const done = `done${block.pc}`;
-    return [m.block(done, [m.block(this.access.faultLabel, [...out, m.br(done)], none), ...fault], none)];
+    return [m.block(done, [m.block(this.access.faultLabel, [...out, m.br(done)]), ...fault])];
   }
 
   condition(c: Condition): Expr {
@@ -297,17 +294,13 @@ class RegionEmitter {
   /** Calls a region and compares the pc it returns; then `reload`. */
   call(target: Expr, returnPc: number, reload: Units): Expr[] {
     const { m, units } = this;
-    const result = (): Expr => m.local.get(this.#callResult, regionResults);
+    const result = (): Expr => m.local.get(this.#callResult, i64);
     const packed = (): Expr => m.local.get(this.#packed, i64);
     return [
-      m.local.set(this.#callResult, target),
-      m.local.set(this.#packed, m.tuple.extract(result(), 0)),
-      m.if(
-        m.i32.ne(m.i32.wrap(packed()), m.i32.const(returnPc | 0)),
-        this.returnPair(packed(), m.tuple.extract(result(), 1)),
-      ),
+      m.setPair(this.#packed, this.#callResult, target),
+      m.if(m.i32.ne(m.i32.wrap(packed()), m.i32.const(returnPc | 0)), this.returnPair(packed(), result())),
       this.registers.write(units.abi.sp, 'i64', m.i64.shr_u(packed(), m.i64.const(32n))),
-      this.registers.write(units.abi.result, 'i64', m.tuple.extract(result(), 1)),
+      this.registers.write(units.abi.result, 'i64', result()),
       ...this.registers.reload(reload & ~units.results),
     ];
   }
@@ -335,7 +328,7 @@ class RegionEmitter {
           ...registers.spill(spilled & ~results),
           m.if(
             m.i64.ne(m.i64.shr_u(m.i64.or(pc(), this.sp()), m.i64.const(32n)), m.i64.const(0n)),
-            m.block(null, [this.storePc(pc()), ...this.left(exitReason.interpret, spilled & results)], none),
+            m.block(null, [this.storePc(pc()), ...this.left(exitReason.interpret, spilled & results)]),
           ),
           ...this.restoreStack(),
           this.returnPair(
@@ -359,14 +352,14 @@ class RegionEmitter {
             ...registers.spill(dirtyOut & ~units.params),
             this.storePc(m.local.get(target, i64)),
           );
-          call = m.call_indirect('table', this.cachedSlot(target), this.params(), regionParams, regionResults);
+          call = m.callIndirect(this.cachedSlot(target), this.params(), this.#signature);
         } else {
           out.push(...registers.spill(this.neededAt(e.target, dirtyOut) & ~units.params));
           const name = this.out.functionOf(e.target);
-          if (name) call = m.call(name, this.params(), regionResults);
+          if (name) call = m.call(name, this.params(), types.none);
           else {
             out.push(this.storePc(this.constPc(e.target)));
-            call = m.call_indirect('table', this.link(e.target), this.params(), regionParams, regionResults);
+            call = m.callIndirect(this.link(e.target), this.params(), this.#signature);
           }
         }
         out.push(...this.call(call, e.returnPc, reload));
@@ -398,7 +391,7 @@ class RegionEmitter {
       regionParams,
       regionResults,
       this.locals.vars,
-      m.block(null, [...prologue, ...body, m.unreachable()], none),
+      m.block(null, [...prologue, ...body, m.unreachable()]),
     );
   }
 
@@ -514,28 +507,24 @@ class RegionEmitter {
     if (!this.makesCalls) return [];
     const { m, units } = this;
     let frame = 96;
-    for (const type of this.locals.vars) frame += type === binaryen.v128 ? 16 : 8;
+    for (const type of this.locals.vars) frame += type === types.v128 ? 16 : 8;
     const rest = this.locals.add('i32');
     return [
       m.local.set(this.#stack, m.i32.load(SLOT_STACK, 4, this.cpu())),
       m.local.set(rest, m.i32.sub(m.local.get(this.#stack, i32), m.i32.const(frame))),
       m.if(
         m.i32.lt_s(m.local.get(rest, i32), m.i32.load(SLOT_LIMIT, 4, this.cpu())),
-        m.block(
-          null,
-          [
-            // Entered at another target than its own pc, SLOT_PC says already where.
-            this.region.dispatch.length === 0
-              ? this.storePc(this.constPc(this.region.entry))
-              : m.if(
-                  m.i32.load(SLOT_ENTRY, 4, this.cpu()),
-                  m.i32.store(SLOT_ENTRY, 4, this.cpu(), m.i32.const(0)),
-                  this.storePc(this.constPc(this.region.entry)),
-                ),
-            ...this.left(exitReason.attention, units.params),
-          ],
-          none,
-        ),
+        m.block(null, [
+          // Entered at another target than its own pc, SLOT_PC says already where.
+          this.region.dispatch.length === 0
+            ? this.storePc(this.constPc(this.region.entry))
+            : m.if(
+                m.i32.load(SLOT_ENTRY, 4, this.cpu()),
+                m.i32.store(SLOT_ENTRY, 4, this.cpu(), m.i32.const(0)),
+                this.storePc(this.constPc(this.region.entry)),
+              ),
+          ...this.left(exitReason.attention, units.params),
+        ]),
       ),
       m.i32.store(SLOT_STACK, 4, this.cpu(), m.local.get(rest, i32)),
     ];

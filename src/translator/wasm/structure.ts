@@ -1,9 +1,7 @@
 /** Structured control flow from a graph of blocks: nested blocks and loops, in the shape of the dominator tree. */
-import binaryen from 'binaryen';
 import type { Expr } from '../ir/expr.ts';
 import type { FlowShape } from '../region/graph.ts';
-
-const { none } = binaryen;
+import type { Assembler } from './assembler.ts';
 
 export interface Edge {
   /** Number of the node it leads to; null: the code leaves the region. */
@@ -28,7 +26,7 @@ export function moveEntry(nodes: Node[], first: Node): void {
 }
 
 /** Nodes as nested blocks and loops, without a variable to say where control is. */
-export function structured(m: binaryen.Module, nodes: readonly Node[], shape: FlowShape): Expr[] {
+export function structured(m: Assembler, nodes: readonly Node[], shape: FlowShape): Expr[] {
   const { order, children, isLoopHeader, isMerge } = shape;
   const branch = (from: number, edge: Edge): Expr[] => {
     const { to, code } = edge;
@@ -44,14 +42,14 @@ export function structured(m: binaryen.Module, nodes: readonly Node[], shape: Fl
     if (index !== null) {
       const labels = edges.map((_, k) => `case${node}.${k}`);
       let nest = [m.switch(labels, labels.at(-1)!, index)];
-      for (const [k, edge] of edges.entries()) nest = [m.block(labels[k]!, nest, none), ...branch(node, edge)];
+      for (const [k, edge] of edges.entries()) nest = [m.block(labels[k]!, nest), ...branch(node, edge)];
       body.push(...nest);
     } else if (condition !== null)
-      body.push(m.if(condition, m.block(null, branch(node, first!), none), m.block(null, branch(node, second!), none)));
+      body.push(m.if(condition, m.block(null, branch(node, first!)), m.block(null, branch(node, second!))));
     else if (first) body.push(...branch(node, first));
     // What several ways lead to stands behind the block that they leave.
-    for (const child of children[node]!) if (isMerge[child]) body = [m.block(`at${child}`, body, none), ...tree(child)];
-    return isLoopHeader[node] ? [m.loop(`loop${node}`, m.block(null, body, none))] : body;
+    for (const child of children[node]!) if (isMerge[child]) body = [m.block(`at${child}`, body), ...tree(child)];
+    return isLoopHeader[node] ? [m.loop(`loop${node}`, m.block(null, body))] : body;
   };
   return tree(0);
 }

@@ -1,0 +1,12 @@
+/** A binaryen module as op semantics' builder wants it, for the interpreter, which is made at build time. */
+import binaryen from 'binaryen';
+import type { Emitter } from './builder.ts';
+
+const { none, i32, i64, f32, f64, v128 } = binaryen;
+
+export type BinaryenEmitter = binaryen.Module & Emitter;
+
+export function overBinaryen(): BinaryenEmitter {
+  const more = { types: { none, i32, i64, f32, f64, v128 }, typeOf: binaryen.getExpressionType };
+  return Object.assign(new binaryen.Module(), more) as BinaryenEmitter;
+}
