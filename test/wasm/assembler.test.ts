@@ -21,6 +21,15 @@ function* combinations(count: number): Iterable<number[]> {
   else for (const rest of combinations(count - 1)) for (const t of candidates) yield [types[t], ...rest];
 }
 
+function isValid(wasm: Uint8Array<ArrayBuffer>): boolean {
+  try {
+    new WebAssembly.Module(wasm);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const m = new Assembler();
 
 function build(k: number, params: readonly number[]): Uint8Array<ArrayBuffer> {
@@ -59,14 +68,12 @@ function textName(path: string): string {
 describe('the assembler', () => {
   it.each(opcodes.map((op, k) => [op.path, k] as const))('%s', (path, k) => {
     const { operands } = opcodes[k]!;
-    const fitting = [...combinations(operands)]
-      .map((params) => build(k, params))
-      .filter((w) => WebAssembly.validate(w));
+    const fitting = [...combinations(operands)].map((params) => build(k, params)).filter((w) => isValid(w));
     expect(fitting).toHaveLength(1);
     expect(read(fitting[0]!)).toMatch(new RegExp(`\\(${textName(path).replaceAll('.', '\\.')}[ )\\n]`));
   });
 
-  it('writes integers of every length', async () => {
+  it('writes integers of every length', () => {
     const values = [
       0n,
       63n,
@@ -86,14 +93,14 @@ describe('the assembler', () => {
       m.addFunction(`w${k}`, [], [types.i32], [], m.i32.const(Number(BigInt.asIntN(32, value))));
       for (const name of [`l${k}`, `w${k}`]) m.addExport(name);
     });
-    const { instance } = await WebAssembly.instantiate(m.emitBinary());
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(m.emitBinary()));
     values.forEach((value, k) => {
       expect((instance.exports[`l${k}`] as () => bigint)()).toBe(value);
       expect((instance.exports[`w${k}`] as () => number)()).toBe(Number(BigInt.asIntN(32, value)));
     });
   });
 
-  it('branches to the construct that is meant, however deep', async () => {
+  it('branches to the construct that is meant, however deep', () => {
     const m = new Assembler();
     const index = (): number => m.local.get(0, types.i32);
     const answer = (n: number): number => m.return([m.i32.const(n)]);
@@ -104,7 +111,7 @@ describe('the assembler', () => {
     });
     m.addFunction('f', [types.i32], [types.i32], [], m.block(null, [...nest, m.unreachable()]));
     m.addExport('f');
-    const { instance } = await WebAssembly.instantiate(m.emitBinary());
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(m.emitBinary()));
     expect([0, 1, 2, 99].map((n) => (instance.exports.f as (n: number) => number)(n))).toEqual([0, 10, 20, 20]);
   });
 
