@@ -5,6 +5,10 @@
 const fs = require('node:fs');
 const { createRequire } = require('node:module');
 const path = require('node:path');
+// The bundle needs these; once V8's flags are changed their own bytecode would not serve.
+require('node:os');
+void require('node:util').parseArgs;
+const v8 = require('node:v8');
 const vm = require('node:vm');
 
 const folder = path.join(__dirname, '../dist/cli');
@@ -14,6 +18,15 @@ const codeFile = `${folder}/main-${process.version}-${process.arch}.code`;
 const NAME = 20;
 /** What stands before V8's part of the code file; a multiple of its alignment. */
 const HEADER = 32;
+/**
+ * Baseline compilers only: the runtime turns the optimising ones on for programs that run long enough. Not on Node's command
+ * line: V8 takes no bytecode that was made with other flags, and that of Node's own modules was made with none.
+ */
+const BASELINE = ['--no-opt', '--no-maglev', '--liftoff-only', '--no-wasm-tier-up', '--no-wasm-dynamic-tiering'];
+const USUAL = ['--opt', '--maglev', '--no-liftoff-only', '--wasm-tier-up', '--wasm-dynamic-tiering'];
+const setFlags = (flags) => {
+  for (const flag of flags) v8.setFlagsFromString(flag);
+};
 
 const source = fs.readFileSync(file, 'latin1');
 let code;
@@ -23,21 +36,24 @@ try {
 } catch {
   // Not there yet.
 }
-const script = new vm.Script(`(function(exports,require,module,__filename,__dirname){${source}\n})`, {
+const tag = v8.cachedDataVersionTag();
+const script = new vm.Script(source, {
   filename: file,
   cachedData: code,
 });
+/** What the bundle knows of all this; `baselineOnly`: V8's optimising compilers are off. */
+const launcher = { baselineOnly: true, saveCode: null };
+globalThis.uktxLauncher = launcher;
 // UKTX_PRIME: the build adds what further programs need.
 if (code === undefined || script.cachedDataRejected || process.env.UKTX_PRIME) {
-  const { cachedDataVersionTag } = require('node:v8');
-  const tag = cachedDataVersionTag();
-  let saved = false;
-  // Called at the end, and before V8's flags are changed: they are part of what V8 checks.
-  globalThis.uktxSaveCode = () => {
-    if (saved || cachedDataVersionTag() !== tag) return;
-    saved = true;
+  /** Called at the end, and before optimised code replaces bytecode. */
+  launcher.saveCode = () => {
+    launcher.saveCode = null;
     const temporary = `${codeFile}.${process.pid}`;
+    setFlags(USUAL);
     try {
+      // A worker may have changed further flags for the moment.
+      if (v8.cachedDataVersionTag() !== tag) return;
       const header = Buffer.alloc(HEADER, 0);
       header.latin1Write(source.slice(0, NAME));
       fs.writeFileSync(temporary, Buffer.concat([header, script.createCachedData()]));
@@ -45,9 +61,12 @@ if (code === undefined || script.cachedDataRejected || process.env.UKTX_PRIME) {
     } catch {
       // A package that this user cannot write to: it works without, some 20 ms slower.
       fs.rmSync(temporary, { force: true });
+    } finally {
+      setFlags(BASELINE);
     }
   };
-  process.on('exit', globalThis.uktxSaveCode);
+  process.on('exit', () => launcher.saveCode?.());
 }
+setFlags(BASELINE);
 const bundle = { exports: {} };
 script.runInThisContext()(bundle.exports, createRequire(file), bundle, file, folder);

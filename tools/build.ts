@@ -57,7 +57,9 @@ if (!only || only === 'js') {
   const plain = readFileSync(bundle, 'utf8').replace(/__toESM\((require\("node:[a-z_/]+"\))(?:, ?1)?\)/g, '$1');
   // What bin/start.cjs knows the bundle by; latin1 there, so nothing else may be in it.
   if (/[^\0-\x7f]/.test(plain)) throw new Error(`${bundle} is not ASCII`);
-  writeFileSync(bundle, `/*${createHash('sha256').update(plain).digest('hex').slice(0, 16)}*/${plain}`);
+  const name = createHash('sha256').update(plain).digest('hex').slice(0, 16);
+  // An expression whose value is the module's function: put around it at each start, the text would be copied for that.
+  writeFileSync(bundle, `/*${name}*/(function(exports,require,module,__filename,__dirname){${plain}\n})`);
   rmSync('dist/worker', { recursive: true, force: true });
   await build({
     ...common,

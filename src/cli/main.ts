@@ -20,19 +20,22 @@ const OPTIMISE_AFTER_MS = 100;
 /** The same for a run that keeps its bytecode for later ones (bin/start.cjs). */
 const OPTIMISE_AFTER_SAVING_MS = 400;
 
+/** What bin/start.cjs leaves behind. */
+const launcher = (globalThis as { uktxLauncher?: { saveCode: (() => void) | null } }).uktxLauncher;
+
 /**
  * Turns V8's optimising compilers for JavaScript on. The launcher turns them off: in the first milliseconds they would
  * compile, on other cores if there are any, for longer than a small program runs.
  */
 function optimise(): void {
-  (globalThis as { uktxSaveCode?: () => void }).uktxSaveCode?.();
+  launcher?.saveCode?.();
   const { setFlagsFromString } = process.getBuiltinModule('node:v8');
   for (const flag of ['--maglev', '--opt']) setFlagsFromString(flag);
 }
 
 async function main(args: string[]): Promise<void> {
   if (args[0] === 'run') {
-    setTimeout(optimise, 'uktxSaveCode' in globalThis ? OPTIMISE_AFTER_SAVING_MS : OPTIMISE_AFTER_MS).unref();
+    setTimeout(optimise, launcher?.saveCode ? OPTIMISE_AFTER_SAVING_MS : OPTIMISE_AFTER_MS).unref();
     const options = parseRun(args.slice(1), process.env);
     if (options) process.exit(await run(options));
   }

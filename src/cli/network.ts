@@ -14,12 +14,12 @@ export function parsePublish(text: string): PublishedPort {
   return { protocol, address: m[1] ?? m[2] ?? null, hostPort, guestPort };
 }
 
-/** Null: the guest has its own loopback only. Throws UsageError. */
-export function guestNetwork(options: RunOptions): HostNetwork | null {
+/** `gather`: called before events. Null: the guest has its own loopback only. Throws UsageError. */
+export function guestNetwork(options: RunOptions, gather: () => void): HostNetwork | null {
   const published = options.publish.map(parsePublish);
   if (options.network === 'none') {
     if (published.length > 0) throw new UsageError('-p needs a network: leave out --network=none');
     return null;
   }
-  return new NodeNetwork(published);
+  return new NodeNetwork(published, gather);
 }

@@ -82,9 +82,9 @@ export async function run(options: RunOptions, hooks: RunHooks = {}): Promise<nu
   const kernel = new Kernel({
     host,
     vfs: root.vfs,
-    createMemory: () => engines.takeMemory(),
+    createMemory: (program) => engines.takeMemory(program ?? null),
     machine: scheduler,
-    network: guestNetwork(options),
+    network: guestNetwork(options, () => scheduler.gather()),
     options: {
       memoryLimit: host.memoryTotal,
       pid: process.pid,

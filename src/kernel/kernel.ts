@@ -47,7 +47,8 @@ export interface KernelInit {
   host: Host;
   vfs: Vfs;
   options?: Partial<KernelOptions>;
-  createMemory: () => GuestMemory;
+  /** `program`: map key of the file of the program that will run there, if that is known. */
+  createMemory: (program?: object | null) => GuestMemory;
   /** Without it there is one thread only: clone(2) returns ENOSYS. */
   machine?: Machine;
   /** The way out of the guest's own loopback; absent: there is none. */
@@ -81,11 +82,13 @@ export class Kernel {
   readonly host: Host;
   readonly vfs: Vfs;
   readonly options: KernelOptions;
-  readonly createMemory: () => GuestMemory;
+  readonly createMemory: (program?: object | null) => GuestMemory;
   readonly machine: Machine | null;
   readonly processes = new Map<number, Process>();
   /** Every live thread by tid. */
   readonly tasks = new Map<number, GuestTask>();
+  /** Threads with a real-time policy. */
+  realtimeTasks = 0;
   readonly stats = new KernelStats();
   readonly timers: Timers;
   readonly futexes = new FutexTable();

@@ -6,6 +6,7 @@ import { GUEST_LIMIT, PAGE_SIZE } from '../kernel/mm/guest-memory.ts';
 import type { Block, Inst } from '../translator/ir/block.ts';
 import { type Bytecode, exitLayout, MIN_BLOCK, stubLayout } from '../translator/ir/bytecode.ts';
 import {
+  cacheIndex,
   CODE_END,
   CODE_START,
   CONST,
@@ -25,14 +26,19 @@ import type { CodeOwner, LinearMemory } from './linear-memory.ts';
 /** What a front end offers: blocks ready for encoding. */
 export interface FrontEnd {
   readonly bytecode: Bytecode;
+  /** Blocks are remembered, for other memories: their code is, too. */
+  readonly keepsBlocks?: boolean;
   /** Null when not even the first instruction at `pc` can be fetched before `limit`. `single`: one guest instruction. */
   lift(code: Uint8Array, pc: number, limit: number, flavour: number, single: boolean): Block | null;
 }
 
 /** Blocks that earlier runs have made. */
 export interface BlockSource {
-  /** Puts the code of the block at `pc`, if it is known and the guest's bytes are the same, at address `at`. */
-  loadBlock(pc: number, at: number): StoredBlock | null;
+  /**
+   * Puts the code of the block at `pc`, if it is known and the guest's bytes are the same, at address `at`. `ahead`: it may
+   * never be entered, so that nothing must come of loading it.
+   */
+  loadBlock(pc: number, at: number, ahead: boolean): StoredBlock | null;
   /** A block was made. */
   keepBlock(block: Block, template: CodeTemplate): void;
 }
@@ -78,6 +84,20 @@ export interface CodeStats {
   flushes: number;
 }
 
+/** Link of a block that was just loaded from the source. */
+interface OpenLink {
+  /** Address of the link op. */
+  op: number;
+  owner: CodeBlock;
+}
+
+/** Blocks loaded together with one that is asked for, since it leads to them. */
+const LOADED_AHEAD = 32;
+
+/** Bytes of code after which another program begins with none. */
+const KEEP_LIMIT = 24 << 20;
+/** A pc without code, which jump-cache entries may have that nobody looks into for it. */
+const NOWHERE = 0xffff_fff0;
 /** How much oftener than others the block behind a call must be entered to be hot. */
 const RETURN_SITE_FACTOR = 32;
 
@@ -106,8 +126,16 @@ export class CodeSpace implements CodeOwner {
   firstCount: ((pc: number) => number | null) | null = null;
   /** Where blocks may come from; null: all are made here. */
   source: BlockSource | null = null;
+  /** Of blocks just loaded: what they lead to is loaded, too. */
+  readonly #open: OpenLink[] = [];
+  /** Return addresses of blocks just loaded. */
+  readonly #openReturns: number[] = [];
+  /** Where `#emit` has been last. */
+  #emitted: { start: number; end: number; links: CodeTemplate['links'] } = { start: 0, end: 0, links: [] };
   /** Set when there is no room for regions any more. */
   exhausted = false;
+  /** Called when all is forgotten but what lies inside of ranges: `rangeAt` gives a range's number, -1 for none. */
+  onKeep: ((rangeAt: (pc: number) => number) => void) | null = null;
   /** Called when all is forgotten. */
   onFlush: (() => void) | null = null;
   /** Ranges invalidated since, for those who translate in the background. */
@@ -129,14 +157,33 @@ export class CodeSpace implements CodeOwner {
    */
   entry(pc: number, flavour: number): number {
     const known = this.#byPc[flavour]?.get(pc);
-    if (known) return known.ip;
-    const code = (flavour === 0 ? this.#stored(pc) : null) ?? this.#translate(pc, flavour);
+    // Its bytes may be there and not be mapped for execution (yet).
+    if (known) return this.#executable(pc, known.end) ? known.ip : 0;
+    if (flavour === 0 && this.source) {
+      const stored = this.#load(pc, false);
+      if (stored) {
+        this.#loadAhead();
+        return stored.ip;
+      }
+    }
+    const code = this.#translate(pc, flavour);
     if (!code) return 0;
+    this.#enter(code);
+    return code.ip;
+  }
+  #enter(code: CodeBlock): void {
+    const { pc, flavour } = code;
     (this.#byPc[flavour] ??= new Map()).set(pc, code);
     this.#watch(code, code.pc, code.end);
     const stub = flavour === 0 ? this.#stubs.get(pc) : undefined;
     if (stub) this.#memory.u32[(stub.ip + stubLayout.ip) >>> 2] = code.ip;
-    return code.ip;
+  }
+
+  #executable(pc: number, end: number): boolean {
+    const { u8 } = this.#memory;
+    const page = Math.floor(pc / PAGE_SIZE);
+    const last = Math.floor((end - 1) / PAGE_SIZE);
+    return (u8[PAGE_TABLE + page]! & u8[PAGE_TABLE + last]! & PAGE_EXEC) !== 0;
   }
 
   #translate(pc: number, flavour: number): CodeBlock | null {
@@ -144,28 +191,57 @@ export class CodeSpace implements CodeOwner {
     if (!block) return null;
     this.onTranslate?.(block);
     const code = this.#encode(block, flavour, false);
-    if (this.source && flavour === 0) {
-      const template = templateOf(block);
-      if (template) this.source.keepBlock(block, template);
-    }
+    if (this.source && flavour === 0) this.source.keepBlock(block, templateOf(block) ?? this.#lastEmitted());
     return code;
   }
-  /** The block as an earlier run has made it. */
-  #stored(pc: number): CodeBlock | null {
+  /** The block as an earlier run has made it; what it leads to is noted in `#open`. */
+  #load(pc: number, ahead: boolean): CodeBlock | null {
     const { u8 } = this.#memory;
     if (!this.source || !(pc >= 0 && pc < GUEST_LIMIT) || !(u8[PAGE_TABLE + Math.floor(pc / PAGE_SIZE)]! & PAGE_EXEC))
       return null;
     const ip = this.#next;
-    const stored = this.source.loadBlock(pc, ip);
+    const stored = this.source.loadBlock(pc, ip, ahead);
     if (!stored || !(u8[PAGE_TABLE + Math.floor((stored.end - 1) / PAGE_SIZE)]! & PAGE_EXEC)) return null;
-    if (stored.returnPc !== null && this.hotThreshold > 0) this.#returnSites.add(stored.returnPc);
-    const { end, exit } = stored;
+    const { end, exit, returnPc } = stored;
+    if (returnPc !== null && this.hotThreshold > 0) this.#returnSites.add(returnPc);
     const ipEnd = ip + Math.max(MIN_BLOCK, stored.words * 4);
     this.#next = ipEnd;
     const code: CodeBlock = { pc, end, ip, ipEnd, flavour: 0, transient: false, dead: false, exit };
     this.#blocks.push(code);
     this.stats.stored++;
+    this.#enter(code);
+    if (stored.firstLink !== 0) this.#open.push({ op: stored.firstLink, owner: code });
+    if (stored.secondLink !== 0) this.#open.push({ op: stored.secondLink, owner: code });
+    if (returnPc !== null) this.#openReturns.push(returnPc);
     return code;
+  }
+  /**
+   * Loads what the blocks just loaded lead to, and links them: as what is in the source has been entered in earlier runs, it
+   * mostly is in this one, and each link or return that is met unprepared costs an exit from the interpreter.
+   */
+  #loadAhead(): void {
+    const { u32 } = this.#memory;
+    let left = LOADED_AHEAD;
+    const known = (pc: number): boolean => {
+      const there = this.#byPc[0]!.get(pc);
+      if (there) return this.#executable(pc, there.end);
+      return left-- > 0 && !this.full && this.#load(pc, true) !== null;
+    };
+    // Both lists grow while they are gone through.
+    for (let links = 0, returns = 0; ; ) {
+      if (links < this.#open.length) {
+        const { op, owner } = this.#open[links++]!;
+        const target = u32[(op + exitLayout.pc) >>> 2]!;
+        if (u32[(op + exitLayout.pc + 4) >>> 2] === 0 && known(target))
+          this.#setLink(owner, u32[(op + exitLayout.linkAddress) >>> 2]!, target, this.#linkTarget(owner, target, 0));
+      } else if (returns < this.#openReturns.length) {
+        const pc = this.#openReturns[returns++]!;
+        // The jump cache may be that of another flavour.
+        if (known(pc) && this.#flavour === 0) this.cachedEntry(pc, 0);
+      } else break;
+    }
+    this.#open.length = 0;
+    this.#openReturns.length = 0;
   }
 
   /** As `entry`, but counted: for targets of calls, indirect jumps and back edges. */
@@ -173,9 +249,12 @@ export class CodeSpace implements CodeOwner {
     if (this.hotThreshold === 0 || flavour !== 0) return this.entry(pc, flavour);
     const known = this.#stubs.get(pc);
     // The block behind it may have been dropped: then the stub leads to an op that leaves with `miss`.
-    if (known) return known.region || this.#byPc[0]?.has(pc) || this.entry(pc, 0) !== 0 ? known.ip : 0;
+    if (known) return (known.region && this.#executable(pc, pc + 1)) || this.entry(pc, 0) !== 0 ? known.ip : 0;
     const block = this.entry(pc, 0);
     if (block === 0) return 0;
+    // What was loaded together with the block may lead back to it.
+    const made = this.#stubs.get(pc);
+    if (made) return made.ip;
     const ip = this.#next;
     this.#next += stubLayout.size;
     const { u32 } = this.#memory;
@@ -208,6 +287,12 @@ export class CodeSpace implements CodeOwner {
   isCallOrReturn(pc: number): boolean {
     return this.#callTargets.has(pc) || this.#returnSites.has(pc);
   }
+  isCallTarget(pc: number): boolean {
+    return this.#callTargets.has(pc);
+  }
+  isReturnSite(pc: number): boolean {
+    return this.#returnSites.has(pc);
+  }
   #sortedStarts: number[] = [];
   /** Addresses that direct calls go to, in order: where functions begin, as far as is known. */
   functionStarts(): readonly number[] {
@@ -227,30 +312,50 @@ export class CodeSpace implements CodeOwner {
       if (!region && this.#memory.u32[(ip + stubLayout.counter) >>> 2]! <= most) out.push(pc);
     return out;
   }
+  /** Where blocks that have been made begin: what has run, and is not the inside of a region. */
+  executedBlocks(): Uint32Array {
+    const pcs = this.#byPc.flatMap((blocks) => (blocks ? [...blocks.keys()] : []));
+    return Uint32Array.from(pcs);
+  }
+  /** Bytes that regions were made from, as [start, end) pairs. */
+  regionRanges(): Uint32Array {
+    const regions = [...this.#stubs.values()].flatMap(({ region }) => region?.ranges ?? []);
+    return Uint32Array.from(regions.flat());
+  }
   hasRegion(pc: number): boolean {
     return (this.#stubs.get(pc)?.region ?? null) !== null;
   }
   /** From now on the block at the region's pc is entered through the region. False when it cannot be executed (any more). */
   install(region: RegionCode): boolean {
-    for (const [start, end] of region.ranges)
-      for (let page = Math.floor(start / PAGE_SIZE); page * PAGE_SIZE < end; page++)
-        if (!(this.#memory.u8[PAGE_TABLE + page]! & PAGE_EXEC)) return false;
-    if (this.full || this.countedEntry(region.pc, 0) === 0) return false;
+    // Kept pages, which no program has mapped now, may get regions, too.
+    for (const page of this.#pagesOf(region.ranges))
+      if (!(this.#memory.u8[PAGE_TABLE + page]! & PAGE_EXEC || this.#byPage.has(page))) return false;
+    if (this.full || (!this.#stubs.has(region.pc) && this.countedEntry(region.pc, 0) === 0)) return false;
     const stub = this.#stubs.get(region.pc)!;
     // A region that was there before is as good, only older: what refers to it may go on doing so.
     stub.region = region;
     const { u16, u32 } = this.#memory;
     u32[(stub.ip + stubLayout.counter) >>> 2] = region.slot;
     u16[stub.ip >>> 1] = this.#front.bytecode.exits.enter;
-    for (const [start, end] of region.ranges) this.#watch(region, start, end);
+    for (const page of this.#pagesOf(region.ranges)) this.#watch(region, page * PAGE_SIZE, page * PAGE_SIZE + 1);
     return true;
+  }
+  #lastPages: { ranges: RegionCode['ranges']; pages: number[] } | null = null;
+  /** Each page that the ranges touch, once: the entries of a region share hundreds of ranges. */
+  #pagesOf(ranges: RegionCode['ranges']): number[] {
+    if (this.#lastPages?.ranges === ranges) return this.#lastPages.pages;
+    const pages = new Set<number>();
+    for (const [start, end] of ranges)
+      for (let page = Math.floor(start / PAGE_SIZE); page * PAGE_SIZE < end; page++) pages.add(page);
+    this.#lastPages = { ranges, pages: [...pages] };
+    return this.#lastPages.pages;
   }
   dropRegion(region: RegionCode): void {
     const stub = this.#stubs.get(region.pc);
     if (stub?.region !== region) return;
     this.#count(stub, this.hotThreshold);
     const { u32 } = this.#memory;
-    const at = (REGION_CACHE + (region.pc & (REGION_CACHE_ENTRIES - 1)) * 8) >>> 2;
+    const at = (REGION_CACHE + cacheIndex(region.pc, REGION_CACHE_ENTRIES) * 8) >>> 2;
     if (u32[at] === region.pc) u32[at] = 0;
     region.drop();
   }
@@ -278,9 +383,12 @@ export class CodeSpace implements CodeOwner {
   cachedEntry(pc: number, flavour: number): number {
     const ip = this.countedEntry(pc, flavour);
     if (ip !== 0) {
-      const at = (JUMP_CACHE + (pc & (JUMP_CACHE_ENTRIES - 1)) * 8) >>> 2;
-      this.#memory.u32[at] = pc;
-      this.#memory.u32[at + 1] = ip;
+      const { u32 } = this.#memory;
+      const at = (JUMP_CACHE + cacheIndex(pc, JUMP_CACHE_ENTRIES) * 8) >>> 2;
+      // What was there takes the other place: two that are jumped to in turn must not drive each other out.
+      if (u32[at] !== pc) u32.copyWithin(at ^ 2, at, at + 2);
+      u32[at] = pc;
+      u32[at + 1] = ip;
     }
     return ip;
   }
@@ -288,11 +396,21 @@ export class CodeSpace implements CodeOwner {
   /** Points an unlinked exit at the code of its target, `pc`, and returns that; 0 when `pc` cannot be fetched. */
   link(linkAddress: number, pc: number, flavour: number): number {
     const owner = this.blockAt(linkAddress);
+    const ip = this.#linkTarget(owner, pc, flavour);
+    if (ip !== 0 && owner && !owner.dead) this.#setLink(owner, linkAddress, pc, ip);
+    return ip;
+  }
+  #setLink(from: CodeBlock, linkAddress: number, to: number, ip: number): void {
+    const { u32 } = this.#memory;
+    const word = linkAddress >>> 2;
+    this.#newLinks.push({ word, before: u32[word]!, from, to });
+    u32[word] = ip;
+  }
+  /** Where the exit of `owner` that leads to `pc` goes on. */
+  #linkTarget(owner: CodeBlock | null, pc: number, flavour: number): number {
     if (owner?.exit === 'call' && this.hotThreshold > 0) this.#callTargets.add(pc);
     const counted = owner !== null && (owner.exit === 'call' || pc < owner.end);
-    const ip = counted ? this.countedEntry(pc, flavour) : this.entry(pc, flavour);
-    if (ip !== 0 && owner && !owner.dead) this.#memory.u32[linkAddress >>> 2] = ip;
-    return ip;
+    return counted ? this.countedEntry(pc, flavour) : this.entry(pc, flavour);
   }
 
   /** Jump-cache entries are of one flavour: to be called before code of `flavour` runs. */
@@ -305,9 +423,9 @@ export class CodeSpace implements CodeOwner {
     this.#memory.u8.fill(0, JUMP_CACHE, JUMP_CACHE + JUMP_CACHE_ENTRIES * 8);
     this.#closeFirst();
   }
-  /** An empty entry has pc 0, which in the first one would be found by jumps to address 0: there it is one of another entry. */
+  /** An empty entry has pc 0, which in the first two would be found by jumps to address 0. */
   #closeFirst(): void {
-    this.#memory.u32[JUMP_CACHE >>> 2] ||= 1;
+    for (const at of [JUMP_CACHE >>> 2, (JUMP_CACHE >>> 2) + 2]) this.#memory.u32[at] ||= NOWHERE;
   }
 
   /** The block whose code contains address `ip`. */
@@ -374,9 +492,40 @@ export class CodeSpace implements CodeOwner {
     u32[(b.ip + exitLayout.pc) >>> 2] = b.pc;
     u32[(b.ip + exitLayout.pc + 4) >>> 2] = 0;
     this.#byPc[b.flavour]?.delete(b.pc);
-    const at = (JUMP_CACHE + (b.pc & (JUMP_CACHE_ENTRIES - 1)) * 8) >>> 2;
-    if (u32[at] === b.pc && u32[at + 1] === b.ip) u32[at] = 0;
-    this.#closeFirst();
+    const first = (JUMP_CACHE + cacheIndex(b.pc, JUMP_CACHE_ENTRIES) * 8) >>> 2;
+    for (const at of [first, first ^ 2]) if (u32[at] === b.pc && u32[at + 1] === b.ip) u32[at] = NOWHERE;
+  }
+
+  /** Links made since `keep`. */
+  #newLinks: { word: number; before: number; from: CodeBlock; to: number }[] = [];
+  #keptPlaces = 0;
+
+  /**
+   * Everything has been unmapped, and another program may map the ranges again, each as a whole, with the same bytes: keeps
+   * what was made from them, and forgets the rest. No thread may hold an address in the code.
+   */
+  keep(ranges: readonly (readonly [number, number])[]): void {
+    if (ranges.length === 0 || this.full || this.#next > CODE_START + KEEP_LIMIT) {
+      this.flush();
+      return;
+    }
+    const rangeAt = (pc: number): number => ranges.findIndex(([start, end]) => start <= pc && pc < end);
+    for (const page of [...this.#byPage.keys()]) if (rangeAt(page * PAGE_SIZE) < 0) this.#dropPage(page);
+    // A range may be mapped without another.
+    const { u32 } = this.#memory;
+    for (const { word, before, from, to } of this.#newLinks)
+      if (!from.dead && rangeAt(from.pc) !== rangeAt(to)) u32[word] = before;
+    this.#newLinks = [];
+    const places = this.#stubs.size + this.#returnSites.size + this.#callTargets.size + this.jumpTargets.size;
+    if (places !== this.#keptPlaces) {
+      const sets = [this.#stubs, this.#returnSites, this.#callTargets, this.jumpTargets];
+      for (const set of sets) for (const pc of set.keys()) if (rangeAt(pc) < 0) set.delete(pc);
+      this.#sortedStarts = [];
+      this.#keptPlaces = this.#stubs.size + this.#returnSites.size + this.#callTargets.size + this.jumpTargets.size;
+    }
+    this.#memory.u8.fill(0, REGION_CACHE, REGION_CACHE + REGION_CACHE_ENTRIES * 8);
+    this.#clearJumpCache();
+    this.onKeep?.(rangeAt);
   }
 
   /** Forgets everything (exec, or the code area is full). No thread may hold an address in it. */
@@ -387,11 +536,16 @@ export class CodeSpace implements CodeOwner {
     this.#returnSites.clear();
     this.#callTargets.clear();
     this.jumpTargets.clear();
-    this.#memory.u8.fill(0, REGION_CACHE, REGION_CACHE + REGION_CACHE_ENTRIES * 8);
+    // Caches without an entry are not written to: that would make a short run's memory larger by 160 pages.
+    if (this.#next !== CODE_START) {
+      this.#memory.u8.fill(0, REGION_CACHE, REGION_CACHE + REGION_CACHE_ENTRIES * 8);
+      this.#clearJumpCache();
+    }
     this.#byPc = [];
     this.#blocks = [];
+    this.#newLinks = [];
+    this.#keptPlaces = 0;
     this.#next = CODE_START;
-    this.#clearJumpCache();
     this.exhausted = false;
     this.stats.flushes++;
     this.onFlush?.();
@@ -443,6 +597,7 @@ export class CodeSpace implements CodeOwner {
     const start = this.#next;
     const template = templateOf(block);
     let at = template ? placeTemplate(template, this.#memory.u32, start) : this.#emit(block, start);
+    if (!template && this.#front.keepsBlocks && !transient) keepTemplate(block, this.#lastEmitted());
     if (block.exit.kind === 'call' && this.hotThreshold > 0) this.#returnSites.add(block.exit.returnPc);
     if (at - start < MIN_BLOCK) at = start + MIN_BLOCK;
     this.#next = at;
@@ -460,6 +615,11 @@ export class CodeSpace implements CodeOwner {
     this.stats.blocks++;
     this.stats.guestInstructions += block.guestInstructions;
     return code;
+  }
+  /** What `#emit` has made last, in place: to be used before it is linked. */
+  #lastEmitted(): CodeTemplate {
+    const { start, end, links } = this.#emitted;
+    return { words: this.#memory.u32.subarray(start >>> 2, end >>> 2), links };
   }
   /** Writes a block's code at `start` and returns the address behind it. */
   #emit(block: Block, start: number): number {
@@ -533,7 +693,7 @@ export class CodeSpace implements CodeOwner {
       this.#putImm(at + exitLayout.pc, target);
       at += 16;
     }
-    keepTemplate(block, u32, start, at, places);
+    this.#emitted = { start, end: at, links: places };
     return at;
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Encoded blocks, to be put into another memory (or the same again) without encoding them anew: the bytes are the same
- * but for the words that hold addresses in the code area.
+ * but for the words that hold addresses in the code area. Kept only where blocks are (block-cache.ts).
  */
 import type { Block } from '../translator/ir/block.ts';
 import { exitLayout } from '../translator/ir/bytecode.ts';
@@ -16,15 +16,9 @@ const templates = new WeakMap<Block, CodeTemplate>();
 
 export const templateOf = (block: Block): CodeTemplate | undefined => templates.get(block);
 
-/** Remembers the code at `[start, end)`, as it is before anything is linked. */
-export function keepTemplate(
-  block: Block,
-  u32: Uint32Array,
-  start: number,
-  end: number,
-  links: CodeTemplate['links'],
-): void {
-  templates.set(block, { words: u32.slice(start >>> 2, end >>> 2), links });
+/** Remembers what a block was encoded to, before anything is linked. */
+export function keepTemplate(block: Block, { words, links }: CodeTemplate): void {
+  templates.set(block, { words: words.slice(), links });
 }
 
 /** Puts the code at `start` and returns the address behind it. */

@@ -1,6 +1,7 @@
 /** The engine of each guest memory, the registers of threads in it, and the pool that memories come from and go back to. */
 import { errno, sysError } from '../kernel/abi/errno.ts';
 import type { AddressSpace } from '../kernel/mm/address-space.ts';
+import { keptFiles } from '../kernel/mm/kept-files.ts';
 import type { GuestMemory } from '../kernel/mm/guest-memory.ts';
 import type { CpuContext, Isa } from '../kernel/task/cpu-context.ts';
 import { VCPU_SIZE, VCPUS } from '../translator/ir/layout.ts';
@@ -13,6 +14,8 @@ import { LinearMemory } from './linear-memory.ts';
 const MAX_VCPUS = 4000;
 /** Memories kept for the next process. More than this many processes ended without as many new ones beginning. */
 const POOL_SIZE = 64;
+/** Free memories from which on none is made for a program that none of them has run. */
+const ENOUGH = 12;
 
 interface Slots {
   /** Addresses of vCPU states that nobody uses. */
@@ -50,11 +53,14 @@ export class EngineTable {
 
   // Memories: creating one costs milliseconds, and some Node.js versions never collect one (an engine's instances with it).
 
-  /** A memory that reads as zeros. */
-  takeMemory(): LinearMemory {
-    return this.#pool.pop() ?? new LinearMemory();
+  /** A memory with nothing mapped: one that has run `program` (map key of its file), else the one unused for longest. */
+  takeMemory(program: object | null = null): LinearMemory {
+    const pool = this.#pool;
+    const last = program ? pool.findLastIndex((m) => keptFiles(m).program === program) : pool.length - 1;
+    if (last >= 0) return pool.splice(last, 1)[0]!;
+    return pool.length >= ENOUGH ? pool.shift()! : new LinearMemory();
   }
-  /** A memory nobody uses any more, zero below GUEST_LIMIT. */
+  /** A memory nobody uses any more. */
   giveBack(memory: GuestMemory): void {
     memory.onWritten = null;
     const slots = this.#slots.get(memory);
@@ -66,7 +72,12 @@ export class EngineTable {
 
   /** Drops all translations made from a memory. */
   forgetCode(memory: GuestMemory): void {
-    for (const engine of this.#engines.get(memory)?.values() ?? []) engine.code.flush();
+    const { ranges } = keptFiles(memory);
+    for (const { code } of this.#engines.get(memory)?.values() ?? []) {
+      // Code of the other instruction set is not told of changes.
+      if (code === (memory as LinearMemory).code) code.keep(ranges);
+      else code.flush();
+    }
   }
 
   // Registers.
@@ -89,9 +100,11 @@ export class EngineTable {
   /** Registers for a new thread in `mm`. */
   newContext(mm: AddressSpace, isa: Isa): GuestContext {
     const memory = mm.memory as LinearMemory;
+    const { code } = memory;
     const engine = this.of(memory, isa);
     // A memory from the pool may have been used for the other instruction set.
     memory.code = engine.code;
+    if (code && code !== engine.code) this.forgetCode(memory);
     if (engine.cache) engine.cache.mappings = mappingsOf(mm);
     return engine.isa.createContext(memory, this.#allocate(memory), engine.flags);
   }

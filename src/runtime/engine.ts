@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { exitReason, SLOT_LIMIT, VCPU_SIZE, VCPUS } from '../translator/ir/layout.ts';
+import { exitReason, missSlot, SLOT_LIMIT, VCPU_SIZE, VCPUS } from '../translator/ir/layout.ts';
 import type { MemoryChecks } from '../translator/wasm/region-access.ts';
 import type { Isa } from '../kernel/task/cpu-context.ts';
 import { engineFrontEnd } from './block-cache.ts';
@@ -13,7 +13,7 @@ import { CodeSpace } from './code-space.ts';
 import { type FlagReader, type GuestContext, type GuestFrontEnd, type IsaRuntime, isaRuntime } from './isa.ts';
 import { Compiler } from './jit/compiler.ts';
 import { isBaselineOnly } from './jit/v8-flags.ts';
-import { Regions } from './jit/regions.ts';
+import { type Misses, Regions } from './jit/regions.ts';
 import type { Ticker } from './jit/ticker.ts';
 import type { LinearMemory } from './linear-memory.ts';
 import { counter } from './node-host.ts';
@@ -85,7 +85,8 @@ export class Engine {
   readonly exits = new Uint32Array(Object.keys(exitReason).length);
   readonly #table = new WebAssembly.Table({ initial: 64, element: 'anyfunc' });
   #imports!: WebAssembly.Imports;
-  #miss!: WebAssembly.ImportValue;
+  /** What table slots without a region hold. */
+  #misses: Misses | null = null;
   /** Number of the memory for the ticker. */
   readonly #ticker: { ticker: Ticker; memory: number } | null;
   #vcpus = 0;
@@ -118,7 +119,7 @@ export class Engine {
       ? new Regions(memory, this.code, this.#compiler, { isa, ...jit, cache: this.cache }, () => ({
           imports: this.#imports,
           table: this.#table,
-          miss: this.#miss,
+          misses: this.#misses!,
           onFloatUse: () => this.front.noteFloatUse(),
         }))
       : null;
@@ -141,7 +142,7 @@ export class Engine {
     const helperExports = new WebAssembly.Instance(helpers, { env }).exports;
     const helperImports = { ...helperExports, host_counter: counter } as WebAssembly.ModuleImports;
     this.#imports = { env: { memory: this.memory.memory }, helpers: helperImports };
-    const { run, miss, table_hash } = new WebAssembly.Instance(interpreter, {
+    const { run, miss_call, miss_jump, table_hash } = new WebAssembly.Instance(interpreter, {
       env: {
         memory: this.memory.memory,
         table: this.#table,
@@ -149,8 +150,14 @@ export class Engine {
       },
       helpers: helperImports,
     }).exports;
-    this.#miss = miss!;
-    if (this.#table.get(0) === null) for (let k = 0; k < this.#table.length; k++) this.#table.set(k, miss);
+    const before = this.#misses;
+    this.#misses = { call: miss_call!, jump: miss_jump! };
+    for (let k = 0; k < this.#table.length; k++) {
+      const held = this.#table.get(k);
+      if (held === null || held === before?.call) this.#table.set(k, miss_call);
+      else if (held === before?.jump) this.#table.set(k, miss_jump);
+    }
+    this.#table.set(missSlot.jump, miss_jump);
     if ((table_hash as { value: number }).value !== this.front.bytecode.hash)
       throw new Error("dist/wasm is of another version than the program: run 'npm run build'");
     this.run = run as Run;
@@ -164,7 +171,7 @@ export class Engine {
   /**
    * Has V8 optimise the interpreter. It would begin with that within the first milliseconds, and its compiler works on
    * this one large function for some 50 ms that a process cannot leave before; a program that is done by then is better
-   * off without. So the launcher starts Node with baseline code only, and the runtime calls this for a program that goes on.
+   * off without. So bin/start.cjs leaves baseline compilers only, and the runtime calls this for a program that goes on.
    */
   optimise(): void {
     const modules = this.#modules;

@@ -67,6 +67,14 @@ export class LinearMemory implements GuestMemory {
     this.u8.fill(bits, PAGE_TABLE + first, PAGE_TABLE + last);
   }
 
+  hide(start: number, end: number): void {
+    this.u8.fill(0, PAGE_TABLE + start / PAGE_SIZE, PAGE_TABLE + end / PAGE_SIZE);
+  }
+  show(start: number, end: number, prot: number): void {
+    const bits = PAGE_MAPPED | (prot === 0 ? 0 : PAGE_READ) | (prot & PROT_EXEC ? PAGE_EXEC : 0);
+    this.u8.fill(bits, PAGE_TABLE + start / PAGE_SIZE, PAGE_TABLE + end / PAGE_SIZE);
+  }
+
   protection(address: number): number {
     if (!(address >= 0 && address < GUEST_LIMIT)) return -1;
     const bits = this.u8[PAGE_TABLE + Math.floor(address / PAGE_SIZE)]!;

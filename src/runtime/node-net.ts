@@ -29,6 +29,8 @@ function errorNumber(e: NodeJS.ErrnoException): number {
   if (known !== undefined) return known;
   return e.code === 'ENOTFOUND' ? errno.EHOSTUNREACH : errno.EIO;
 }
+/** Written for its callback, which comes when what went before has left. */
+const NOTHING = Buffer.alloc(0);
 /** What the user is told of a port that cannot be listened on. */
 const reason = (e: NodeJS.ErrnoException): string => {
   if (e.code === 'EADDRINUSE') return 'address already in use';
@@ -43,14 +45,20 @@ class NodeStream implements HostStream {
   #events: HostStreamEvents | null;
   #ended = false;
   #timer: NodeJS.Timeout | null = null;
+  /** `written` is due when the host has taken what it holds. */
+  #watching = false;
 
-  constructor(socket: Socket, events: HostStreamEvents, open: Set<NodeStream>) {
+  constructor(socket: Socket, events: HostStreamEvents, open: Set<NodeStream>, gather: () => void) {
     this.#socket = socket;
     this.#events = events;
     this.#open = open;
     open.add(this);
-    socket.on('data', (chunk: Buffer) => this.#events?.data(chunk));
+    socket.on('data', (chunk: Buffer) => {
+      gather();
+      this.#events?.data(chunk);
+    });
     socket.on('end', () => {
+      gather();
       this.#events?.end();
       if (this.#ended && this.#timer) this.#forget();
     });
@@ -67,20 +75,26 @@ class NodeStream implements HostStream {
     if (this.#timer) clearTimeout(this.#timer);
     this.#timer = null;
   }
-  /** Bytes that have not left. */
-  get pending(): number {
+  get held(): number {
     return this.#socket.writableLength;
   }
   get sent(): number {
     return this.#socket.bytesWritten;
   }
   get finished(): boolean {
-    return this.#socket.destroyed || (this.#socket.writableFinished && this.pending === 0) || !this.#ended;
+    return this.#socket.destroyed || (this.#socket.writableFinished && this.held === 0) || !this.#ended;
   }
 
   write(data: Uint8Array): void {
-    this.#socket.write(data, (e) => {
-      if (!e) this.#events?.written(data.length);
+    const copy = Buffer.allocUnsafe(data.length);
+    copy.set(data);
+    // Most of the time the system takes it all at once, and nobody need be told.
+    this.#socket.write(copy);
+    if (this.#watching || this.held === 0) return;
+    this.#watching = true;
+    this.#socket.write(NOTHING, (e) => {
+      this.#watching = false;
+      if (!e) this.#events?.written();
     });
   }
   end(): void {
@@ -123,11 +137,12 @@ class NodeDatagram implements HostDatagram {
   /** Datagrams given to `send` that have not left. */
   pending = 0;
 
-  constructor(socket: DatagramSocket, events: HostDatagramEvents, ready: boolean) {
+  constructor(socket: DatagramSocket, events: HostDatagramEvents, ready: boolean, gather: () => void) {
     this.#socket = socket;
     this.#events = events;
     this.#waiting = ready ? null : [];
     socket.on('message', (data, from) => {
+      gather();
       events.message(data, { address: canonical(from.address), port: from.port });
     });
     socket.on('error', (e) => this.#failed(e));
@@ -174,11 +189,14 @@ export class NodeNetwork implements HostNetwork {
   readonly published: readonly PublishedPort[];
   readonly #streams = new Set<NodeStream>();
   readonly #datagrams = new Set<NodeDatagram>();
+  readonly #gather: () => void;
   #ipv6: boolean | null = null;
   #nameServers: readonly string[] | null = null;
 
-  constructor(published: readonly PublishedPort[]) {
+  /** `gather` is called before each event. */
+  constructor(published: readonly PublishedPort[], gather: () => void) {
     this.published = published;
+    this.#gather = gather;
   }
 
   get ipv6(): boolean {
@@ -192,7 +210,7 @@ export class NodeNetwork implements HostNetwork {
 
   connect(to: Endpoint, events: HostStreamEvents): HostStream {
     const socket = net().connect({ host: to.address, port: to.port, allowHalfOpen: true, autoSelectFamily: false });
-    const stream = new NodeStream(socket, events, this.#streams);
+    const stream = new NodeStream(socket, events, this.#streams, this.#gather);
     socket.once('connect', () => events.connected());
     return stream;
   }
@@ -210,10 +228,11 @@ export class NodeNetwork implements HostNetwork {
         socket.on('error', early);
         const accept = (to: HostStreamEvents): HostStream => {
           socket.off('error', early);
-          const stream = new NodeStream(socket, to, this.#streams);
+          const stream = new NodeStream(socket, to, this.#streams, this.#gather);
           socket.resume();
           return stream;
         };
+        this.#gather();
         events.connection(from, accept, () => socket.resetAndDestroy());
       });
       server.once('error', (e) => reject(new Error(reason(e))));
@@ -225,7 +244,7 @@ export class NodeNetwork implements HostNetwork {
 
   datagram(family: 4 | 6, peer: Endpoint | null, events: HostDatagramEvents): HostDatagram {
     const socket = dgram().createSocket({ type: family === 6 ? 'udp6' : 'udp4', lookup: lookup as never });
-    const datagram = new NodeDatagram(socket, events, peer === null);
+    const datagram = new NodeDatagram(socket, events, peer === null, this.#gather);
     this.#datagrams.add(datagram);
     socket.once('close', () => this.#datagrams.delete(datagram));
     if (peer) socket.connect(peer.port, peer.address, () => datagram.ready());
@@ -240,7 +259,7 @@ export class NodeNetwork implements HostNetwork {
       const address = port.address === null ? {} : { address: port.address };
       socket.bind({ port: port.hostPort, ...address }, () => {
         socket.removeAllListeners('error');
-        resolve(new NodeDatagram(socket, events, true));
+        resolve(new NodeDatagram(socket, events, true, this.#gather));
       });
     });
   }
@@ -252,7 +271,7 @@ export class NodeNetwork implements HostNetwork {
       const open = [...this.#streams].filter((s) => !s.finished);
       const datagrams = [...this.#datagrams].reduce((sum, d) => sum + d.pending, 0);
       if (open.length === 0 && datagrams === 0) break;
-      const sent = open.reduce((sum, s) => sum + s.sent - s.pending, -datagrams);
+      const sent = open.reduce((sum, s) => sum + s.sent - s.held, -datagrams);
       quiet = sent === before ? quiet + 1 : 0;
       before = sent;
       const step = 5;

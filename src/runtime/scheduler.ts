@@ -32,6 +32,8 @@ export class Scheduler implements Machine {
   #turnDue = false;
   #turnStart = nowMs();
   #current: AddressSpace | null = null;
+  /** Whole slices that real-time threads have had since others were given one. */
+  #realtimeSlices = 0;
   /** Steps made, to see whether anything happened. */
   #steps = 0;
 
@@ -103,8 +105,10 @@ export class Scheduler implements Machine {
     this.#queue.push(runner);
   }
   #dequeue(): ThreadRunner | undefined {
-    const runner = this.#queue[this.#head];
-    if (!runner) return undefined;
+    const first = this.#queue[this.#head];
+    if (!first) return undefined;
+    // Real-time threads come first, by priority; one may be made urgent while it is in the queue (priority inheritance).
+    const runner = first.task.kernel.realtimeTasks > 0 ? this.#takeMostUrgent() : first;
     this.#head++;
     if (this.#head === this.#queue.length) {
       this.#queue = [];
@@ -114,6 +118,44 @@ export class Scheduler implements Machine {
       this.#head = 0;
     }
     return runner;
+  }
+
+  /**
+   * Moves the first one of the highest priority to the head, and returns it. When real-time threads have run for long, one
+   * of the others has a slice (sched(7): sched_rt_runtime_us leaves them 5 %).
+   */
+  #takeMostUrgent(): ThreadRunner {
+    const queue = this.#queue;
+    const urgent = this.#realtimeSlices < REALTIME_SLICES;
+    let best = this.#head;
+    let highest = -Infinity;
+    for (let i = best; i < queue.length; i++) {
+      const { priority } = queue[i]!.task;
+      const rank = urgent ? priority : -priority;
+      if (rank <= highest) continue;
+      best = i;
+      highest = rank;
+    }
+    if (!urgent) this.#realtimeSlices = 0;
+    const runner = queue[best]!;
+    queue.copyWithin(this.#head + 1, this.#head, best);
+    queue[this.#head] = runner;
+    return runner;
+  }
+  /** The slice of a thread is over: SCHED_FIFO threads do not give way to others of their priority. */
+  #preempted(runner: ThreadRunner): void {
+    if (runner.task.rtPriority > 0) this.#realtimeSlices++;
+    if (runner.task.schedPolicy !== SCHED_FIFO) this.#enqueue(runner);
+    else if (this.#head > 0) this.#queue[--this.#head] = runner;
+    else this.#queue.unshift(runner);
+  }
+
+  /**
+   * The host's network is about to report something. Whom that wakes runs after the event loop has told of all the rest
+   * there is: a server then finds many requests at once, not one by one.
+   */
+  gather(): void {
+    if (!this.#running) this.#later();
   }
 
   /** A thread can go on: its call is over, or the process has been continued. */
@@ -147,7 +189,7 @@ export class Scheduler implements Machine {
         }
         const outcome = runner.step(this.#turnStart + SLICE_MS);
         if (outcome === SLICE_OVER) {
-          this.#enqueue(runner);
+          this.#preempted(runner);
           this.#later();
           return;
         }
@@ -170,6 +212,10 @@ export class Scheduler implements Machine {
     );
   }
 }
+
+const SCHED_FIFO = 1;
+/** One slice in twenty is for threads that are not real-time ones. */
+const REALTIME_SLICES = 19;
 
 /** Exit status of a run whose threads all wait for each other. */
 const DEADLOCK_STATUS = 125;

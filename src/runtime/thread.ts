@@ -23,7 +23,7 @@ import {
 } from '../translator/ir/layout.ts';
 import type { Engine } from './engine.ts';
 import type { GuestContext } from './isa.ts';
-import { nowMs } from './node-host.ts';
+import { nowMs, usedMs } from './node-host.ts';
 
 /** Block exits between looks at the clock: some milliseconds. */
 const BUDGET = 200_000;
@@ -31,7 +31,7 @@ const BUDGET = 200_000;
 const LEAVES_PER_LOOK = 1000;
 /** System calls between looks at the clock. */
 const CALLS_PER_LOOK = 32;
-/** Time after which a program is worth optimised code, in milliseconds from its start. */
+/** Processor time after which a program is worth optimised code, in milliseconds (`usedMs`). */
 const OPTIMISE_AFTER_MS = 250;
 
 const TRAP_PAGE_FAULT = 14;
@@ -104,7 +104,8 @@ export class ThreadRunner {
         if (task.restart !== 0 || task.syscallNumber < 0 || task.signalPending()) break;
       }
       const now = nowMs();
-      if (now - started > OPTIMISE_AFTER_MS) this.#engine.optimise();
+      const worthIt = now - started > OPTIMISE_AFTER_MS && usedMs() > OPTIMISE_AFTER_MS;
+      if (worthIt || this.#engine.cache?.expectsLongRun()) this.#engine.optimise();
       if (now > sliceEnd) return SLICE_OVER;
     }
   }

@@ -8,7 +8,13 @@ import { BlockStore } from '../../src/runtime/cache/block-store.ts';
 import { sealed, unsealed } from '../../src/runtime/cache/checked.ts';
 import { CacheFolder } from '../../src/runtime/cache/folder.ts';
 import { hostTraits } from '../../src/runtime/cache/host-traits.ts';
-import { type CachedModule, mergeIndexes, parseIndex } from '../../src/runtime/cache/index-file.ts';
+import {
+  type CachedModule,
+  IndexView,
+  mergeIndexes,
+  parseIndex,
+  toPacked,
+} from '../../src/runtime/cache/index-file.ts';
 import { encodeIndex, mergeIntoFile } from '../../src/runtime/cache/index-writer.ts';
 import { unpack } from '../../src/runtime/cache/msgpack.ts';
 import { encodeProfile, parseProfile } from '../../src/runtime/cache/profile.ts';
@@ -96,11 +102,28 @@ describe('the index', () => {
       null,
       5,
       [5],
-      [[1, 2, 3]],
-      [['x'.repeat(64)]],
-      [['a'.repeat(64), Buffer.of(1), [[-1]], [], [], Buffer.of()]],
+      [1, 2, 3],
+      ['x'.repeat(64)],
+      ['a'.repeat(64), Buffer.of(1), [[-1]], [], [], Buffer.of()],
     ];
-    for (const value of hostile) expect(parseIndex(sealed('UKTXIDX1', packr.pack(value)))).toBeNull();
+    const index = (words: number[], data: Buffer): Buffer =>
+      sealed('UKTXIDX2', Buffer.concat([new Uint8Array(Uint32Array.from(words).buffer), data]));
+    for (const value of hostile) {
+      const data = packr.pack(value) as Buffer;
+      const view = IndexView.open(index([1, 1, 0x1000, 0, data.length], data))!;
+      expect(view.get(0x1000)).toBeNull();
+      expect(view.all()).toBeNull();
+    }
+    const good = packr.pack(toPacked(module('a', 0x1000))) as Buffer;
+    expect(IndexView.open(index([1, 1, 0x1000, 0, good.length], good))!.get(0x1000)).not.toBeNull();
+    for (const words of [
+      [1, 1, 0x1000, 7, good.length],
+      [1, 1, 0x1000, 0, 0xffff_ffff],
+      [1, 1, 0x1001, 0, good.length],
+    ])
+      expect(IndexView.open(index(words, good))?.get(0x1000) ?? null).toBeNull();
+    for (const words of [[], [1], [0xffff_ffff, 0xffff_ffff], [1, 0xffff_ffff, 1, 2]])
+      expect(IndexView.open(index(words, Buffer.alloc(0)))).toBeNull();
   });
   it('prefers newer modules, and drops those that nothing is left of', () => {
     const a = module('a', 0x1000);
@@ -124,7 +147,7 @@ describe('other files', () => {
     const file = encodeProfile(profile);
     expect(parseProfile(file)).toEqual(profile);
     for (const bad of damaged(file)) expect(parseProfile(bad)).toBeNull();
-    expect(unsealed('UKTXIDX1', file)).toBeNull();
+    expect(unsealed('UKTXIDX2', file)).toBeNull();
   });
 });
 
@@ -159,12 +182,37 @@ describe('stored blocks', () => {
         guestInstructions: 3,
         float: false,
         words: 6,
+        firstLink: 88,
+        secondLink: 0,
       });
       // The link word holds the address of its op, and the op that of the word.
       expect([...u32.subarray(20, 26)]).toEqual([11, 88, 33, 84, 55, 66]);
       expect(s.load(0x1100, guest, u32, 80)?.float).toBe(true);
+      expect(s.load(0x1100, guest, u32, 80, true)).toBeNull();
       expect(s.load(0x1001, guest, u32, 80)).toBeNull();
     }
+  });
+  it('come back from a file that is read in parts', () => {
+    const s = new BlockStore(null);
+    const long = { words: Uint32Array.from({ length: 4000 }, (_, k) => k), links: [] };
+    for (let k = 0; k < 1500; k++) s.add(block(0x1000 + k * 8), long, false, guest);
+    const whole = aligned(Buffer.concat(s.encode()));
+    let read = 0;
+    const parts = new BlockStore({
+      size: whole.length,
+      read(at, length) {
+        read += length;
+        return aligned(whole.subarray(at, at + length));
+      },
+    });
+    const u32 = new Uint32Array(5000);
+    for (const k of [0, 700, 1499]) {
+      expect(parts.load(0x1000 + k * 8, guest, u32, 80)?.words).toBe(4000);
+      expect(u32[20 + 3999]).toBe(3999);
+    }
+    expect(read).toBeLessThan(whole.length / 10);
+    expect(Buffer.concat(parts.encode()).equals(whole)).toBe(true);
+    expect(parts.rejected).toBe(0);
   });
   it('are not used for other guest bytes', () => {
     const s = new BlockStore(aligned(file()));

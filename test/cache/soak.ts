@@ -165,7 +165,10 @@ const damages: ((file: string, others: readonly string[]) => void)[] = [
     writeFileSync(other, a);
   },
   function garbage(file) {
-    writeFileSync(file, Buffer.from({ length: below(3000) } as ArrayLike<number>).map(() => below(256)));
+    writeFileSync(
+      file,
+      Buffer.from({ length: below(3000) } as ArrayLike<number>).map(() => below(256)),
+    );
   },
   function link(file, others) {
     rmSync(file);

@@ -28,7 +28,7 @@ afterAll(() => rmSync(root, { recursive: true }));
 const bundle = (name: string, word: string): void =>
   writeFileSync(
     join(root, 'dist/cli/main.cjs'),
-    `/*${name.padEnd(16, '0')}*/function later(x){return x+'${word}'}process.stdout.write(later(process.argv[2]))`,
+    `/*${name.padEnd(16, '0')}*/(function(){function later(x){return x+'${word}'}process.stdout.write(later(process.argv[2]))})`,
   );
 const start = (...flags: string[]): string => {
   const r = spawnSync(process.execPath, [...flags, join(root, 'bin/start.cjs'), '>'], { encoding: 'utf8' });

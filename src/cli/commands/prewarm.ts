@@ -12,7 +12,7 @@ import { type ImageSummary, Prewarm } from '../prewarm/prewarm.ts';
 export default class PrewarmCommand extends Command {
   static override summary = 'Translate programs ahead of time.';
   static override description =
-    'Finds the functions of each program (symbols, unwind tables, calls, what earlier runs found hot) and puts their translations into the code cache; with --libs those of its libraries and its dynamic linker, too. Interrupted and started again, it goes on where it was.';
+    'Finds the functions of each program (symbols, unwind tables, calls, switch tables, what earlier runs found hot) and puts their translations into the code cache; with --libs those of its libraries and its dynamic linker, too. Interrupted and started again, it goes on where it was.';
   static override usage = 'prewarm PROGRAM... [FLAGS]';
   static override examples = ['<%= config.bin %> prewarm --libs /usr/bin/python3'];
   static override strict = false;
@@ -20,6 +20,14 @@ export default class PrewarmCommand extends Command {
     rootfs: Flags.string({ env: 'UKTX_ROOTFS', helpValue: 'DIR', description: "the guest's root, a folder" }),
     libs: Flags.boolean({ description: 'shared libraries and the dynamic linker, too' }),
     jobs: Flags.integer({ char: 'j', min: 1, max: 64, helpValue: 'N', description: 'threads (default: one a CPU)' }),
+    optimize: Flags.integer({
+      char: 'O',
+      min: 0,
+      max: 3,
+      default: 0,
+      helpValue: '0-3',
+      description: "level of binaryen's optimiser: smaller code, in several times the time (default: 0)",
+    }),
     'memory-checks': Flags.string({
       options: ['none', 'null', 'range', 'full'],
       env: 'UKTX_MEMORY_CHECKS',
@@ -42,7 +50,7 @@ export default class PrewarmCommand extends Command {
     const summaries: ImageSummary[] = [];
     let status = 0;
     const done = new Set<string>();
-    const prewarm = new Prewarm(cache, compiler, (flags['memory-checks'] ?? 'null') as MemoryChecks);
+    const prewarm = new Prewarm(cache, compiler, (flags['memory-checks'] ?? 'null') as MemoryChecks, flags.optimize);
     for (const program of programs) {
       let images: CodeImage[];
       try {
@@ -77,12 +85,17 @@ function drawBar(name: string, done: number, total: number): void {
 }
 
 function report(summaries: readonly ImageSummary[], ms: number): string[] {
+  const percent = (bytes: number, s: ImageSummary): string =>
+    `${Math.round((100 * bytes) / Math.max(1, s.codeBytes))} %`;
   const lines = summaries.map((s) => {
-    const coverage = Math.round((100 * s.coveredBytes) / Math.max(1, s.codeBytes));
     const before = s.before > 0 ? `, ${s.before} of them before` : '';
-    return `${s.file}: ${s.translated} of ${s.functions} functions${before}, ${coverage} % of the code, ${formatSize(s.wasmBytes)} of WebAssembly`;
+    return (
+      `${s.file}: ${s.translated} of ${s.functions} functions${before}, ${percent(s.coveredBytes, s)} of the code, ` +
+      `${formatSize(s.wasmBytes)} of WebAssembly; ${s.blocks} blocks, ${percent(s.blockBytes, s)}`
+    );
   });
   const total = summaries.reduce((n, s) => n + s.translated - s.before, 0);
-  lines.push(`${total} functions translated in ${(ms / 1000).toFixed(1)} s`);
+  const bytes = summaries.reduce((n, s) => n + s.wasmBytes, 0);
+  lines.push(`${total} functions translated in ${(ms / 1000).toFixed(1)} s, ${formatSize(bytes)}`);
   return lines;
 }

@@ -83,3 +83,41 @@ function unwindTable(r: Reader, found: Set<number>): void {
     return;
   }
 }
+
+const SHT_RELA = 4;
+const ET_EXEC = 2;
+const PT_LOAD = 1;
+const PF_X = 1;
+const R_X86_64_RELATIVE = 8;
+const R_AARCH64_RELATIVE = 1027;
+
+/**
+ * Addresses that the file's data holds, before the load bias: addends of relative relocations, and of a program with fixed
+ * addresses every aligned word. Those of code are where calls and jumps through memory may go to.
+ */
+export function pointersOf(file: Uint8Array): Set<number> {
+  const found = new Set<number>();
+  const r = new Reader(file);
+  const shoff = r.u64(40);
+  for (let k = 0; k < r.u16(60); k++) {
+    const at = shoff + k * r.u16(58);
+    const offset = r.u64(at + 24);
+    const size = r.u64(at + 32);
+    if (r.u32(at + 4) !== SHT_RELA || !r.has(offset, size)) continue;
+    for (let e = offset; e + 24 <= offset + size; e += 24) {
+      const type = r.u64(e + 8);
+      if (type === R_X86_64_RELATIVE || type === R_AARCH64_RELATIVE) found.add(r.u64(e + 16));
+    }
+  }
+  if (r.u16(16) === ET_EXEC)
+    for (let k = 0; k < r.u16(56); k++) {
+      const at = r.u64(32) + k * 56;
+      const offset = r.u64(at + 8);
+      const size = r.u64(at + 32);
+      if (r.u32(at) !== PT_LOAD || r.u32(at + 4) & PF_X || !r.has(offset, size)) continue;
+      for (let w = Math.ceil(offset / 8) * 8; w + 8 <= offset + size; w += 8)
+        if (r.u32(w + 4) === 0 && r.u32(w) !== 0) found.add(r.u32(w));
+    }
+  found.delete(Number.NaN);
+  return found;
+}

@@ -8,7 +8,7 @@ import { PROT_EXEC, PROT_WRITE } from '../../kernel/mm/guest-memory.ts';
 import { pageDown, pageUp } from '../../kernel/mm/layout.ts';
 import type { Isa } from '../../kernel/task/cpu-context.ts';
 import { packageRoot } from '../../runtime/package-root.ts';
-import { functionsOf } from './functions.ts';
+import { functionsOf, pointersOf } from './functions.ts';
 
 /** An executable segment at its place in guest memory. */
 export interface CodeImage {
@@ -23,6 +23,10 @@ export interface CodeImage {
   readonly bytes: Uint8Array;
   /** Function starts in it. */
   readonly functions: number[];
+  /** Addresses in it that the file's data holds, in order. */
+  readonly pointers: number[];
+  /** The file's segments, by guest address: where tables are looked for. */
+  readonly data: readonly { readonly start: number; readonly bytes: Uint8Array }[];
 }
 
 export class PrewarmError extends Error {}
@@ -52,6 +56,11 @@ function readImage(bytes: Buffer, name: string): ElfImage {
 /** The executable segments of a file that is loaded with `bias`. */
 function segments(bytes: Buffer, image: ElfImage, file: string, bias: number): CodeImage[] {
   const all = [...functionsOf(bytes)].map((f) => f + bias);
+  const pointers = [...pointersOf(bytes)].map((f) => f + bias);
+  const data = image.segments.map((s) => ({
+    start: s.vaddr + bias,
+    bytes: bytes.subarray(s.offset, s.offset + s.filesz),
+  }));
   return image.segments
     .filter((s) => s.prot & PROT_EXEC && !(s.prot & PROT_WRITE) && s.filesz > 0)
     .map((s) => {
@@ -60,8 +69,18 @@ function segments(bytes: Buffer, image: ElfImage, file: string, bias: number): C
       const offset = s.offset - (s.vaddr + bias - start);
       const mapped = new Uint8Array(end - start);
       mapped.set(bytes.subarray(offset, offset + mapped.length));
-      const functions = all.filter((f) => f >= start && f < end).sort((a, b) => a - b);
-      return { isa: image.isa, file, start, end, offset, bytes: mapped, functions };
+      const inside = (list: number[]): number[] => list.filter((f) => f >= start && f < end).sort((a, b) => a - b);
+      return {
+        isa: image.isa,
+        file,
+        start,
+        end,
+        offset,
+        bytes: mapped,
+        functions: inside(all),
+        pointers: inside(pointers),
+        data,
+      };
     });
 }
 

@@ -3,12 +3,15 @@ import { PROT_EXEC, PROT_READ } from '../../kernel/mm/guest-memory.ts';
 import { type CodeCache, indexName } from '../../runtime/cache/code-cache.ts';
 import { sha256Hex } from '../../runtime/cache/checked.ts';
 import { type Image, imageFolder, noteOrigin } from '../../runtime/cache/images.ts';
+import { BLOCKS } from '../../runtime/cache/block-store.ts';
 import { dependencies, entriesOf } from '../../runtime/cache/index-file.ts';
 import { guestHash } from '../../runtime/cache/index-writer.ts';
 import type { Compiler, JobRequest } from '../../runtime/jit/compiler.ts';
 import type { CompileResult } from '../../runtime/jit/messages.ts';
+import { isaRuntime, loadIsa } from '../../runtime/isa.ts';
 import { LinearMemory } from '../../runtime/linear-memory.ts';
 import type { MemoryChecks } from '../../translator/wasm/region-access.ts';
+import { findBlocks } from './blocks.ts';
 import type { CodeImage } from './images.ts';
 
 /** Functions of one job: some seconds of work are lost at most when it is interrupted. */
@@ -21,9 +24,12 @@ export interface ImageSummary {
   translated: number;
   /** Of them, there before. */
   before: number;
-  /** Guest bytes that translations cover, and bytes of the executable segment. */
+  /** Guest bytes that translations cover, those that blocks for the interpreter cover, and those of the executable segment. */
   coveredBytes: number;
+  blockBytes: number;
   codeBytes: number;
+  /** Blocks of interpreter code in the cache. */
+  blocks: number;
   wasmBytes: number;
   failed: number;
 }
@@ -42,16 +48,21 @@ interface Work {
   /** All that are known. */
   known: Set<number>;
   covered: [number, number][];
+  /** Where indirect jumps may go to. */
+  jumpTargets: Set<number>;
 }
 
 export class Prewarm {
   readonly #cache: CodeCache;
   readonly #compiler: Compiler;
   readonly #checks: MemoryChecks;
+  readonly #optimize: number;
   readonly #memory = new LinearMemory();
   onProgress: ((p: Progress) => void) | null = null;
 
-  constructor(cache: CodeCache, compiler: Compiler, checks: MemoryChecks) {
+  /** `optimize`: level of binaryen's optimiser, 0 to 3. */
+  constructor(cache: CodeCache, compiler: Compiler, checks: MemoryChecks, optimize: number) {
+    this.#optimize = optimize;
     this.#cache = cache;
     this.#compiler = compiler;
     this.#checks = checks;
@@ -59,7 +70,8 @@ export class Prewarm {
 
   /** Translates what is not in the cache yet. The images must not overlap. */
   async run(images: readonly CodeImage[]): Promise<ImageSummary[]> {
-    const works = images.map((code) => this.#prepare(code));
+    const works: Work[] = [];
+    for (const code of images) works.push(await this.#prepare(code));
     await this.#translate(works);
     for (const { image, code, summary, covered, left } of works) {
       noteOrigin(this.#cache.folder, image);
@@ -70,17 +82,22 @@ export class Prewarm {
     return works.map((w) => w.summary);
   }
 
-  #prepare(code: CodeImage): Work {
+  async #prepare(code: CodeImage): Promise<Work> {
     const { start, end, bytes, isa, file, offset } = code;
     this.#memory.u8.set(bytes, start);
     this.#memory.protect(start, end, PROT_READ | PROT_EXEC);
     const folder = imageFolder(this.#cache.version, isa, sha256Hex(bytes), start);
     const image: Image = { start, end, label: file, offset, folder };
-    const known = new Set(code.functions);
-    for (const pc of this.#cache.profile(image).hot) known.add(pc);
+    const profile = this.#cache.profile(image);
+    await loadIsa(isa);
+    const store = this.#cache.blocks(image);
+    const further = [...profile.hot, ...profile.jumpTargets];
+    const found = await findBlocks(isaRuntime(isa), this.#memory, code, further, store);
+    if (found.added > 0) this.#cache.folder.write(this.#cache.folder.file(folder, BLOCKS), store.encode());
+    const known = new Set([...code.functions, ...found.callTargets, ...profile.hot]);
     const left = new Set(known);
     const covered: [number, number][] = [];
-    for (const module of new Set(this.#cache.index(image, this.#checks).byPc.values())) {
+    for (const module of this.#cache.index(image, this.#checks)?.all() ?? []) {
       if (!guestHash(this.#memory.u8, dependencies(module)).equals(module.guest)) continue;
       if (!this.#cache.folder.has(this.#cache.folder.file(folder, `${module.wasm}.wasm`))) continue;
       for (const { pc } of entriesOf(module)) left.delete(pc);
@@ -92,11 +109,13 @@ export class Prewarm {
       translated: 0,
       before: known.size - left.size,
       coveredBytes: 0,
+      blockBytes: union(found.ranges),
+      blocks: store.size,
       codeBytes: bytes.length,
       wasmBytes: 0,
       failed: 0,
     };
-    return { code, image, summary, left, known, covered };
+    return { code, image, summary, left, known, covered, jumpTargets: found.jumpTargets };
   }
 
   #translate(works: Work[]): Promise<void> {
@@ -132,8 +151,8 @@ export class Prewarm {
       return { job: this.#job(work, entries), done };
     };
     this.#compiler.addSource(source);
-    // The compiler's threads do not keep the process alive.
-    const alive = setInterval(() => {}, 60_000);
+    // The compiler's threads do not keep the process alive; and it starts none in the first moments of a run.
+    const alive = setInterval(() => this.#compiler.pump(), 100);
     if (works.every((w) => w.left.size === 0)) resolve();
     this.#compiler.pump();
     return promise.finally(() => {
@@ -142,7 +161,7 @@ export class Prewarm {
     });
   }
 
-  #job({ code, image, left, known }: Work, entries: number[]): JobRequest {
+  #job({ code, image, left, known, jumpTargets }: Work, entries: number[]): JobRequest {
     const { folder } = this.#cache;
     const { start, end } = code;
     return {
@@ -150,11 +169,12 @@ export class Prewarm {
       memory: this.#memory.memory,
       entries,
       wanted: [...left],
-      jumpTargets: [...this.#cache.profile(image).jumpTargets],
+      jumpTargets: [...this.#cache.profile(image).jumpTargets, ...jumpTargets],
       functionStarts: [...known].sort((a, b) => a - b),
       options: { checks: this.#checks, watchStores: false },
       keepIn: { cache: folder.path, image: image.folder, index: indexName(this.#checks), start, end },
       translateOnly: true,
+      optimize: this.#optimize,
     };
   }
 

@@ -7,6 +7,7 @@ import { errno, sysError } from '../abi/errno.ts';
 import { DirectoryFile } from './dir-file.ts';
 import { hostCall } from './host-error.ts';
 import { HostFile, hostChanges, hostOpenFlags, KEEP, seconds } from './host-file.ts';
+import { HostSpecials } from './host-special.ts';
 import {
   type AccessAttr,
   type DirEntry,
@@ -26,7 +27,8 @@ import {
   type Timespec,
 } from './inode.ts';
 import type { Task } from '../task/task.ts';
-import { O_ACCMODE, O_RDONLY, type OpenFile } from './open-file.ts';
+import { type MaybePromise, O_ACCMODE, O_RDONLY, type OpenFile } from './open-file.ts';
+import { openSpecial } from './special.ts';
 
 /** How long a directory on the way is believed to be what it was, milliseconds. */
 const RECENT = 500;
@@ -81,6 +83,7 @@ export class HostFs implements FileSystem {
   /** Absolute host path of the root, without a slash at its end (empty for `/`). One char per byte. */
   readonly base: string;
   readonly #root: HostInode;
+  readonly specials = new HostSpecials<HostInode>();
   /** Identities of files for mmap and locks, by device and inode number. */
   readonly #keys = new Map<string, WeakRef<object>>();
 
@@ -140,6 +143,8 @@ export class HostInode implements Inode {
   #key: object | null = null;
   /** Descriptor of a file made a moment ago: its mode may not allow to open it again. */
   #created = -1;
+  /** A FIFO or socket of the guest's. */
+  #special = false;
   /** The name has been removed: what is left of the file is reached through who has it open. */
   #gone = false;
   readonly files = new Set<HostFile>();
@@ -153,6 +158,13 @@ export class HostInode implements Inode {
     this.type = Number(st.mode) & S_IFMT;
     this.#seen(st);
     this.#freshUntil = hostChanges.count;
+  }
+  /** lstat of a path; null where there is nothing. */
+  #lstat(path: HostPath): fs.BigIntStats | null {
+    const st = hostCall(() => fs.lstatSync(path, { bigint: true, throwIfNoEntry: false }));
+    if (!st) return null;
+    this.fs.specials.apply(st);
+    return st;
   }
 
   /** Host path, one char per byte; empty for `/`. */
@@ -198,7 +210,7 @@ export class HostInode implements Inode {
     this.#freshUntil = -1;
     if (fresh) return toStat(this.#last!);
     if (this.#gone) return this.#openFile()?.stat() ?? this.#removed();
-    const st = hostCall(() => fs.lstatSync(this.#path(), { bigint: true, throwIfNoEntry: false }));
+    const st = this.#lstat(this.#path());
     if (st && Number(st.ino) === this.ino) return this.statOf(st);
     return this.#removed();
   }
@@ -231,10 +243,12 @@ export class HostInode implements Inode {
       const now = this.stat();
       fs.lutimesSync(path, seconds(attr.atime ?? now.atime), seconds(attr.mtime ?? now.mtime));
     });
-    this.statOf(hostCall(() => fs.lstatSync(path, { bigint: true })));
+    const st = this.#lstat(path);
+    if (!st) throw sysError(errno.ENOENT);
+    this.statOf(st);
   }
 
-  open(flags: number): OpenFile {
+  open(flags: number, task?: Task): MaybePromise<OpenFile> {
     switch (this.type) {
       case S_IFDIR:
         return new DirectoryFile(flags, this);
@@ -260,13 +274,20 @@ export class HostInode implements Inode {
         throw sysError(errno.ELOOP);
       default:
         // The host's FIFOs, sockets and devices are shown but not reached.
-        throw sysError(errno.ENXIO);
+        if (!this.#special) throw sysError(errno.ENXIO);
+        return openSpecial(this, this.type, 0, flags, task);
     }
   }
 
   lookup(name: string, _task?: Task, known?: Inode | null): HostInode | null {
     const st = hostCall(() => fs.lstatSync(this.#childPath(name), { bigint: true, throwIfNoEntry: false }));
     if (!st) return null;
+    const special = this.fs.specials.apply(st);
+    if (special) {
+      special.renamed(this, name);
+      special.#seen(st);
+      return special;
+    }
     if (known instanceof HostInode && known.#is(this, name, st)) {
       known.#seen(st);
       known.#freshUntil = hostChanges.count;
@@ -291,6 +312,11 @@ export class HostInode implements Inode {
         dir.closeSync();
       }
     });
+  }
+  /** Type bits of an entry that is a file for the host. */
+  typeOf(name: string): number {
+    const st = this.fs.specials.size > 0 ? this.#lstat(this.#childPath(name)) : null;
+    return st ? Number(st.mode) & S_IFMT : S_IFREG;
   }
   /** Inode number of an entry, 0 when it has gone. */
   inoOf(name: string): number {
@@ -330,11 +356,17 @@ export class HostInode implements Inode {
     return this.#make(name, uid, gid, mode, (path) => fs.mkdirSync(path, { mode: mode & 0o1777 }));
   }
   mknod(name: string, mode: number, _rdev: number, uid: number, gid: number): HostInode {
-    // Node can make nothing but files.
-    if ((mode & S_IFMT) !== S_IFREG) throw sysError(errno.EPERM);
-    const made = this.create(name, mode, uid, gid);
-    fs.closeSync(made.#created);
-    made.#created = -1;
+    const type = mode & S_IFMT;
+    if (type !== S_IFREG && type !== S_IFIFO && type !== S_IFSOCK) throw sysError(errno.EPERM);
+    const file = this.create(name, mode & 0o7777, uid, gid);
+    fs.closeSync(file.#created);
+    file.#created = -1;
+    if (type === S_IFREG) return file;
+    const st = hostCall(() => fs.lstatSync(file.#path(), { bigint: true }));
+    const stands = { ...st, mode: (st.mode & ~BigInt(S_IFMT)) | BigInt(type) } as fs.BigIntStats;
+    const made = new HostInode(this.fs, this, name, stands);
+    made.#special = true;
+    this.fs.specials.add(st, type, made);
     return made;
   }
   symlink(name: string, target: string, uid: number, gid: number): HostInode {
@@ -392,7 +424,7 @@ class HostEntry implements DirEntry {
   constructor(dir: HostInode, entry: fs.Dirent) {
     this.#dir = dir;
     this.name = entry.name;
-    this.type = direntType(entry);
+    this.type = entry.isFile() ? dir.typeOf(entry.name) : direntType(entry);
   }
   get ino(): number {
     return this.#dir.inoOf(this.name);

@@ -187,10 +187,27 @@ export abstract class PseudoInode implements Inode {
 
 /** A directory of fixed entries, to which a subclass may add others that come and go. */
 export class PseudoDir extends PseudoInode {
-  readonly #children = new Map<string, Inode>();
+  readonly #made = new Map<string, Inode>();
+  #fill: (() => void) | null = null;
 
   constructor(fs: PseudoFs, init: Partial<PseudoInit> = {}) {
     super({ fs, mode: S_IFDIR | 0o555, ...init });
+  }
+  /** Has `fill` register entries, so many of them directories, once somebody looks: most programs never do. */
+  fillLater(directories: number, fill: () => void): void {
+    this.nlink += directories;
+    this.#fill = () => {
+      this.nlink -= directories;
+      fill();
+    };
+  }
+  get #children(): Map<string, Inode> {
+    const fill = this.#fill;
+    if (fill) {
+      this.#fill = null;
+      fill();
+    }
+    return this.#made;
   }
   /** Registers an entry and returns it. */
   add<T extends Inode>(name: string, inode: T): T {

@@ -218,7 +218,7 @@ async function start(task: Task, prepared: Prepared): Promise<Loaded<null>> {
   const alone = task.process.tasks.size === 1 && task.tid === task.process.pid;
   // Killed meanwhile: what is returned does not matter any more.
   if (!alone && !(await (task as GuestTask).becomeOnlyThread())) return refusal(errno.EINTR, 'killed');
-  const mm = await takeAddressSpace(task, isa);
+  const mm = await takeAddressSpace(task, isa, program.file.mapKey());
   mm.layout = layout;
   mm.memoryLimit = memoryLimit(task);
   mm.rlimits = () => task.process.rlimits;
@@ -236,18 +236,22 @@ async function start(task: Task, prepared: Prepared): Promise<Loaded<null>> {
 }
 
 /**
- * The address space for the new program: the task's own, emptied, or a new one when others use the old one, too.
+ * The address space for the new program: the task's own, emptied, or a new one when others use the old one, too, or when it
+ * keeps what a child of the program that ran there will want again.
  */
-async function takeAddressSpace(task: Task, isa: Isa): Promise<AddressSpace> {
+async function takeAddressSpace(task: Task, isa: Isa, program: object | null): Promise<AddressSpace> {
   const { attachCpu } = loaderOptions(task.kernel);
   const { mm } = task;
-  if (mm.users === 1 && isa === task.cpu.isa) {
+  const better = attachCpu && mm.kept.program !== program && task.process !== task.kernel.init;
+  if (mm.users === 1 && isa === task.cpu.isa && !better) {
     await mm.release(task);
     task.kernel.machine?.forgetCode(mm.memory);
+    mm.kept.program = program;
     return mm;
   }
   if (!attachCpu) throw sysError(errno.ENOMEM);
-  const fresh = new AddressSpace(task.kernel.createMemory());
+  const fresh = new AddressSpace(task.kernel.createMemory(program));
+  fresh.kept.program = program;
   const before = task.cpu;
   task.cpu = attachCpu(task, fresh, isa);
   task.mm = fresh;

@@ -12,6 +12,7 @@ import type { Task } from '../task/task.ts';
 import { forgetShared, registerShared } from './file-coherence.ts';
 import { GapFinder, highestGap, lowestGap } from './gaps.ts';
 import { GUEST_LIMIT, type GuestMemory, PAGE_SIZE, PROT_EXEC, PROT_READ, PROT_WRITE } from './guest-memory.ts';
+import { type KeptFiles, keptFiles, type Range } from './kept-files.ts';
 import { type Layout, makeLayout, pageUp } from './layout.ts';
 import { LoadAddressBook } from './load-address-book.ts';
 import { madvise } from './madvise.ts';
@@ -64,7 +65,7 @@ const SIGBUS = 7;
 const SIGSEGV = 11;
 
 /** Of memories that are used again, clean as `scrub` leaves them: a new one for each process would be a megabyte. */
-const staleMaps = new WeakMap<GuestMemory, Uint8Array>();
+const staleMaps = new WeakMap<GuestMemory, Buffer>();
 
 export class AddressSpace {
   readonly memory: GuestMemory;
@@ -87,8 +88,10 @@ export class AddressSpace {
   readonly gaps = new GapFinder(this.list);
   /** Keys of shared objects that other address spaces map, too (shared-memory.ts). */
   readonly coherent = new Set<object>();
+  /** What the memory holds of files that are not mapped, and may be again. */
+  readonly kept: KeptFiles;
   /** One byte a page: the page is not mapped (or not accessible) and may hold something else than zeros. */
-  readonly #stale: Uint8Array;
+  readonly #stale: Buffer;
   readonly #stats: MemoryStats = {
     total: 0,
     accessible: 0,
@@ -101,12 +104,13 @@ export class AddressSpace {
     locked: 0,
   };
 
-  /** `memory` must read as zeros and have nothing mapped. */
+  /** `memory` must have nothing mapped, and read as zeros but for what it keeps. */
   constructor(memory: GuestMemory) {
     this.memory = memory;
+    this.kept = keptFiles(memory);
     let stale = staleMaps.get(memory);
     if (!stale) {
-      stale = new Uint8Array(PAGES);
+      stale = Buffer.alloc(PAGES);
       staleMaps.set(memory, stale);
     }
     this.#stale = stale;
@@ -233,28 +237,43 @@ export class AddressSpace {
 
   // Bookkeeping: the only places where VMAs come, change and go.
 
-  /** Adds a VMA over free space whose memory is already as it should be, and opens its pages. */
-  insert(vma: Vma): void {
+  /**
+   * Adds a VMA over free space whose memory is already as it should be, and opens its pages. What has been translated from
+   * the ranges `preserved` is still right.
+   */
+  insert(vma: Vma, preserved: readonly Range[] = []): void {
+    this.kept.drop(vma.start, vma.end, preserved);
     this.#touch(vma);
     this.#account(vma, 1);
-    this.protectPages(vma);
+    this.protectPages(vma, preserved);
     const { object } = vma;
     this.list.insert(vma);
     if (object) registerShared(object, this);
   }
 
-  /** Unmaps without writing back. */
-  remove(start: number, end: number): void {
+  /** Unmaps without writing back. `preserve`: the same bytes of the same files will be there again at once. */
+  remove(start: number, end: number, preserve = false): void {
     if (this.coherent.size > 0) publish(this, start, end);
     const pieces = start < end ? this.list.cut(start, end) : [];
     for (const vma of pieces) {
       this.#account(vma, -1);
       if (vma.touched) this.#stale.fill(1, vma.start / PAGE_SIZE, vma.end / PAGE_SIZE);
-      this.memory.protect(vma.start, vma.end, -1);
+      if (this.memory.hide && (preserve || this.#leaving)) this.#hide(vma, preserve);
+      else {
+        this.kept.drop(vma.start, vma.end);
+        this.memory.protect(vma.start, vma.end, -1);
+      }
       if (vma.object) forgetShared(vma.object, this);
       vma.release();
     }
     if (pieces.length > 0) this.gaps.freed(end);
+  }
+
+  /** Everything is going. */
+  #leaving = false;
+  #hide(vma: Vma, preserve: boolean): void {
+    if (preserve || this.kept.holds(vma)) this.memory.hide!(vma.start, vma.end);
+    else this.memory.protect(vma.start, vma.end, -1);
   }
 
   /** Changes a whole VMA; the caller merges. */
@@ -269,9 +288,16 @@ export class AddressSpace {
   }
 
   /** Writes a VMA's rights into the page table. Pages beyond the end of its file are not accessible. */
-  protectPages(vma: Vma): void {
+  protectPages(vma: Vma, preserved: readonly Range[] = []): void {
     const { start, end, eof } = vma;
-    if (eof > start) this.memory.protect(start, eof, effectiveProt(vma.prot));
+    const prot = effectiveProt(vma.prot);
+    let at = start;
+    for (const [from, to] of preserved) {
+      if (at < from) this.memory.protect(at, from, prot);
+      this.memory.show!(from, to, prot);
+      at = to;
+    }
+    if (eof > at) this.memory.protect(at, eof, prot);
     if (eof < end) this.memory.protect(eof, end, 0);
   }
 
@@ -378,7 +404,13 @@ export class AddressSpace {
 
   /** Unmaps everything without writing back. */
   reset(): void {
-    this.remove(0, GUEST_LIMIT);
+    this.kept.renew(this.list.items);
+    this.#leaving = true;
+    try {
+      this.remove(0, GUEST_LIMIT);
+    } finally {
+      this.#leaving = false;
+    }
     this.gaps.forget();
     this.brkStart = 0;
     this.brkEnd = 0;
@@ -388,14 +420,20 @@ export class AddressSpace {
     this.#stats.peakAccessible = 0;
   }
 
-  /** Makes everything unmapped read as zeros again, for the memory's next user. Nothing may be mapped. */
+  /** Makes everything unmapped that is not kept read as zeros again, for the memory's next user. Nothing may be mapped. */
   scrub(): void {
-    this.clear(0, GUEST_LIMIT);
+    let at = 0;
+    for (const [from, to] of this.kept.ranges) {
+      this.clear(at, from);
+      at = to;
+    }
+    this.clear(at, GUEST_LIMIT);
   }
 
-  /** A copy for fork(2) in fresh memory. */
+  /** A copy for fork(2) in a memory with nothing mapped. */
   fork(memory: GuestMemory): AddressSpace {
     const copy = new AddressSpace(memory);
+    copy.kept.program = this.kept.program;
     const { layout, memoryLimit, rlimits, book, brkStart, brkEnd, membarrier } = this;
     Object.assign(copy, { layout, memoryLimit, rlimits, book, brkStart, brkEnd, membarrier });
     for (const vma of this.list.items) {
@@ -403,8 +441,18 @@ export class AddressSpace {
       const twin = vma.slice(vma.start, vma.end);
       twin.flags &= ~MAP_LOCKED;
       twin.shadow = vma.shadow?.slice() ?? null;
-      if (vma.touched && !(vma.flags & VM_WIPEONFORK)) copyTouched(this.memory.u8, memory.u8, vma.start, vma.eof);
-      copy.insert(twin);
+      const preserved = vma.pristine ? copy.kept.take(twin) : [];
+      let at = vma.start;
+      for (const [from, to] of [...preserved, [vma.eof, vma.eof] as const]) {
+        if (at < from) {
+          copy.clear(at, from);
+          if (vma.touched && !(vma.flags & VM_WIPEONFORK)) copyTouched(this.memory.u8, memory.u8, at, from);
+        }
+        copy.filled(from, to);
+        at = to;
+      }
+      copy.clear(vma.eof, vma.end);
+      copy.insert(twin, preserved);
     }
     claimShared(this);
     return copy;

@@ -25,6 +25,14 @@ export interface GuestMemory {
    */
   protect(start: number, end: number, prot: number): void;
 
+  /**
+   * As `protect` with -1, but the bytes stay, and so does what was translated from them, for `show`. Without it nothing is
+   * kept in a memory from one program to the next.
+   */
+  hide?(start: number, end: number): void;
+  /** As `protect` with PROT_READ and perhaps PROT_EXEC, for bytes that are what they were when hidden. */
+  show?(start: number, end: number, prot: number): void;
+
   /** The PROT_* mask of the page that holds `address`, -1 when it is not mapped or not below GUEST_LIMIT. */
   protection(address: number): number;
 

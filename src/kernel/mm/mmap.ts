@@ -6,6 +6,7 @@ import type { Task } from '../task/task.ts';
 import type { AddressSpace } from './address-space.ts';
 import { flushSharedFile } from './file-coherence.ts';
 import { GUEST_LIMIT, PAGE_SIZE, PROT_EXEC, PROT_READ, PROT_WRITE } from './guest-memory.ts';
+import { isSettled, type Range } from './kept-files.ts';
 import { pageDown, pageUp } from './layout.ts';
 import { IMAGE_ALIGN } from './load-address-book.ts';
 import {
@@ -28,7 +29,7 @@ import {
   MMAP_MIN_ADDR,
   TASK_SIZE,
 } from './mman.ts';
-import { after } from './promise.ts';
+import { after, forEachInOrder } from './promise.ts';
 import { type FileStamp, KEPT_MAP_FLAGS, sameStamp, Vma, VM_NO_WRITE } from './vma.ts';
 import { flushRange, hasContents, readFully, readPages, startShadow } from './writeback.ts';
 
@@ -138,8 +139,13 @@ function planFile(request: MmapRequest, file: OpenFile, type: number, keptFlags:
   }
   if (shared && file.mapsReadOnly && prot & PROT_WRITE) throw sysError(errno.EPERM);
   if (shared && (!file.writable || file.mapsReadOnly)) vmFlags |= VM_NO_WRITE;
-  const { size, mtime } = file.stat();
-  return { ...request, stamp: { key, size, mtime: mtime.sec * 1e9 + mtime.nsec }, key: shared ? key : null, vmFlags };
+  return { ...request, stamp: stampOf(key, file), key: shared ? key : null, vmFlags };
+}
+
+function stampOf(key: object, file: OpenFile): FileStamp {
+  const { size, mtime, ctime } = file.stat();
+  const settled = isSettled(ctime, Date.now());
+  return { key, size, mtime: mtime.sec * 1e9 + mtime.nsec, ctime: ctime.sec * 1e9 + ctime.nsec, settled };
 }
 
 function checkLock(task: Task, mm: AddressSpace, length: number): void {
@@ -198,7 +204,13 @@ function place(mm: AddressSpace, task: Task, plan: Plan, start: number): MaybePr
     throw e;
   }
   const present = stamp !== null && !plan.key && isPresent(mm, stamp, offset, start, end);
-  mm.remove(start, end);
+  // What has been translated stays good, unless it must not run any more.
+  const preserve =
+    present &&
+    mm.memory.show !== undefined &&
+    (prot & PROT_WRITE) === 0 &&
+    ((prot & PROT_EXEC) !== 0 || !isExecutable(mm, start, end));
+  mm.remove(start, end, preserve);
   const vma = new Vma({ start, end, prot, flags: vmFlags, file, offset, name: plan.name ?? '', stamp, object: key });
   vma.pristine = stamp !== null;
   if (!stamp) {
@@ -206,24 +218,49 @@ function place(mm: AddressSpace, task: Task, plan: Plan, start: number): MaybePr
     mm.insert(vma);
     return start;
   }
-  const insert = (): number => {
+  const insert = (preserved: readonly Range[] = []): number => {
+    for (const [from, to] of preserved) mm.filled(from, to);
     if (prot & PROT_WRITE) startShadow(mm, vma);
-    mm.insert(vma);
+    mm.insert(vma, preserved);
     return start;
   };
   if (present) {
     mm.filled(start, vma.eof);
-    return insert();
+    if (preserve) mm.kept.take(vma);
+    return insert(preserve ? [[start, vma.eof]] : []);
   }
-  return fill(mm, task, vma, insert);
+  const kept = prot & PROT_WRITE ? [] : mm.kept.take(vma);
+  return fill(mm, task, vma, kept, () => insert(kept));
 }
 
-/** Reads the file's bytes, then lets the VMA in. While a read has to wait, the range is held by an empty mapping. */
-function fill(mm: AddressSpace, task: Task, vma: Vma, insert: () => number): MaybePromise<number> {
+function isExecutable(mm: AddressSpace, start: number, end: number): boolean {
+  let found = false;
+  mm.list.each(start, end, (vma) => {
+    found ||= (vma.prot & PROT_EXEC) !== 0;
+  });
+  return found;
+}
+
+/** Reads the file's bytes but for those in the ranges `kept`, then lets the VMA in. While a read has to wait, the range is held by an empty mapping. */
+function fill(
+  mm: AddressSpace,
+  task: Task,
+  vma: Vma,
+  kept: readonly Range[],
+  insert: () => number,
+): MaybePromise<number> {
+  const parts: Range[] = [];
+  let at = vma.start;
+  for (const [from, to] of kept) {
+    if (at < from) parts.push([at, from]);
+    at = to;
+  }
+  if (at < vma.eof) parts.push([at, vma.eof]);
   let wait: MaybePromise<void>;
   try {
-    wait = readPages(mm, task, vma, vma.start, vma.eof);
+    wait = forEachInOrder(parts, ([from, to]) => readPages(mm, task, vma, from, to));
   } catch (e) {
+    for (const [from, to] of kept) mm.memory.written(from, to);
     vma.release();
     mm.gaps.forget();
     throw e;

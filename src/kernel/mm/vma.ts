@@ -21,6 +21,10 @@ export interface FileStamp {
   readonly key: object;
   readonly size: number;
   readonly mtime: number;
+  /** Status change, by which a file is known that was put back in time. */
+  readonly ctime: number;
+  /** Changed long enough ago for a later change to show in the times. */
+  readonly settled: boolean;
 }
 
 export interface VmaInit {
@@ -120,7 +124,10 @@ export function effectiveProt(prot: number): number {
 }
 
 export function sameStamp(a: FileStamp | null, b: FileStamp | null): boolean {
-  return a === b || (a !== null && b !== null && a.key === b.key && a.size === b.size && a.mtime === b.mtime);
+  return (
+    a === b ||
+    (a !== null && b !== null && a.key === b.key && a.size === b.size && a.mtime === b.mtime && a.ctime === b.ctime)
+  );
 }
 
 function shadowsJoin(a: Vma, b: Vma): boolean {

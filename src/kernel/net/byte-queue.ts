@@ -10,16 +10,13 @@ interface Chunk {
   readonly data: Uint8Array;
   start: number;
   end: number;
-  /** Made here: may be appended to, and goes back to the spare ones. */
-  readonly own: boolean;
 }
 
 function newChunk(wanted: number): Chunk {
   const size = wanted <= SMALL / 2 ? SMALL : LARGE;
-  return { data: spare[size]!.pop() ?? new Uint8Array(size), start: 0, end: 0, own: true };
+  return { data: spare[size]!.pop() ?? new Uint8Array(size), start: 0, end: 0 };
 }
-function recycle({ data, own }: Chunk): void {
-  if (!own) return;
+function recycle({ data }: Chunk): void {
   const list = spare[data.length]!;
   if (list.length < KEPT) list.push(data);
 }
@@ -37,7 +34,7 @@ export class ByteQueue {
   push(src: Uint8Array): void {
     let done = 0;
     const last = this.#chunks.at(-1);
-    if (last?.own && last.end < last.data.length) done = this.#fill(last, src, 0);
+    if (last && last.end < last.data.length) done = this.#fill(last, src, 0);
     while (done < src.length) {
       const chunk = newChunk(src.length - done);
       this.#chunks.push(chunk);
@@ -50,15 +47,6 @@ export class ByteQueue {
     chunk.data.set(n === src.length ? src : src.subarray(from, from + n), chunk.end);
     chunk.end += n;
     return n;
-  }
-
-  /** Takes a buffer over that nobody else will change; small ones are copied, so that they do not pile up. */
-  pushOwned(data: Uint8Array): void {
-    if (data.length <= SMALL / 2) this.push(data);
-    else {
-      this.#chunks.push({ data, start: 0, end: data.length, own: false });
-      this.#length += data.length;
-    }
   }
 
   /** Moves up to `dst.length` bytes out. */

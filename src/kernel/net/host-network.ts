@@ -7,8 +7,10 @@ import type { Endpoint } from './ip.ts';
 
 /** One TCP connection of the host's. */
 export interface HostStream {
-  /** Takes bytes over; they must not change afterwards. */
+  /** Takes a copy of bytes that may be guest memory. */
   write(data: Uint8Array): void;
+  /** Bytes given to `write` that have not left for the network. */
+  readonly held: number;
   /** No more will be written: FIN behind what is under way. */
   end(): void;
   /** Closed by the guest after `end`: it stays until the peer closes, too, for a minute at most. */
@@ -25,12 +27,12 @@ export interface HostStream {
 export interface HostStreamEvents {
   /** Connected: the host's own end. */
   connected(): void;
-  /** Bytes that nobody else will change. */
+  /** Bytes that are good until this returns. */
   data(chunk: Uint8Array): void;
   /** The peer sends no more. */
   end(): void;
-  /** So many bytes given to `write` have left for the network. */
-  written(bytes: number): void;
+  /** What `held` counted has left for the network, or much of it. */
+  written(): void;
   /** The connection failed or broke; no events follow. */
   failed(error: number): void;
 }

@@ -14,8 +14,6 @@ const SEND_LIMIT = 512 * 1024;
 export class HostPeer implements TcpPeer {
   readonly #socket: TcpSocket;
   #stream!: HostStream;
-  /** Bytes given to the host and not yet sent. */
-  #held = 0;
   #paused = false;
   #gone = false;
 
@@ -49,7 +47,7 @@ export class HostPeer implements TcpPeer {
           this.reset();
           return;
         }
-        socket.deliverOwned(chunk);
+        socket.deliver(chunk);
         if (socket.unread < socket.receiveCapacity || this.#paused) return;
         this.#paused = true;
         this.#stream.pause();
@@ -57,8 +55,7 @@ export class HostPeer implements TcpPeer {
       end: () => {
         if (socket.peer === this) socket.finish();
       },
-      written: (bytes) => {
-        this.#held -= bytes;
+      written: () => {
         if (socket.peer === this) socket.consumed();
       },
       failed: (error) => {
@@ -73,16 +70,14 @@ export class HostPeer implements TcpPeer {
 
   room(from: TcpSocket): number {
     const limit = from.sendBufferLocked ? Math.min(from.sendBuffer, SEND_LIMIT) : SEND_LIMIT;
-    return Math.max(0, limit - this.#held);
+    return Math.max(0, limit - this.#stream.held);
   }
   held(): number {
-    return this.#held;
+    return this.#stream.held;
   }
   deliver(src: Uint8Array): void {
     if (this.#gone) return;
-    this.#held += src.length;
-    // Guest memory changes: the host gets its own copy.
-    this.#stream.write(src.slice());
+    this.#stream.write(src);
   }
   finish(): void {
     if (!this.#gone) this.#stream.end();

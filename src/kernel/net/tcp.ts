@@ -355,12 +355,6 @@ export class TcpSocket extends InetSocket implements TcpPeer {
     this.#received.push(src);
     this.waiters.wake(WAKE_READ);
   }
-  /** As `deliver`, of a buffer that is given away. */
-  deliverOwned(data: Uint8Array): void {
-    this.bytesReceived += data.length;
-    this.#received.pushOwned(data);
-    this.waiters.wake(WAKE_READ);
-  }
   /** More may be sent. */
   consumed(): void {
     if (!this.#wantsRoom || !this.#writable()) return;

@@ -4,6 +4,7 @@ import { PROT_READ, PROT_WRITE } from '../mm/guest-memory.ts';
 import { readValidTimespec, timespecMs } from '../abi/time-structs.ts';
 import { FUTEX_BITSET_MATCH_ANY, futexKey } from '../task/futex-table.ts';
 import { queuePi, tryLockPi, unlockPi, unqueuePi } from '../task/futex-pi.ts';
+import { requeuePi, waitRequeuePi } from '../task/futex-requeue-pi.ts';
 import type { GuestTask } from '../task/guest-task.ts';
 import { CLOCK_MONOTONIC, CLOCK_REALTIME, clockMs } from '../time/clocks.ts';
 import { guestRow as row } from './guest-row.ts';
@@ -29,6 +30,13 @@ const WAITING: ReadonlySet<number> = new Set([
   ops.FUTEX_WAIT,
   ops.FUTEX_WAIT_BITSET,
   ops.FUTEX_LOCK_PI,
+  ops.FUTEX_LOCK_PI2,
+  ops.FUTEX_WAIT_REQUEUE_PI,
+]);
+/** FUTEX_CLOCK_REALTIME may be given to these. */
+const CHOOSES_CLOCK: ReadonlySet<number> = new Set([
+  ops.FUTEX_WAIT_BITSET,
+  ops.FUTEX_WAIT_REQUEUE_PI,
   ops.FUTEX_LOCK_PI2,
 ]);
 const PRIVATE = 128;
@@ -71,18 +79,16 @@ function futex(
   const waits = WAITING.has(cmd);
   let limit: number | null = null;
   if (timeout !== 0 && waits) limit = timespecMs(readValidTimespec(task.mem, timeout));
-  if (op & CLOCK_REALTIME_FLAG && cmd !== ops.FUTEX_WAIT_BITSET && cmd !== ops.FUTEX_LOCK_PI2)
-    throw sysError(errno.ENOSYS);
+  if (op & CLOCK_REALTIME_FLAG && !CHOOSES_CLOCK.has(cmd)) throw sysError(errno.ENOSYS);
+  const clock = op & CLOCK_REALTIME_FLAG ? CLOCK_REALTIME : CLOCK_MONOTONIC;
 
   switch (cmd) {
     case ops.FUTEX_WAIT: {
       const deadline = limit === null ? null : task.kernel.monotonicMs() + limit;
       return wait(task, uaddr, op, val, FUTEX_BITSET_MATCH_ANY, deadline, CLOCK_MONOTONIC);
     }
-    case ops.FUTEX_WAIT_BITSET: {
-      const clock = op & CLOCK_REALTIME_FLAG ? CLOCK_REALTIME : CLOCK_MONOTONIC;
+    case ops.FUTEX_WAIT_BITSET:
       return wait(task, uaddr, op, val, val3, limit, clock);
-    }
     case ops.FUTEX_WAKE:
       return wake(task, uaddr, op, val, FUTEX_BITSET_MATCH_ANY);
     case ops.FUTEX_WAKE_BITSET:
@@ -95,7 +101,7 @@ function futex(
     case ops.FUTEX_LOCK_PI:
       return lockPi(task, uaddr, op, limit, CLOCK_REALTIME);
     case ops.FUTEX_LOCK_PI2:
-      return lockPi(task, uaddr, op, limit, op & CLOCK_REALTIME_FLAG ? CLOCK_REALTIME : CLOCK_MONOTONIC);
+      return lockPi(task, uaddr, op, limit, clock);
     case ops.FUTEX_TRYLOCK_PI:
       checkAddress(task, uaddr, op);
       return tryLockPi(task, uaddr, (op & PRIVATE) !== 0) ? 0 : -errno.EAGAIN;
@@ -103,8 +109,12 @@ function futex(
       checkAddress(task, uaddr, op);
       unlockPi(task, uaddr, (op & PRIVATE) !== 0);
       return 0;
+    case ops.FUTEX_WAIT_REQUEUE_PI:
+      return waitToBeRequeued(task, uaddr, op, val, limit, uaddr2, clock);
+    case ops.FUTEX_CMP_REQUEUE_PI:
+      return requeueToPi(task, uaddr, uaddr2, op, val | 0, timeout | 0, val3);
     default:
-      // FUTEX_FD was removed from Linux in 2.6.26; nothing in libc requeues to PI futexes any more.
+      // FUTEX_FD was removed from Linux in 2.6.26.
       throw sysError(errno.ENOSYS);
   }
 }
@@ -165,8 +175,7 @@ async function waitQueued(
   clock: number,
 ): Promise<number> {
   const { futexes } = task.kernel;
-  const { space, address } = futexKey(task.mm, uaddr, (op & PRIVATE) !== 0);
-  const waiter = futexes.add(space, address, bitset);
+  const waiter = futexes.add(futexKey(task.mm, uaddr, (op & PRIVATE) !== 0), bitset, task.rtPriority);
   const left = deadline === null ? null : deadline - clockMs(task, clock);
   task.waitingFor = left === null ? 'futex' : null;
   const result = await task.wait([waiter.queue], () => waiter.woken, left);
@@ -205,6 +214,44 @@ function requeue(
   const source = futexKey(task.mm, from, isPrivate);
   const woken = futexes.wake(source.space, source.address, wakeCount, FUTEX_BITSET_MATCH_ANY);
   return woken + futexes.requeue(source, futexKey(task.mm, to, isPrivate), Math.min(moveCount, INT_MAX));
+}
+
+/** FUTEX_WAIT_REQUEUE_PI. `deadline` is on `clock`, in milliseconds; null waits for ever. */
+function waitToBeRequeued(
+  task: GuestTask,
+  from: number,
+  op: number,
+  val: number,
+  deadline: number | null,
+  to: number,
+  clock: number,
+): Promise<number> {
+  if (from === to) throw sysError(errno.EINVAL);
+  checkAddress(task, to, op);
+  checkAddress(task, from, op);
+  if (task.mem.readU32(from) !== val) throw sysError(errno.EAGAIN);
+  const isPrivate = (op & PRIVATE) !== 0;
+  const left = (): number | null => (deadline === null ? null : deadline - clockMs(task, clock));
+  return waitRequeuePi(task, futexKey(task.mm, from, isPrivate), to, isPrivate, left);
+}
+
+/** FUTEX_CMP_REQUEUE_PI: the first waiter is woken or moved, and up to `moveCount` others. */
+function requeueToPi(
+  task: GuestTask,
+  from: number,
+  to: number,
+  op: number,
+  wakeCount: number,
+  moveCount: number,
+  expected: number,
+): number {
+  if (from === to || wakeCount !== 1 || moveCount < 0) throw sysError(errno.EINVAL);
+  checkAddress(task, from, op);
+  checkAddress(task, to, op);
+  task.mem.writable(to, 4);
+  if (task.mem.readU32(from) !== expected) throw sysError(errno.EAGAIN);
+  const isPrivate = (op & PRIVATE) !== 0;
+  return requeuePi(task, futexKey(task.mm, from, isPrivate), to, isPrivate, moveCount);
 }
 
 /** FUTEX_WAKE_OP: changes the second word, wakes at the first, and at the second when its old value compares true. */
@@ -306,10 +353,9 @@ function futexWaitv(
     if (mem.readU32(uaddr) !== val) throw sysError(errno.EAGAIN);
   }
   const { futexes } = task.kernel;
-  const queued = given.map(({ uaddr, op }) => {
-    const { space, address } = futexKey(task.mm, uaddr, op !== 0);
-    return futexes.add(space, address, FUTEX_BITSET_MATCH_ANY);
-  });
+  const queued = given.map(({ uaddr, op }) =>
+    futexes.add(futexKey(task.mm, uaddr, op !== 0), FUTEX_BITSET_MATCH_ANY, task.rtPriority),
+  );
   const left = deadline === null ? null : deadline - clockMs(task, clockid);
   const woken = (): number => queued.findIndex((w) => w.woken);
   const queues = queued.map((w) => w.queue);
@@ -344,8 +390,6 @@ function getRobustList(task: GuestTask, pid: number, head: number, length: numbe
 export const futexRows: SyscallRow[] = [
   row('futex', 202, 98, 'uaddr:ptr op:flags val:uint timeout:ptr uaddr2:ptr val3:uint', futex, {
     flagNames: { op: opNames },
-    support: 'partial',
-    note: 'PI futexes are handed over in order; no FUTEX_WAIT_REQUEUE_PI',
   }),
   row('futex_waitv', 449, 449, 'waiters:instruct nr_futexes:uint flags:uint timeout:timespec clockid:int', futexWaitv),
   row('set_robust_list', 273, 99, 'head:ptr len:size', setRobustList),

@@ -4,7 +4,7 @@ import { writeTimespec } from '../abi/time-structs.ts';
 import { CAP_SYS_NICE } from '../task/credentials.ts';
 import type { GuestTask } from '../task/guest-task.ts';
 import type { Process } from '../task/process.ts';
-import { RLIMIT_NICE } from '../task/rlimits.ts';
+import { RLIMIT_NICE, RLIMIT_RTPRIO } from '../task/rlimits.ts';
 import { guestRow as row } from './guest-row.ts';
 import type { SyscallRow } from './row.ts';
 
@@ -39,25 +39,31 @@ function schedSetaffinity(task: GuestTask, pid: number, size: number, mask: numb
 
 function schedGetparam(task: GuestTask, pid: number, param: number): number {
   if (pid < 0 || param === 0) throw sysError(errno.EINVAL);
-  threadOrSelf(task, pid);
-  task.mem.writeU32(param, 0);
+  task.mem.writeU32(param, threadOrSelf(task, pid).rtPriority);
   return 0;
 }
 
-/** Only SCHED_OTHER, BATCH and IDLE with priority 0 can be had; they are all the same here. */
-function checkPolicy(policy: number, priority: number): void {
+/** SCHED_OTHER, BATCH and IDLE have priority 0; they are all the same here. */
+function checkPolicy(task: GuestTask, target: GuestTask, policy: number, priority: number): void {
   const realtime = policy === policies.SCHED_FIFO || policy === policies.SCHED_RR;
   const normal = policy === policies.SCHED_OTHER || policy === policies.SCHED_BATCH || policy === policies.SCHED_IDLE;
   if (!realtime && !normal) throw sysError(errno.EINVAL);
   if (realtime ? priority < 1 || priority > 99 : priority !== 0) throw sysError(errno.EINVAL);
-  if (realtime) throw sysError(errno.EPERM);
+  if (task.cred.capable(CAP_SYS_NICE)) return;
+  const { euid } = task.cred;
+  if (euid !== target.cred.euid && euid !== target.cred.uid) throw sysError(errno.EPERM);
+  if (!realtime) return;
+  const limit = target.process.rlimits[RLIMIT_RTPRIO]!.soft;
+  if (policy !== target.schedPolicy && limit === 0) throw sysError(errno.EPERM);
+  if (priority > target.rtPriority && priority > limit) throw sysError(errno.EPERM);
 }
 
 function schedSetparam(task: GuestTask, pid: number, param: number): number {
   if (pid < 0 || param === 0) throw sysError(errno.EINVAL);
   const priority = task.mem.readI32(param);
   const target = threadOrSelf(task, pid);
-  checkPolicy(target.schedPolicy, priority);
+  checkPolicy(task, target, target.schedPolicy, priority);
+  target.setScheduling(target.schedPolicy, priority);
   return 0;
 }
 
@@ -66,14 +72,18 @@ function schedSetscheduler(task: GuestTask, pid: number, policy: number, param: 
   const priority = task.mem.readI32(param);
   const target = threadOrSelf(task, pid);
   const bare = policy & ~SCHED_RESET_ON_FORK;
-  checkPolicy(bare, priority);
-  target.schedPolicy = bare;
+  const reset = (policy & SCHED_RESET_ON_FORK) !== 0;
+  checkPolicy(task, target, bare, priority);
+  if (target.schedResetOnFork && !reset && !task.cred.capable(CAP_SYS_NICE)) throw sysError(errno.EPERM);
+  target.setScheduling(bare, priority);
+  target.schedResetOnFork = reset;
   return 0;
 }
 
 function schedGetscheduler(task: GuestTask, pid: number): number {
   if (pid < 0) throw sysError(errno.EINVAL);
-  return threadOrSelf(task, pid).schedPolicy;
+  const { schedPolicy, schedResetOnFork } = threadOrSelf(task, pid);
+  return schedPolicy | (schedResetOnFork ? SCHED_RESET_ON_FORK : 0);
 }
 
 function priorityLimit(policy: number, realtimeValue: number): number {
@@ -84,8 +94,8 @@ function priorityLimit(policy: number, realtimeValue: number): number {
 
 function schedRrGetInterval(task: GuestTask, pid: number, tp: number): number {
   if (pid < 0) throw sysError(errno.EINVAL);
-  threadOrSelf(task, pid);
-  writeTimespec(task.mem, tp, 0, 4_000_000);
+  const fifo = threadOrSelf(task, pid).schedPolicy === policies.SCHED_FIFO;
+  writeTimespec(task.mem, tp, 0, fifo ? 0 : 4_000_000);
   return 0;
 }
 
@@ -154,7 +164,9 @@ function schedGetattr(task: GuestTask, pid: number, attr: number, size: number, 
   const view = new DataView(out.buffer);
   view.setUint32(0, out.length, true);
   view.setUint32(4, target.schedPolicy, true);
-  view.setInt32(16, target.process.nice, true);
+  view.setUint32(8, target.schedResetOnFork ? 1 : 0, true);
+  view.setInt32(16, target.rtPriority > 0 ? 0 : target.process.nice, true);
+  view.setUint32(20, target.rtPriority, true);
   if (out.length >= 56) view.setUint32(52, 1024, true);
   task.mem.copyOut(attr, out);
   return 0;
@@ -169,15 +181,11 @@ export const schedRows: SyscallRow[] = [
     note: 'the mask must have CPU 0',
   }),
   row('sched_getparam', 143, 121, 'pid:pid param:outstruct', schedGetparam),
-  row('sched_setparam', 142, 118, 'pid:pid param:instruct', schedSetparam, {
-    support: 'partial',
-    note: 'no real-time policies',
-  }),
+  row('sched_setparam', 142, 118, 'pid:pid param:instruct', schedSetparam),
   row('sched_getscheduler', 145, 120, 'pid:pid', schedGetscheduler),
   row('sched_setscheduler', 144, 119, 'pid:pid policy:int param:instruct', schedSetscheduler, {
     ...policyFlag,
-    support: 'partial',
-    note: 'no real-time policies: EPERM; the others are all alike',
+    note: 'real-time threads run before the others; the policies of those are all alike',
   }),
   row(
     'sched_get_priority_max',

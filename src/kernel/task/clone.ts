@@ -115,7 +115,7 @@ export function cloneTask(task: GuestTask, request: CloneRequest): GuestTask {
     signals: cloneSignals(task, flags),
     comm: task.comm,
   });
-  child.schedPolicy = task.schedPolicy;
+  if (!task.schedResetOnFork) child.setScheduling(task.schedPolicy, task.rtPriority);
   child.timerSlack = task.timerSlack;
   if (flags & f.CLONE_CHILD_CLEARTID) child.clearChildTid = request.childTid;
   // As in Linux nobody hears of it when these cannot be stored.
@@ -134,7 +134,7 @@ function storeTid(task: GuestTask, address: number, tid: number): void {
 }
 
 function forkMemory(task: GuestTask): AddressSpace {
-  const memory = task.kernel.createMemory();
+  const memory = task.kernel.createMemory(task.mm.kept.program);
   return task.mm.fork(memory);
 }
 

@@ -1,7 +1,7 @@
 /**
  * Priority-inheritance futexes (futex(2), "Priority-inheritance futexes"; kernel/futex/pi.c). The word holds the owner's
- * tid, so that user space locks and unlocks without a call while nobody waits; here are those who wait. There are no
- * priorities to inherit: the lock is handed over in order.
+ * tid, so that user space locks and unlocks without a call while nobody waits; here are those who wait, by priority and
+ * then in order.
  */
 import { errno, sysError } from '../abi/errno.ts';
 import { type FutexKey, futexKey } from './futex-table.ts';
@@ -72,7 +72,8 @@ export function queuePi(task: GuestTask, address: number, isPrivate: boolean): P
     state.owner.ownedPi.set(state, key);
   }
   const waiter: PiWaiter = { task, address, acquired: false, queue: new WaitQueue() };
-  state.waiters.push(waiter);
+  const before = state.waiters.findIndex((w) => w.task.rtPriority < task.rtPriority);
+  state.waiters.splice(before < 0 ? state.waiters.length : before, 0, waiter);
   return waiter;
 }
 
@@ -112,6 +113,18 @@ export function unlockPi(task: GuestTask, address: number, isPrivate: boolean): 
   const state = stateOf(key);
   if (state) handOver(key, state, 0);
   else mem.writeU32(address, 0);
+}
+
+/** Locks that wait for locks: no chain is followed further (Linux has max_lock_depth, 1,024). */
+const MAX_DEPTH = 16;
+
+/** The highest priority of a thread and of all who wait for what it owns, directly or not. */
+export function inheritedPriority(task: GuestTask, depth = 0): number {
+  let highest = task.rtPriority;
+  if (task.ownedPi.size === 0 || depth === MAX_DEPTH) return highest;
+  for (const state of task.ownedPi.keys())
+    for (const w of (state as PiState).waiters) highest = Math.max(highest, inheritedPriority(w.task, depth + 1));
+  return highest;
 }
 
 /** exit_pi_state_list: a thread that ends leaves its locks to those who wait for them. */

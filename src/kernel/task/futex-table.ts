@@ -2,7 +2,9 @@
  * Futex wait queues (futex(2)). A futex is named by the address space it lies in and its address there, or in a shared
  * mapping by the object mapped and the offset.
  */
+import { errno, sysError } from '../abi/errno.ts';
 import type { AddressSpace } from '../mm/address-space.ts';
+import type { RequeueTarget } from './futex-requeue-pi.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 export const FUTEX_BITSET_MATCH_ANY = 0xffff_ffff;
@@ -13,6 +15,10 @@ export interface FutexWaiter {
   address: number;
   readonly bitset: number;
   woken: boolean;
+  /** Real-time threads come before others, by priority. */
+  readonly priority: number;
+  /** FUTEX_WAIT_REQUEUE_PI: only FUTEX_CMP_REQUEUE_PI may wake it. */
+  readonly target: RequeueTarget | null;
   /** Woken together with `woken`. */
   readonly queue: WaitQueue;
 }
@@ -44,13 +50,20 @@ export class FutexTable {
       this.#spaces.set(w.space, byAddress);
     }
     const list = byAddress.get(w.address);
-    if (list) list.push(w);
+    const before = list && w.priority > 0 ? list.findIndex((other) => other.priority < w.priority) : -1;
+    if (list && before >= 0) list.splice(before, 0, w);
+    else if (list) list.push(w);
     else byAddress.set(w.address, [w]);
   }
 
-  /** Queues a waiter at the end. */
-  add(space: object, address: number, bitset: number): FutexWaiter {
-    const w: FutexWaiter = { space, address, bitset, woken: false, queue: new WaitQueue() };
+  /** Queues a waiter behind those of its priority. */
+  add(
+    { space, address }: FutexKey,
+    bitset: number,
+    priority: number,
+    target: RequeueTarget | null = null,
+  ): FutexWaiter {
+    const w: FutexWaiter = { space, address, bitset, priority, woken: false, target, queue: new WaitQueue() };
     this.#insert(w);
     return w;
   }
@@ -65,25 +78,46 @@ export class FutexTable {
     if (list!.length === 0) byAddress!.delete(w.address);
   }
 
-  /** Wakes up to `count` waiters whose bitset meets `bitset`, oldest first; returns how many. */
+  /** Those who wait at a futex now, in order. */
+  waiters({ space, address }: FutexKey): readonly FutexWaiter[] {
+    return [...this.#list(space, address)];
+  }
+
+  /** Wakes one waiter. */
+  take(w: FutexWaiter): void {
+    this.remove(w);
+    w.woken = true;
+    w.queue.wake();
+  }
+
+  /**
+   * Wakes up to `count` waiters whose bitset meets `bitset`, first in the queue first; returns how many. EINVAL at one
+   * that waits for FUTEX_CMP_REQUEUE_PI.
+   */
   wake(space: object, address: number, count: number, bitset: number): number {
     let woken = 0;
     for (const w of [...this.#list(space, address)]) {
       if (woken >= count) break;
+      if (w.target) throw sysError(errno.EINVAL);
       if ((w.bitset & bitset) === 0) continue;
-      this.remove(w);
-      w.woken = true;
-      w.queue.wake();
+      this.take(w);
       woken++;
     }
     return woken;
   }
 
-  /** Moves up to `count` waiters to another futex without waking them; returns how many. */
+  /** What the end of a thread does: nobody hears of an error. */
+  wakeOne({ space, address }: FutexKey): void {
+    const [w] = this.#list(space, address);
+    if (w && !w.target) this.take(w);
+  }
+
+  /** Moves up to `count` waiters to another futex without waking them; returns how many. EINVAL as for `wake`. */
   requeue(from: FutexKey, to: FutexKey, count: number): number {
     let moved = 0;
     for (const w of [...this.#list(from.space, from.address)]) {
       if (moved >= count) break;
+      if (w.target) throw sysError(errno.EINVAL);
       this.remove(w);
       w.space = to.space;
       w.address = to.address;

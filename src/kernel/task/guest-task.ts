@@ -10,7 +10,7 @@ import { deliverSignals } from '../signals/deliver.ts';
 import type { PendingSignals, SignalHandlers } from '../signals/state.ts';
 import type { CpuContext } from './cpu-context.ts';
 import type { Credentials } from './credentials.ts';
-import { exitPi } from './futex-pi.ts';
+import { exitPi, inheritedPriority } from './futex-pi.ts';
 import { type FutexKey, futexKey } from './futex-table.ts';
 import { exitRobustList } from './robust-list.ts';
 import type { Process } from './process.ts';
@@ -52,8 +52,11 @@ export class GuestTask implements Task {
   robustList = 0;
   /** PR_SET_PDEATHSIG. */
   parentDeathSignal = 0;
-  /** SCHED_OTHER, SCHED_BATCH or SCHED_IDLE. */
+  /** SCHED_OTHER, SCHED_BATCH, SCHED_IDLE, or with a priority of 1 to 99 SCHED_FIFO or SCHED_RR. See `setScheduling`. */
   schedPolicy = 0;
+  rtPriority = 0;
+  /** SCHED_RESET_ON_FORK. */
+  schedResetOnFork = false;
   /** PR_SET_TIMERSLACK, nanoseconds. */
   timerSlack = 50_000;
 
@@ -127,6 +130,18 @@ export class GuestTask implements Task {
   interrupt(): void {
     this.#interruptWait?.();
     this.kernel.options.onAttention?.(this);
+  }
+
+  /** `priority`: 0 for policies that are not real-time ones. */
+  setScheduling(policy: number, priority: number): void {
+    this.kernel.realtimeTasks += Number(priority > 0) - Number(this.rtPriority > 0);
+    this.schedPolicy = policy;
+    this.rtPriority = priority;
+  }
+
+  /** Real-time priority with what those who wait for its PI futexes lend it. */
+  get priority(): number {
+    return inheritedPriority(this);
   }
 
   /** Waiting in `wait` now (state S in /proc/self/stat). */
@@ -207,6 +222,7 @@ export class GuestTask implements Task {
     exitRobustList(this);
     exitPi(this);
     this.#clearChildTid();
+    this.setScheduling(0, 0);
     this.process.tasks.delete(this.tid);
     this.kernel.tasks.delete(this.tid);
     this.process.uid = this.cred.uid;
@@ -281,8 +297,7 @@ export class GuestTask implements Task {
     if (address === 0 || (this.process.tasks.size <= 1 && this.mm.users <= 1)) return;
     if (this.mem.accessible(address, 4, 2) < 4) return;
     this.mem.writeU32(address, 0);
-    const key = futexKey(this.mm, address, false);
-    this.kernel.futexes.wake(key.space, key.address, 1, 0xffff_ffff);
+    this.kernel.futexes.wakeOne(futexKey(this.mm, address, false));
   }
 
   /** New program in place (execve(2)): what execve resets that is not in the address space. */

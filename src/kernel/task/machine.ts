@@ -9,9 +9,9 @@ export interface Machine {
   cloneCpu(cpu: CpuContext, from: AddressSpace, mm: AddressSpace): CpuContext;
   /** Registers of a thread in `mm` that nobody needs any more. */
   releaseCpu(cpu: CpuContext, mm: AddressSpace): void;
-  /** A memory that `createMemory` made; it reads as zeros below GUEST_LIMIT and nothing is mapped. */
+  /** A memory that `createMemory` made; nothing is mapped, and it reads as zeros below GUEST_LIMIT but for what it keeps. */
   releaseMemory(memory: GuestMemory): void;
-  /** Translations made from the memory are of no more use: a new program begins in it. */
+  /** A new program begins in the memory: of what was translated, only that of bytes it keeps may be used again. */
   forgetCode(memory: GuestMemory): void;
   /** Begins to run a thread. It calls `beforeUserMode` before anything else. */
   start(task: GuestTask): void;

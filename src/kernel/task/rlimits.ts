@@ -1,4 +1,5 @@
 /** Resource limits (getrlimit(2)). `Infinity` is RLIM_INFINITY. */
+import { GUEST_LIMIT } from '../mm/guest-memory.ts';
 
 export const RLIMIT_CPU = 0;
 export const RLIMIT_FSIZE = 1;
@@ -32,6 +33,9 @@ export function defaultRlimits(stackSize: number): Rlimit[] {
   limits[RLIMIT_NPROC] = { soft: 15_000, hard: 15_000 };
   limits[RLIMIT_NOFILE] = { soft: 1024, hard: 1_048_576 };
   limits[RLIMIT_MEMLOCK] = { soft: 8 << 20, hard: 8 << 20 };
+  // What there is to map. Runtimes that reserve address space by the terabyte look here first and make do with less (the
+  // trap handlers and code cages of V8, the heaps of .NET and Java).
+  limits[RLIMIT_AS] = { soft: GUEST_LIMIT, hard: Infinity };
   limits[RLIMIT_SIGPENDING] = { soft: 15_000, hard: 15_000 };
   limits[RLIMIT_MSGQUEUE] = { soft: 819_200, hard: 819_200 };
   limits[RLIMIT_NICE] = { soft: 0, hard: 0 };

@@ -40,10 +40,7 @@ function walk(task: GuestTask, head: number): void {
 function orphan(task: GuestTask, address: number, pi: boolean, pending: boolean): void {
   if (address % 4 !== 0) return;
   const word = task.mem.readU32(address);
-  const wake = (): void => {
-    const key = futexKey(task.mm, address, false);
-    task.kernel.futexes.wake(key.space, key.address, 1, 0xffff_ffff);
-  };
+  const wake = (): void => task.kernel.futexes.wakeOne(futexKey(task.mm, address, false));
   if (pending && !pi && word === 0) wake();
   if ((word & FUTEX_TID_MASK) !== task.tid) return;
   task.mem.writeU32(address, ((word & FUTEX_WAITERS) | FUTEX_OWNER_DIED) >>> 0);

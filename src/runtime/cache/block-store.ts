@@ -3,7 +3,8 @@
  *
  * The file is little-endian 32-bit words: a header, the guest addresses of the blocks in ascending order, the place of each
  * one's record, and the records. A record holds the guest bytes it was made from, which are compared when it is used, and
- * a checksum of its own: a run reads only the records it needs, so it checks only those.
+ * a checksum of its own: a run reads only the records it needs, so it checks only those. Of a large file it reads the parts
+ * that they lie in.
  */
 import type { Block } from '../../translator/ir/block.ts';
 import type { CodeTemplate } from '../code-template.ts';
@@ -51,6 +52,9 @@ export interface StoredBlock {
   float: boolean;
   /** Words of code. */
   words: number;
+  /** Addresses of its link ops; 0: none. No block has more than two. */
+  firstLink: number;
+  secondLink: number;
 }
 
 /** FNV-1a over words. */
@@ -62,10 +66,35 @@ function checksum(words: Uint32Array, from: number, to: number): number {
 
 const EMPTY = new Uint32Array(0);
 
+/** Words of one part of a large file; and beyond its end, for a record that begins in it: the longest has fewer. */
+const PART = 1 << 16;
+const OVERLAP = 0x4800;
+/** Bytes up to which a file is read as a whole. */
+const SMALL_FILE = 12 * 2 ** 20;
+
+/** What the blocks are read from: see CacheFile. */
+export interface BlockFile {
+  readonly size: number;
+  read(at: number, length: number): Buffer | null;
+}
+const inMemory = (bytes: Buffer): BlockFile => ({
+  size: bytes.length,
+  read: (at, length) => bytes.subarray(at, at + length),
+});
+const wordsOf = (bytes: Buffer): Uint32Array<ArrayBuffer> =>
+  new Uint32Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length >>> 2);
+
 export class BlockStore {
   #pcs = EMPTY;
   #places = EMPTY;
-  #records = EMPTY;
+  /** Words of records in the file. */
+  #length = 0;
+  readonly #file: BlockFile | null;
+  /** Where records begin in the file, in bytes. */
+  #start = 0;
+  /** By number; of a small file there is one, the whole. */
+  readonly #parts: (Uint32Array | undefined)[] = [];
+  #whole = true;
   /** Made in this run, by pc: place in `#fresh`. */
   readonly #new = new Map<number, number>();
   #fresh = EMPTY;
@@ -74,17 +103,46 @@ export class BlockStore {
   rejected = 0;
 
   /** `file` is what `encode` has made; null when there is none yet. */
-  constructor(file: Buffer | null) {
-    if (!file) return;
-    const words = new Uint32Array(file.buffer as ArrayBuffer, file.byteOffset, file.length >>> 2);
-    const [magic, count, size] = words;
-    if (magic !== MAGIC || HEADER + 2 * count! + size! !== words.length) {
+  constructor(file: Buffer | BlockFile | null) {
+    this.#file = Buffer.isBuffer(file) ? inMemory(file) : file;
+    if (!this.#file) return;
+    const { size } = this.#file;
+    this.#whole = size <= SMALL_FILE;
+    const first = this.#file.read(0, this.#whole ? size : HEADER * 4);
+    const [magic, count, length] = first ? wordsOf(first) : EMPTY;
+    this.#start = (HEADER + 2 * count!) * 4;
+    const tables = magic === MAGIC && this.#start + length! * 4 === size && size % 4 === 0;
+    const head = tables ? (this.#whole ? first : this.#file.read(0, this.#start)) : null;
+    if (!head || head.length < this.#start) {
       this.rejected++;
       return;
     }
+    const words = wordsOf(head);
     this.#pcs = words.subarray(HEADER, HEADER + count!);
     this.#places = words.subarray(HEADER + count!, HEADER + 2 * count!);
-    this.#records = words.subarray(HEADER + 2 * count!);
+    this.#length = length!;
+    if (this.#whole) this.#parts[0] = words.subarray(HEADER + 2 * count!);
+  }
+  /** The words that the record at `place` lies in; it begins at `place - base`. */
+  #part(place: number): Uint32Array {
+    const k = this.#whole ? 0 : Math.floor(place / PART);
+    let part = this.#parts[k];
+    if (!part) {
+      const bytes = this.#file!.read(this.#start + k * PART * 4, Math.min(PART + OVERLAP, this.#length - k * PART) * 4);
+      part = bytes ? wordsOf(bytes) : EMPTY;
+      this.#parts[k] = part;
+    }
+    return part;
+  }
+  #baseOf(place: number): number {
+    return this.#whole ? 0 : Math.floor(place / PART) * PART;
+  }
+  /** All records of the file. */
+  #records(): Uint32Array {
+    if (!this.#file || this.#length === 0) return EMPTY;
+    if (this.#whole) return this.#parts[0]!;
+    const bytes = this.#file.read(this.#start, this.#length * 4);
+    return bytes ? wordsOf(bytes) : EMPTY;
   }
   get size(): number {
     return this.#pcs.length + this.#new.size;
@@ -96,7 +154,7 @@ export class BlockStore {
 
   /** Reads every record: how many are damaged. */
   damagedRecords(): number {
-    const w = this.#records;
+    const w = this.#records();
     let bad = this.rejected;
     for (let k = 0; k < this.#pcs.length; k++) {
       const r = this.#places[k]!;
@@ -121,14 +179,16 @@ export class BlockStore {
     return low < pcs.length && pcs[low] === pc ? this.#places[low]! : -1;
   }
 
-  /** Puts the code of the block at `pc` at address `at`; null when there is none, or it was made from other bytes. */
-  load(pc: number, guest: Uint8Array, u32: Uint32Array, at: number): StoredBlock | null {
+  /** Puts the code of the block at `pc` at address `at`; null when there is none, it was made from other bytes, or has floating point and must not. */
+  load(pc: number, guest: Uint8Array, u32: Uint32Array, at: number, noFloat = false): StoredBlock | null {
     const fresh = this.#new.get(pc);
-    const words = fresh === undefined ? this.#records : this.#fresh;
-    const r = fresh ?? this.#find(pc);
-    if (r < 0) return null;
+    const place = fresh ?? this.#find(pc);
+    if (place < 0) return null;
+    const words = fresh === undefined ? this.#part(place) : this.#fresh;
+    const r = fresh === undefined ? place - this.#baseOf(place) : place;
     if (r + FIXED > words.length) return this.#bad();
     const kind = words[r + KIND]!;
+    if (noFloat && kind & FLOAT) return null;
     const bytes = kind & 0xfff;
     const codeWords = words[r + SIZE]! & 0xffff;
     const links = words[r + SIZE]! >>> 16;
@@ -141,10 +201,14 @@ export class BlockStore {
       if (guest[pc + k] !== ((words[r + FIXED + (k >> 2)]! >>> ((k & 3) * 8)) & 0xff)) return null;
     const to = at >>> 2;
     for (let k = 0; k < codeWords; k++) u32[to + k] = words[firstCode + k]!;
+    let linkOp = 0;
+    let otherOp = 0;
     for (let k = firstLink; k < firstCode; k++) {
       const link = words[k]!;
       const word = at + (link & 0xffff);
       const op = at + (link >>> 16);
+      if (linkOp === 0) linkOp = op;
+      else otherOp = op;
       u32[word >>> 2] = op;
       u32[(op + exitLayout.linkAddress) >>> 2] = word;
     }
@@ -156,6 +220,8 @@ export class BlockStore {
       guestInstructions: words[r + INSTRUCTIONS]!,
       float: (kind & FLOAT) !== 0,
       words: codeWords,
+      firstLink: linkOp,
+      secondLink: otherOp,
     };
   }
   #bad(): null {
@@ -163,13 +229,21 @@ export class BlockStore {
     return null;
   }
 
+  has(pc: number): boolean {
+    return this.#new.has(pc) || this.#find(pc) >= 0;
+  }
+  /** Blocks that are not in the file. */
+  get added(): number {
+    return this.#new.size;
+  }
+
   /** Notes a block that was just made of the bytes that are there. */
   add(block: Block, { words: code, links }: CodeTemplate, float: boolean, guest: Uint8Array): void {
     const { pc, end, exit } = block;
     const bytes = end - pc;
     const size = FIXED + ((bytes + 3) >> 2) + links.length + code.length;
-    if (bytes > 0xfff || code.length > 0x3fff || this.#new.has(pc)) return;
-    if (this.#records.length + this.#used + size > MAX_WORDS) return;
+    if (bytes > 0xfff || links.length > 2 || code.length > 0x3fff || this.#new.has(pc)) return;
+    if (this.#length + this.#used + size > MAX_WORDS) return;
     if (this.#used + size > this.#fresh.length) {
       const larger = new Uint32Array(Math.max(0x4000, this.#fresh.length * 2));
       larger.set(this.#fresh.subarray(0, this.#used));
@@ -207,7 +281,8 @@ export class BlockStore {
   }
   /** The file: what was there, and what came. */
   encode(): Uint8Array[] {
-    const old = this.#records.length;
+    const records = this.#records();
+    const old = records.length;
     const places = new Map<number, number>();
     for (let k = 0; k < this.#pcs.length; k++) places.set(this.#pcs[k]!, this.#places[k]!);
     for (const [pc, r] of this.#new) places.set(pc, old + r);
@@ -217,7 +292,7 @@ export class BlockStore {
     head.set([MAGIC, pcs.length, size, 0]);
     head.set(pcs, HEADER);
     for (let k = 0; k < pcs.length; k++) head[HEADER + pcs.length + k] = places.get(pcs[k]!)!;
-    return [head, this.#records, this.#fresh.subarray(0, this.#used)].map(
+    return [head, records, this.#fresh.subarray(0, this.#used)].map(
       (w) => new Uint8Array(w.buffer, w.byteOffset, w.byteLength),
     );
   }

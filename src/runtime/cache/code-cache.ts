@@ -2,6 +2,7 @@
  * The cache as a run uses it: translations of earlier runs, found by guest address and checked against the guest's bytes.
  * See docs/cache.md.
  */
+import { availableParallelism, loadavg } from 'node:os';
 import type { Isa } from '../../kernel/task/cpu-context.ts';
 import type { MemoryChecks } from '../../translator/wasm/region-access.ts';
 import type { CompileResult } from '../jit/messages.ts';
@@ -17,13 +18,22 @@ import type { CacheFolder } from './folder.ts';
 import { hostTraits } from './host-traits.ts';
 import { type CodeMappings, type Image, ImageHashes, imageFolder, noteOrigin } from './images.ts';
 import { sweepIfDue, touch } from './sweep.ts';
-import { type CachedModule, dependencies, entriesOf, type ImageIndex, parseIndex } from './index-file.ts';
+import { type CachedModule, dependencies, IndexView } from './index-file.ts';
 import { encodeProfile, parseProfile, PROFILE, type Profile } from './profile.ts';
 
-/** Entries of a block after which its translation is fetched from the cache: that costs some 100 us. */
+/**
+ * Entries of a block after which its translation is fetched from the cache: where an earlier run found it hot, and elsewhere.
+ * Fetching takes milliseconds, for all functions that are in a module together.
+ */
 export const CACHED_THRESHOLD = 50;
-/** Time in which a run that finds translations in the cache makes none, in milliseconds. */
+const UNKNOWN_THRESHOLD = 1500;
+/** A program in which earlier runs have found this many places hot runs for long. */
+const LONG_RUN_PLACES = 50;
+/** Programs lie below, libraries above (kernel/mm/layout.ts). */
+const LIBRARIES = 0x8000_0000;
+/** Time, and time of the processor, in which a run that finds translations in the cache makes none, in milliseconds. */
 const HOLD_BACK_MS = 1000;
+const HOLD_BACK_CPU_MS = 1500;
 const loaded = nowMs();
 
 export interface CacheStats {
@@ -55,11 +65,6 @@ export interface KeepIn {
   end: number;
 }
 
-interface LoadedIndex {
-  /** The best module by entry. */
-  readonly byPc: Map<number, CachedModule>;
-}
-
 /** Name of the index of translations for this way of accessing memory, on hosts like this one. */
 export const indexName = (checks: MemoryChecks): string => `${checks}-${hostTraits()}.idx`;
 
@@ -80,9 +85,9 @@ export class CodeCache {
     blocksLoaded: 0,
     blocksMade: 0,
   };
-  readonly #indexes = new Map<string, LoadedIndex>();
+  readonly #indexes = new Map<string, IndexView | null>();
   /** The one asked for last: it is asked for at each block that is counted. */
-  #lastIndex: { folder: string; checks: MemoryChecks; index: LoadedIndex } | null = null;
+  #lastIndex: { folder: string; checks: MemoryChecks; index: IndexView | null } | null = null;
   readonly #nonEmpty = new Set<string>();
   readonly #modules = new Map<string, WebAssembly.Module>();
   readonly #used = new Map<string, Image>();
@@ -97,30 +102,26 @@ export class CodeCache {
     this.hashes = new ImageHashes(folder);
   }
 
-  index(image: Image, checks: MemoryChecks): LoadedIndex {
+  /** Null when there is none. */
+  index(image: Image, checks: MemoryChecks): IndexView | null {
     const last = this.#lastIndex;
     if (last?.folder === image.folder && last.checks === checks) return last.index;
-    const name = indexName(checks);
-    const path = `${image.folder}/${name}`;
-    const index = this.#indexes.get(path) ?? this.#loadIndex(image, path);
+    const path = `${image.folder}/${indexName(checks)}`;
+    let index = this.#indexes.get(path);
+    if (index === undefined) {
+      index = this.#loadIndex(path);
+      this.#indexes.set(path, index);
+      if (index && index.size > 0) this.#nonEmpty.add(image.folder);
+    }
     this.#lastIndex = { folder: image.folder, checks, index };
     return index;
   }
-  #loadIndex(image: Image, name: string): LoadedIndex {
+  #loadIndex(name: string): IndexView | null {
     const path = this.folder.file(name);
     const file = this.folder.read(path);
-    let modules: ImageIndex = [];
-    if (file) {
-      const parsed = parseIndex(file);
-      if (parsed) modules = parsed;
-      else this.#discard(path);
-    }
-    const byPc = new Map<number, CachedModule>();
-    for (const m of modules) for (const { pc } of entriesOf(m)) byPc.set(pc, m);
-    const loaded: LoadedIndex = { byPc };
-    this.#indexes.set(name, loaded);
-    if (byPc.size > 0) this.#nonEmpty.add(image.folder);
-    return loaded;
+    const index = file && IndexView.open(file);
+    if (file && !index) this.#discard(path);
+    return index;
   }
 
   /** Whether there is any translation of the image. */
@@ -170,7 +171,7 @@ export class CodeCache {
     let store = this.#blocks.get(image.folder);
     if (!store) {
       const path = this.folder.file(image.folder, BLOCKS);
-      store = new BlockStore(this.folder.read(path));
+      store = new BlockStore(this.folder.open(path));
       this.#blocks.set(image.folder, store);
     }
     return store;
@@ -230,6 +231,8 @@ export class MemoryCache implements BlockSource {
   mappings: CodeMappings | null = null;
   /** Images seen, the one asked for last in front. */
   #images: Image[] = [];
+  /** Images that `expectsLongRun` has looked at. */
+  #looked = 0;
   /** Translations found wrong for this memory. */
   readonly #wrong = new Set<CachedModule>();
 
@@ -273,7 +276,11 @@ export class MemoryCache implements BlockSource {
   }
   /** Whether it is too early to translate: a program that finds most of its hot code in the cache may be over soon. */
   holdsBack(): boolean {
-    return !this.#cache.eager && nowMs() - loaded < HOLD_BACK_MS && this.isWarm();
+    if (this.#cache.eager || !this.isWarm()) return false;
+    if (nowMs() - loaded < HOLD_BACK_MS) return true;
+    // On a busy machine a short program takes long.
+    const { user, system } = process.cpuUsage();
+    return user + system < HOLD_BACK_CPU_MS * 1000;
   }
   /** Another program, or other mappings. */
   forget(): void {
@@ -281,10 +288,12 @@ export class MemoryCache implements BlockSource {
     this.#wrong.clear();
   }
 
-  loadBlock(pc: number, at: number): StoredBlock | null {
+  loadBlock(pc: number, at: number, ahead: boolean): StoredBlock | null {
     const image = this.#imageNear(pc);
     if (!image) return null;
-    const found = this.#cache.blocks(image).load(pc, this.#memory.u8, this.#memory.u32, at);
+    // A program that only might use floating point is not one that does.
+    const noFloat = ahead && !this.#front.floatUsed;
+    const found = this.#cache.blocks(image).load(pc, this.#memory.u8, this.#memory.u32, at, noFloat);
     if (!found) return null;
     this.#cache.stats.blocksLoaded++;
     if (found.float) this.#front.noteFloatUse();
@@ -297,10 +306,23 @@ export class MemoryCache implements BlockSource {
     this.#cache.blocks(image).add(block, template, this.#front.raisesFloatFlags(block), this.#memory.u8);
   }
 
-  /** Whether there is a translation at `pc`, right or not: `take` is worth it after CACHED_THRESHOLD entries. */
+  /** Entries after which to `take` the translation at `pc`, at most `usual`; null when there is none. */
+  firstCount(pc: number, checks: MemoryChecks, usual: number): number | null {
+    const image = this.#imageNear(pc);
+    if (!image || !this.#cache.index(image, checks)?.has(pc)) return null;
+    return Math.min(usual, this.#cache.profile(image).hot.has(pc) ? CACHED_THRESHOLD : UNKNOWN_THRESHOLD);
+  }
+  /** Whether earlier runs of the program have been long, and a processor is idle: what is worth it later is worth it now. */
+  expectsLongRun(): boolean {
+    if (this.#images.length === this.#looked) return false;
+    this.#looked = this.#images.length;
+    const long = this.#images.some((i) => i.start < LIBRARIES && this.#cache.profile(i).hot.size >= LONG_RUN_PLACES);
+    return long && loadavg()[0]! < availableParallelism();
+  }
+  /** Whether there is a translation at `pc`, right or not. */
   knows(pc: number, checks: MemoryChecks): boolean {
     const image = this.#imageNear(pc);
-    return image !== null && this.#cache.index(image, checks).byPc.has(pc);
+    return image !== null && (this.#cache.index(image, checks)?.has(pc) ?? false);
   }
 
   /** The translation at `pc`, as if just made; null when there is none that is right. */
@@ -308,7 +330,7 @@ export class MemoryCache implements BlockSource {
     const { stats } = this.#cache;
     const image = this.image(pc);
     if (!image) return null;
-    const found = this.#cache.index(image, checks).byPc.get(pc);
+    const found = this.#cache.index(image, checks)?.get(pc);
     if (!found || this.#wrong.has(found)) {
       stats.misses++;
       return null;
@@ -324,13 +346,14 @@ export class MemoryCache implements BlockSource {
       return null;
     }
     stats.hits++;
+    this.#cache.noteProfile(image, 'hot', pc);
     const { regions, links, tables } = found;
-    return { id: 0, module, regions, links, tables, wasmBytes: 0, translateMs: 0, compileMs: 0, error: null };
+    return { id: 0, module, regions, links, tables, wasmBytes: 0, translateMs: 0, compileMs: 0, left: [], error: null };
   }
   /** Gives up a translation that turned out not to fit. */
   refuse(pc: number, checks: MemoryChecks): void {
     const image = this.image(pc);
-    const found = image && this.#cache.index(image, checks).byPc.get(pc);
+    const found = image && this.#cache.index(image, checks)?.get(pc);
     if (found) this.#wrong.add(found);
     this.#cache.reject('an entry does not fit this program');
   }

@@ -51,6 +51,35 @@ const ours = (stat: { uid: number; mode: number }, others: number): boolean =>
 
 const code = (e: unknown): string => (e as NodeJS.ErrnoException).code ?? (e as Error).message;
 
+/** A file of the cache, open for reading. */
+export class CacheFile {
+  readonly #fd: number;
+  readonly size: number;
+  readonly #complain: (e: unknown) => void;
+
+  constructor(fd: number, size: number, complain: (e: unknown) => void) {
+    this.#fd = fd;
+    this.size = size;
+    this.#complain = complain;
+  }
+  /** At most `length` bytes from `at` on, in a buffer of their own, aligned; null when they cannot be read. */
+  read(at: number, length: number): Buffer | null {
+    const bytes = Buffer.allocUnsafeSlow(Math.max(0, Math.min(length, this.size - at)));
+    try {
+      let done = 0;
+      for (let n = 1; n > 0 && done < bytes.length; done += n)
+        n = readSync(this.#fd, bytes, done, bytes.length - done, at + done);
+      return bytes.subarray(0, done);
+    } catch (e) {
+      this.#complain(e);
+      return null;
+    }
+  }
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
+
 export class CacheFolder {
   readonly path: string;
   readonly mode: CacheMode;
@@ -127,19 +156,28 @@ export class CacheFolder {
 
   /** The bytes of a file, in a buffer of their own; null when it is missing or not to be trusted. */
   read(file: string): Buffer | null {
+    const opened = this.open(file);
+    if (!opened) return null;
+    try {
+      return opened.read(0, opened.size);
+    } finally {
+      opened.close();
+    }
+  }
+  /** As `read`, for those who need only parts of a file; it is the same file however long it stays open. */
+  open(file: string): CacheFile | null {
     let fd = -1;
     try {
       if (!this.#checkFolders(file, false)) return null;
       fd = openSync(file, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
       const stat = fstatSync(fd);
-      if (!stat.isFile() || !ours(stat, 0o022) || stat.size > MAX_FILE) {
-        this.complain(`${file} is not used: others can write to it`);
-        return null;
+      if (stat.isFile() && ours(stat, 0o022) && stat.size <= MAX_FILE) {
+        const opened = new CacheFile(fd, stat.size, (e) => this.complain(`cannot read ${file}: ${code(e)}`));
+        fd = -1;
+        return opened;
       }
-      const bytes = Buffer.allocUnsafeSlow(stat.size);
-      let at = 0;
-      for (let n = 1; n > 0 && at < bytes.length; at += n) n = readSync(fd, bytes, at, bytes.length - at, at);
-      return bytes.subarray(0, at);
+      this.complain(`${file} is not used: it is no file that only you can write to`);
+      return null;
     } catch (e) {
       if (code(e) !== 'ENOENT' && code(e) !== 'ENOTDIR') this.complain(`cannot read ${file}: ${code(e)}`);
       return null;

@@ -1,12 +1,16 @@
 /**
- * The index of one image's translations: which modules there are, and what they were made from. A MessagePack file with a checksum; the modules' code lies beside it in plain .wasm files, each named
- * by its SHA-256.
+ * The index of one image's translations: which modules there are, and what they were made from. The modules' code lies beside
+ * it in plain .wasm files, each named by its SHA-256.
+ *
+ * The file is sealed (checked.ts). It holds little-endian 32-bit words: the number of modules, the number of entries, the
+ * entries' guest addresses in ascending order, the module of each, the end of each module's description; then these
+ * descriptions, in MessagePack. A run reads only the few that it needs: the index of a large program has thousands.
  */
 import type { CompiledRegion } from '../../translator/wasm/region-module.ts';
 import { unsealed } from './checked.ts';
 import { type Packed, unpack } from './msgpack.ts';
 
-export const INDEX_FORMAT = 'UKTXIDX1';
+export const INDEX_FORMAT = 'UKTXIDX2';
 /** Of one image: more are dropped, the oldest first. */
 export const MAX_MODULES = 5000;
 const ADDRESSES = 2 ** 32;
@@ -40,10 +44,10 @@ export const dependencies = (module: {
   looked: readonly [number, number][];
 }): [number, number][] => [...module.regions.flatMap((r) => r.ranges), ...module.looked];
 
-/** As it is packed: arrays, without names, to be short. */
-export function toPacked(modules: ImageIndex): unknown {
+/** A module as it is packed: an array, without names, to be short. */
+export function toPacked(m: CachedModule): unknown {
   const flat = (pairs: readonly (readonly [number, number])[]): number[] => pairs.flat();
-  return modules.map((m) => [
+  return [
     m.wasm,
     m.guest,
     m.regions.map((r) => [
@@ -57,7 +61,7 @@ export function toPacked(modules: ImageIndex): unknown {
     flat(m.looked),
     m.links,
     m.tables,
-  ]);
+  ];
 }
 
 class Malformed extends Error {}
@@ -104,28 +108,98 @@ function region(value: Packed): CompiledRegion {
   };
 }
 
-/** Null when the file is damaged, or none of ours. */
-export function parseIndex(file: Buffer): ImageIndex | null {
-  const payload = unsealed(INDEX_FORMAT, file);
-  if (!payload) return null;
-  try {
-    return list(unpack(payload)).map((m) => {
-      const [wasm, guest, regions, looked, links, tables] = list(m);
-      if (!/^[0-9a-f]{64}$/.test(text(wasm))) throw new Malformed('no hash');
-      return {
-        wasm: text(wasm),
-        guest: bytes(guest),
-        regions: list(regions).map(region),
-        looked: pairs(looked),
-        links: list(links).map(whole),
-        tables: bytes(tables),
-      };
-    });
-  } catch (e) {
-    if (e instanceof Malformed || e instanceof RangeError) return null;
-    throw e;
+function moduleOf(value: Packed): CachedModule {
+  const [wasm, guest, regions, looked, links, tables] = list(value);
+  if (!/^[0-9a-f]{64}$/.test(text(wasm))) throw new Malformed('no hash');
+  return {
+    wasm: text(wasm),
+    guest: bytes(guest),
+    regions: list(regions).map(region),
+    looked: pairs(looked),
+    links: list(links).map(whole),
+    tables: bytes(tables),
+  };
+}
+
+const HEAD = 2;
+
+/** An index whose modules are unpacked when they are asked for. */
+export class IndexView {
+  readonly #pcs: Uint32Array;
+  readonly #modules: Uint32Array;
+  readonly #ends: Uint32Array;
+  readonly #data: Buffer;
+  readonly #unpacked: (CachedModule | null | undefined)[] = [];
+
+  private constructor(words: Uint32Array, data: Buffer) {
+    const [modules, entries] = words as unknown as [number, number];
+    this.#pcs = words.subarray(HEAD, HEAD + entries);
+    this.#modules = words.subarray(HEAD + entries, HEAD + 2 * entries);
+    this.#ends = words.subarray(HEAD + 2 * entries, HEAD + 2 * entries + modules);
+    this.#data = data;
+  }
+  /** Null when the file is damaged, or none of ours. */
+  static open(file: Buffer): IndexView | null {
+    const payload = unsealed(INDEX_FORMAT, file);
+    if (!payload || payload.length < HEAD * 4) return null;
+    const size = HEAD + payload.readUInt32LE(0) + 2 * payload.readUInt32LE(4);
+    if (size * 4 > payload.length) return null;
+    const aligned = payload.byteOffset % 4 === 0 ? payload : Buffer.from(new Uint8Array(payload).buffer as ArrayBuffer);
+    const words = new Uint32Array(aligned.buffer as ArrayBuffer, aligned.byteOffset, size);
+    return new IndexView(words, aligned.subarray(size * 4));
+  }
+  /** Number of entries. */
+  get size(): number {
+    return this.#pcs.length;
+  }
+  #find(pc: number): number {
+    const pcs = this.#pcs;
+    let low = 0;
+    let high = pcs.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (pcs[middle]! < pc) low = middle + 1;
+      else high = middle;
+    }
+    return low < pcs.length && pcs[low] === pc ? low : -1;
+  }
+  has(pc: number): boolean {
+    return this.#find(pc) >= 0;
+  }
+  /** The best module for an entry; null when there is none, or it makes no sense. */
+  get(pc: number): CachedModule | null {
+    const at = this.#find(pc);
+    return at < 0 ? null : this.#module(this.#modules[at]!);
+  }
+  #module(k: number): CachedModule | null {
+    if (k >= this.#ends.length) return null;
+    const known = this.#unpacked[k];
+    if (known !== undefined) return known;
+    let module: CachedModule | null = null;
+    try {
+      const start = k === 0 ? 0 : this.#ends[k - 1]!;
+      const end = this.#ends[k]!;
+      if (start <= end && end <= this.#data.length) module = moduleOf(unpack(this.#data.subarray(start, end)));
+    } catch (e) {
+      if (!(e instanceof Malformed) && !(e instanceof RangeError)) throw e;
+    }
+    this.#unpacked[k] = module;
+    return module;
+  }
+  /** All modules; null when one makes no sense. */
+  all(): ImageIndex | null {
+    const out: ImageIndex = [];
+    for (let k = 0; k < this.#ends.length; k++) {
+      const module = this.#module(k);
+      if (!module) return null;
+      out.push(module);
+    }
+    return out;
   }
 }
+
+/** All of an index; null when the file is damaged, or none of ours. */
+export const parseIndex = (file: Buffer): ImageIndex | null => IndexView.open(file)?.all() ?? null;
 
 /** Both together; where both have a module for an entry, that of `newer` counts. Modules nothing is left of go. */
 export function mergeIndexes(older: ImageIndex, newer: ImageIndex): ImageIndex {

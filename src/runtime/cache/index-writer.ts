@@ -6,6 +6,7 @@ import type { CacheFolder } from './folder.ts';
 import {
   type CachedModule,
   dependencies,
+  entriesOf,
   type ImageIndex,
   INDEX_FORMAT,
   mergeIndexes,
@@ -33,7 +34,26 @@ export function cachedModule(compiled: CompiledModule, guest: Uint8Array): Cache
   };
 }
 
-export const encodeIndex = (index: ImageIndex): Buffer => sealed(INDEX_FORMAT, packr.pack(toPacked(index)));
+export function encodeIndex(index: ImageIndex): Buffer {
+  const packed = index.map((m) => packr.pack(toPacked(m)) as Buffer);
+  const byPc = new Map<number, number>();
+  index.forEach((m, k) => {
+    for (const { pc } of entriesOf(m)) byPc.set(pc, k);
+  });
+  const pcs = Uint32Array.from(byPc.keys()).sort();
+  const words = new Uint32Array(2 + 2 * pcs.length + packed.length);
+  words.set([packed.length, pcs.length]);
+  words.set(pcs, 2);
+  pcs.forEach((pc, k) => {
+    words[2 + pcs.length + k] = byPc.get(pc)!;
+  });
+  let end = 0;
+  packed.forEach((bytes, k) => {
+    end += bytes.length;
+    words[2 + 2 * pcs.length + k] = end;
+  });
+  return sealed(INDEX_FORMAT, Buffer.concat([new Uint8Array(words.buffer), ...packed]));
+}
 
 /** Name of the file for a module's code. */
 export const wasmFile = (wasm: string): string => `${wasm}.wasm`;

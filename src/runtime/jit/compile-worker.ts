@@ -5,7 +5,15 @@ import { PAGE_EXEC, PAGE_TABLE } from '../../translator/ir/layout.ts';
 import type { RegionFrontEnd } from '../../translator/region/abi.ts';
 import type { CodeReader } from '../../translator/region/discover.ts';
 import { compileOptimised } from './v8-flags.ts';
-import type { CompileJob, CompileResult, OptimiseJob, OptimiseResult, SaveJob, SaveResult } from './messages.ts';
+import type {
+  CompileJob,
+  CompileResult,
+  Executed,
+  OptimiseJob,
+  OptimiseResult,
+  SaveJob,
+  SaveResult,
+} from './messages.ts';
 
 const frontEnds = new Map<string, RegionFrontEnd>();
 
@@ -35,7 +43,16 @@ function reader(memory: WebAssembly.Memory): CodeReader {
   };
 }
 
-/** binaryen is large: a worker that only optimises does without. */
+function coldOf({ blocks, ranges }: Executed): (pc: number) => boolean {
+  const known = new Set(blocks);
+  const inRange = (pc: number): boolean => {
+    for (let k = 0; k < ranges.length; k += 2) if (ranges[k]! <= pc && pc < ranges[k + 1]!) return true;
+    return false;
+  };
+  return (pc) => !known.has(pc) && !inRange(pc);
+}
+
+/** A worker that only optimises does without. */
 const translator = () => import('../../translator/wasm/region-module.ts');
 
 /** Only where there is a cache to write to. */
@@ -48,6 +65,7 @@ async function compile(job: CompileJob): Promise<CompileResult> {
     regions: [],
     links: [],
     tables: new Uint8Array(0),
+    left: [],
     wasmBytes: 0,
     translateMs: 0,
     compileMs: 0,
@@ -62,15 +80,20 @@ async function compile(job: CompileJob): Promise<CompileResult> {
       wanted: new Set(job.wanted),
       jumpTargets: new Set(job.jumpTargets),
       functionStarts: job.functionStarts,
+      ...(job.executed && { isCold: coldOf(job.executed) }),
       options: job.options,
     });
     result.translateMs = performance.now() - start;
+    if (compiled && job.optimize) {
+      const { optimiseModule } = await import('../../translator/wasm/optimise.ts');
+      compiled.bytes = optimiseModule(compiled.bytes, job.optimize);
+    }
     if (compiled) {
-      const { bytes, regions, links, tables } = compiled;
+      const { bytes, regions, links, tables, left } = compiled;
       const translated = performance.now();
       if (!job.translateOnly) result.module = compileOptimised(bytes);
       result.compileMs = performance.now() - translated;
-      Object.assign(result, { regions, links, tables, wasmBytes: bytes.length });
+      Object.assign(result, { regions, links, tables, left, wasmBytes: bytes.length });
       if (job.keepIn) (await keeper()).holdForSaving(job.id, compiled, new Uint8Array(job.memory.buffer), job.keepIn);
     }
   } catch (error) {

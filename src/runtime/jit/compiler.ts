@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { MessagePort, Worker } from 'node:worker_threads';
 import { hostThreads } from '../../kernel/fs/host-fd.ts';
-import { nowMs } from '../node-host.ts';
+import { nowMs, usedMs } from '../node-host.ts';
 import { packageRoot } from '../package-root.ts';
 import type { CompileJob, CompileResult, OptimiseJob, OptimiseResult, SaveJob, SaveResult } from './messages.ts';
 import { allowTiers, isBaselineOnly } from './v8-flags.ts';
@@ -17,7 +17,7 @@ interface Lane {
   last: number;
 }
 
-/** Time before which no worker is started, in milliseconds: most programs that end sooner gain nothing from one. */
+/** Time before which no worker is started, in milliseconds, also of processor time: most programs that end sooner gain nothing from one. */
 const FIRST_WORKER_AFTER_MS = 250;
 const loaded = nowMs();
 
@@ -31,11 +31,11 @@ export class Compiler {
   readonly #posted = new Int32Array(new SharedArrayBuffer(4));
   #nextId = 1;
   /** The guest waits for each translation: for tests, which want the same run every time. */
-  readonly #synchronous: boolean;
+  readonly synchronous: boolean;
 
   constructor(workers: number, synchronous = false) {
     this.#count = workers;
-    this.#synchronous = synchronous;
+    this.synchronous = synchronous;
   }
   /** Compiles modules with V8's optimising compiler, in a worker of their own. */
   optimise(wasm: Uint8Array[], done: (modules: WebAssembly.Module[]) => void): void {
@@ -73,8 +73,8 @@ export class Compiler {
   pump(): void {
     for (;;) {
       // The job waits for `optimise`, which starts one about then.
-      const early = this.#lanes.length === 0 && !this.#synchronous && isBaselineOnly();
-      if (early && nowMs() - loaded < FIRST_WORKER_AFTER_MS) return;
+      const early = this.#lanes.length === 0 && !this.synchronous && isBaselineOnly();
+      if (early && (nowMs() - loaded < FIRST_WORKER_AFTER_MS || usedMs() < FIRST_WORKER_AFTER_MS)) return;
       let lane = this.#lanes.find((l) => !l.busy);
       if (!lane && this.#lanes.length >= this.#count) return;
       const next = this.#next();
@@ -88,7 +88,7 @@ export class Compiler {
       lane.busy = true;
       const posted = Atomics.load(this.#posted, 0);
       lane.port.postMessage({ ...next.job, id } satisfies CompileJob);
-      if (this.#synchronous) this.#await(lane, id, posted);
+      if (this.synchronous) this.#await(lane, id, posted);
     }
   }
   #next(): { job: JobRequest; done: (result: CompileResult) => void } | null {
@@ -103,7 +103,7 @@ export class Compiler {
     if (isBaselineOnly()) allowTiers();
     hostThreads.running = true;
     const { port1, port2 } = new MessageChannel();
-    // execArgv: the flags of the launcher are for the guest's thread.
+    // execArgv: flags of Node are for the guest's thread.
     const worker = new Worker(join(packageRoot(), 'dist/worker/compile.mjs'), {
       execArgv: [],
       // Without these Node would open this process's own streams for the worker's output; they are the guest's.

@@ -14,6 +14,12 @@ export interface OptimiseResult {
   modules: WebAssembly.Module[];
 }
 
+/** Guest code that has run: where blocks begin, and ranges [start, end) that earlier regions were made from. */
+export interface Executed {
+  blocks: Uint32Array;
+  ranges: Uint32Array;
+}
+
 /** Regions to translate. */
 export interface CompileJob {
   id: number;
@@ -23,10 +29,14 @@ export interface CompileJob {
   entries: number[];
   wanted: number[];
   jumpTargets: number[];
+  /** What has been executed; without it, everything may be. */
+  executed?: Executed;
   /** Where the result is to be kept, once a SaveJob says so. */
   keepIn?: KeepIn;
   /** Nothing is to run it now: V8 does not compile it. */
   translateOnly?: boolean;
+  /** Level of binaryen's optimiser; 0 or none: it is left out. */
+  optimize?: number;
   functionStarts: number[];
   options: Omit<RegionOptions, 'x86Nans' | 'fusedMadd'>;
 }
@@ -50,6 +60,8 @@ export interface CompileResult {
   regions: CompiledRegion[];
   links: number[];
   tables: Uint8Array;
+  /** Entries there was no room for. */
+  left: number[];
   wasmBytes: number;
   /** Milliseconds spent: forming and emitting, then V8's compiler. */
   translateMs: number;

@@ -3,8 +3,11 @@ import { CACHED_THRESHOLD, type KeepIn, type MemoryCache } from '../cache/code-c
 import type { CodeSpace, RegionCode } from '../code-space.ts';
 import type { LinearMemory } from '../linear-memory.ts';
 import type { MemoryChecks } from '../../translator/wasm/region-access.ts';
+import { usedMs } from '../node-host.ts';
 import type { Compiler, JobRequest } from './compiler.ts';
+import { JumpOwners } from './jump-owners.ts';
 import type { CompileResult } from './messages.ts';
+import { isBaselineOnly } from './v8-flags.ts';
 import { PAGE_SIZE } from '../../kernel/mm/guest-memory.ts';
 import { JUMP_TABLES, JUMP_TABLES_END } from '../../translator/ir/layout.ts';
 import { functionOf, JUMP_REACH } from '../../translator/region/discover.ts';
@@ -14,10 +17,14 @@ const BATCH = 8;
 /** Hot entries that wait for a worker; more are counted again. */
 const MAX_PENDING = 512;
 const MAX_RETRIES = 3;
+/** Entries of a block after which code around it that has not run yet is taken to be cold. */
+const SELECTIVE_THRESHOLD = 1000;
 /** Time until a region may be translated a second time, with more targets of its indirect jumps. */
-const FIRST_INTERVAL_MS = 500;
+const FIRST_INTERVAL_MS = 1000;
 /** Table slots in use after which all regions are forgotten: those of dropped regions are not used again before. */
 const MAX_SLOTS = 1_000_000;
+/** The first two are for what is not known: see missSlot. */
+const FIRST_SLOT = 2;
 /** Entries until a block that is being translated is hot again. */
 const NEVER = 0xffff_ffff;
 
@@ -47,14 +54,22 @@ export interface RegionsOptions {
   cache?: MemoryCache | null;
 }
 
+/** What slots without a region hold: for functions that are called, and for what is jumped to. */
+export interface Misses {
+  call: WebAssembly.ImportValue;
+  jump: WebAssembly.ImportValue;
+}
+
 /** Bound when the engine instantiates its modules. */
 export interface RegionLinkage {
   imports: WebAssembly.Imports;
   table: WebAssembly.Table;
-  /** What slots without a region hold. */
-  miss: WebAssembly.ImportValue;
+  misses: Misses;
   onFloatUse: () => void;
 }
+
+/** Processor time after which translations of earlier runs are loaded, in milliseconds (`usedMs`). */
+const CACHED_AFTER_MS = 150;
 
 export class Regions {
   readonly #memory: LinearMemory;
@@ -69,10 +84,9 @@ export class Regions {
   readonly #intervals = new Map<number, number>();
   /** When a region with indirect jumps may be translated again; the interval doubles. */
   readonly #notBefore = new Map<number, number>();
-  /** Targets for which a region is translated again. */
-  readonly #newTargets = new Set<number>();
-  /** Entry of a region with indirect jumps, by one of their targets. */
-  readonly #dispatchers = new Map<number, number>();
+  /** Targets of indirect jumps, and the entry of the region that is being made to have them. */
+  readonly #newTargets = new Map<number, number>();
+  readonly #owners = new JumpOwners();
   /** Places with a translation in the cache that cannot be used. */
   readonly #refused = new Set<number>();
   /** Where the next jump table goes. */
@@ -80,14 +94,18 @@ export class Regions {
   #outstanding = 0;
   /** Ranges invalidated while jobs are outstanding. */
   #invalidated: [number, number][] = [];
+  /** Modules installed since `#keep`: their regions, and the slots that each calls a pc through. */
+  #fresh: { pc: number; regions: readonly RegionCode[]; links: readonly (readonly [number, number])[] }[] = [];
   /** Table slots that hold the region of a pc: links of modules to it. */
   readonly #links = new Map<number, number[]>();
   readonly #functions = new Map<number, WebAssembly.ImportValue>();
-  #nextSlot = 1;
+  #nextSlot = FIRST_SLOT;
   /** Pages are writable and executable: stores must look. */
   watchStores = false;
   checks: MemoryChecks;
   #exactFaults = false;
+  /** The run has gone on long enough for translations of earlier ones. */
+  #settled = false;
   /** Called once regions exist. */
   onFirst: (() => void) | null = null;
   readonly stats: RegionStats = {
@@ -122,10 +140,11 @@ export class Regions {
       if (this.#outstanding > 0) this.#invalidated.push([start, end]);
     };
     code.onFlush = () => this.#reset();
+    code.onKeep = (rangeAt) => this.#keep(rangeAt);
     compiler.addSource(this.#source);
     const { cache } = options;
-    const early = Math.min(CACHED_THRESHOLD, options.threshold);
-    if (cache) code.firstCount = (pc) => (!this.watchStores && cache.knows(pc, this.checks) ? early : null);
+    if (cache)
+      code.firstCount = (pc) => (this.watchStores ? null : cache.firstCount(pc, this.checks, options.threshold));
   }
 
   /** All code is forgotten: another program, or no room. */
@@ -133,19 +152,44 @@ export class Regions {
     this.#pending.clear();
     this.#again.clear();
     this.#newTargets.clear();
-    this.#dispatchers.clear();
+    this.#owners.clear();
     this.#intervals.clear();
     this.#notBefore.clear();
     this.#links.clear();
+    this.#fresh = [];
     this.#functions.clear();
     this.#options.cache?.forget();
     this.#refused.clear();
-    const { table, miss } = this.#linkage();
-    for (let slot = 1; slot < this.#nextSlot; slot++) table.set(slot, miss);
-    this.#nextSlot = 1;
+    const { table, misses } = this.#linkage();
+    for (let slot = FIRST_SLOT; slot < this.#nextSlot; slot++) table.set(slot, misses.call);
+    this.#nextSlot = FIRST_SLOT;
     this.#nextTable = JUMP_TABLES;
     this.watchStores = this.#memory.writableCode;
     this.#invalidated.push([0, 2 ** 32]);
+  }
+
+  /** Another program begins. A region stays when all it was made from, and all it calls by itself, lies in one range. */
+  #keep(rangeAt: (pc: number) => number): void {
+    const { table } = this.#linkage();
+    for (const { pc, regions, links } of this.#fresh) {
+      const home = rangeAt(pc);
+      const leaves = ([start, end]: readonly [number, number]): boolean =>
+        home < 0 || rangeAt(start) !== home || rangeAt(end - 1) !== home;
+      for (const region of regions) if (region.ranges.some(leaves)) this.#code.dropRegion(region);
+      for (const [target, slot] of links) {
+        if (rangeAt(target) === home) continue;
+        table.set(slot, this.#missFor(target));
+        const slots = this.#links.get(target)?.filter((s) => s !== slot);
+        if (slots?.length) this.#links.set(target, slots);
+        else this.#links.delete(target);
+      }
+    }
+    this.#fresh = [];
+    this.#owners.keep((pc) => rangeAt(pc) >= 0);
+    const places = [this.#pending, this.#again, this.#newTargets, this.#refused];
+    for (const set of places) for (const pc of set.keys()) if (rangeAt(pc) < 0) set.delete(pc);
+    this.#options.cache?.forget();
+    this.#changeMode(this.checks, this.#memory.writableCode);
   }
 
   /** Forgets everything that is under way (the address space is given up). */
@@ -157,22 +201,55 @@ export class Regions {
 
   /** The block at `pc` is hot. */
   request(pc: number): void {
+    if (this.#tooEarly(pc)) {
+      this.#code.recount(pc, CACHED_THRESHOLD);
+      return;
+    }
     if (this.#fromCache(pc)) return;
     const full = this.#pending.size >= MAX_PENDING;
     this.#code.recount(pc, full ? this.#options.threshold : NEVER);
     if (full) return;
     this.stats.requested++;
-    const owner = this.#code.isCallOrReturn(pc) ? null : this.#ownerOf(pc);
-    if (owner !== null) {
+    const entry = this.#entryFor(pc);
+    if (entry === null) return;
+    if (entry !== pc) {
       this.#code.jumpTargets.add(pc);
       this.#options.cache?.noteJumpTarget(pc);
-      this.#again.add(owner);
-      this.#newTargets.add(pc);
+      this.#newTargets.set(pc, entry);
+      if (this.#code.hasRegion(entry)) this.#again.add(entry);
     }
-    const entry = owner ?? pc;
     if (!this.#pending.has(entry)) this.#pending.set(entry, 0);
     this.stats.maxQueue = Math.max(this.stats.maxQueue, this.#pending.size);
     this.#compiler.pump();
+  }
+
+  /**
+   * A translation of an earlier run waits a little: instances and the ticker's thread cost more than all of a short run, which
+   * the interpreter has done by then.
+   */
+  #tooEarly(pc: number): boolean {
+    if (this.#settled || this.#compiler.synchronous || !isBaselineOnly()) return false;
+    const { cache } = this.#options;
+    if (!cache || this.watchStores || !cache.knows(pc, this.checks)) return false;
+    this.#settled = usedMs() >= CACHED_AFTER_MS;
+    return !this.#settled;
+  }
+
+  /**
+   * Entry of the region that is to have `pc`. All targets of the indirect jumps of one function are best in one region: the
+   * function's. Null when `pc` needs none.
+   */
+  #entryFor(pc: number): number | null {
+    const code = this.#code;
+    const owner = this.#ownerOf(pc);
+    // What follows a call inside of a region soon comes to a jump, and with that back into it.
+    if (owner !== null && code.isReturnSite(pc) && this.#owners.holds(owner, pc)) return null;
+    if (code.isCallOrReturn(pc)) return pc;
+    if (owner !== null) return owner;
+    if (!code.jumpTargets.has(pc)) return pc;
+    const starts = code.functionStarts();
+    const start = starts[functionOf(starts, pc)];
+    return start !== undefined && pc - start < JUMP_REACH ? start : pc;
   }
 
   /** Whether an earlier run's translation serves at `pc`, or there is none but it is too early for one. */
@@ -182,7 +259,7 @@ export class Regions {
     if (cache.knows(pc, this.checks) && !this.#refused.has(pc)) {
       const found = cache.take(pc, this.checks);
       try {
-        if (found && this.#install(found, null)) return true;
+        if (found && this.#install(found, false)) return true;
       } catch (e) {
         // Made for other helpers than there are now.
         if ((e as Error).name !== 'LinkError') throw e;
@@ -203,12 +280,8 @@ export class Regions {
 
   /** The region whose indirect jumps may well go to `pc`, but did not when it was translated. */
   #ownerOf(pc: number): number | null {
-    const starts = this.#code.functionStarts();
-    const f = functionOf(starts, pc);
-    for (const [target, owner] of this.#dispatchers)
-      if (functionOf(starts, target) === f && Math.abs(target - pc) < JUMP_REACH && this.#code.hasRegion(owner))
-        return owner;
-    return null;
+    const owner = this.#owners.of(pc, this.#code.functionStarts());
+    return owner !== null && this.#code.hasRegion(owner) ? owner : null;
   }
 
   /**
@@ -274,20 +347,28 @@ export class Regions {
         jumpTargets,
         functionStarts: [...this.#code.functionStarts()],
         options: { checks, watchStores },
+        // By then most of what will ever run there has run.
+        ...(this.#options.threshold >= SELECTIVE_THRESHOLD && {
+          executed: { blocks: this.#code.executedBlocks(), ranges: this.#code.regionRanges() },
+        }),
         ...(keepIn && { keepIn }),
       },
       done: (result) => {
-        if (this.#install(result, tries) && keepIn) {
+        const installed = this.#install(result, true);
+        if (installed && keepIn) {
           this.#compiler.keep(result.id);
           cache?.noteKept();
         }
+        // Of a module that cannot be used, all are tried again, though most of them may be blameless.
+        for (const pc of installed ? result.left : entries) this.#retry(pc, tries.get(pc)! + (installed ? 0 : 1));
+        this.#settleTargets(entries);
         this.#outstanding--;
       },
     };
   };
 
-  /** False when the module cannot be used. `tries` is null for one that fits the guest's code as it is now. */
-  #install(result: CompileResult, tries: ReadonlyMap<number, number> | null): boolean {
+  /** False when the module cannot be used. One that is not `fresh` fits the guest's code as it is now. */
+  #install(result: CompileResult, fresh: boolean): boolean {
     const { stats } = this;
     stats.translateMs += result.translateMs;
     stats.compileMs += result.compileMs;
@@ -300,7 +381,7 @@ export class Regions {
     }
     const start = performance.now();
     // Regions of a module call each other directly: they are good together, and go together.
-    if (tries && result.regions.map((r) => this.#usable(r, tries)).includes(false)) return false;
+    if (fresh && result.regions.map((r) => this.#usable(r)).includes(false)) return false;
     const { imports, table, onFloatUse } = this.#linkage();
     const tables = this.#nextTable;
     if (tables + result.tables.length > JUMP_TABLES_END || this.#nextSlot > MAX_SLOTS) {
@@ -319,8 +400,7 @@ export class Regions {
       const slots = this.#links.get(pc);
       if (slots) slots.push(links + k);
       else this.#links.set(pc, [links + k]);
-      const known = this.#functions.get(pc);
-      if (known) table.set(links + k, known);
+      table.set(links + k, this.#functions.get(pc) ?? this.#missFor(pc));
     });
     const siblings: RegionCode[] = [];
     for (const r of result.regions) {
@@ -337,18 +417,18 @@ export class Regions {
         table.set(slot, f);
         this.#functions.set(pc, f);
         for (const link of this.#links.get(pc) ?? []) table.set(link, f);
-        if (pc !== r.pc) this.#dispatchers.set(pc, r.pc);
       }
+      if (r.entries.length > 0)
+        for (const other of this.#owners.add(r)) {
+          this.#again.delete(other);
+          this.#pending.delete(other);
+        }
       if (r.raisesFloatFlags) onFloatUse();
       stats.regions++;
       stats.guestInstructions += r.guestInstructions;
     }
-    // One that found no place in the region of its jump gets its own.
-    for (const pc of this.#newTargets) {
-      if (this.#ownerOf(pc) !== null && this.#again.has(this.#ownerOf(pc)!)) continue;
-      this.#newTargets.delete(pc);
-      if (!this.#code.hasRegion(pc)) this.#pending.set(pc, 0);
-    }
+    const { pc } = result.regions[0]!;
+    this.#fresh.push({ pc, regions: [...siblings], links: result.links.map((to, k) => [to, links + k] as const) });
     this.#forgetInside(result);
     stats.modules++;
     stats.wasmBytes += result.wasmBytes;
@@ -356,6 +436,19 @@ export class Regions {
     this.onFirst?.();
     this.onFirst = null;
     return true;
+  }
+
+  #retry(pc: number, tries: number): void {
+    if (tries < MAX_RETRIES && !this.#code.hasRegion(pc) && !this.#pending.has(pc)) this.#pending.set(pc, tries);
+  }
+
+  /** A target that found no place in the region made for it gets its own. */
+  #settleTargets(entries: readonly number[]): void {
+    for (const [pc, entry] of this.#newTargets) {
+      if (!entries.includes(entry) || this.#pending.has(entry)) continue;
+      this.#newTargets.delete(pc);
+      if (!this.#code.hasRegion(pc)) this.#pending.set(pc, 0);
+    }
   }
 
   /**
@@ -381,7 +474,7 @@ export class Regions {
   }
 
   /** Whether the guest code is still what the region was made from. */
-  #usable(region: CompileResult['regions'][number], tries: ReadonlyMap<number, number>): boolean {
+  #usable(region: CompileResult['regions'][number]): boolean {
     let usable = true;
     for (const [start, end] of region.ranges) {
       if (this.#invalidated.some(([a, b]) => a < end && start < b)) usable = false;
@@ -394,27 +487,29 @@ export class Regions {
     }
     if (usable) return true;
     this.stats.dropped++;
-    const n = tries.get(region.pc);
-    if (n !== undefined && n < MAX_RETRIES) {
-      this.#pending.set(region.pc, n + 1);
-    }
     return false;
   }
 
   #drop(pc: number, slot: number): void {
-    const { table, miss } = this.#linkage();
+    const { table } = this.#linkage();
     this.stats.dropped++;
     this.#functions.delete(pc);
+    const miss = this.#missFor(pc);
     for (const link of this.#links.get(pc) ?? []) table.set(link, miss);
     table.set(slot, miss);
   }
 
+  #missFor(pc: number): WebAssembly.ImportValue {
+    const { misses } = this.#linkage();
+    return this.#code.isCallTarget(pc) ? misses.call : misses.jump;
+  }
+
   /** First of `count` new table slots. */
   #reserve(count: number): number {
-    const { table, miss } = this.#linkage();
+    const { table, misses } = this.#linkage();
     const first = this.#nextSlot;
     this.#nextSlot += count;
-    if (this.#nextSlot > table.length) table.grow(Math.max(table.length, count), miss);
+    if (this.#nextSlot > table.length) table.grow(Math.max(table.length, count), misses.call);
     return first;
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Which of V8's compilers makes what. The launcher starts Node with --liftoff-only: a run that is short needs nothing more
+ * Which of V8's compilers makes what. bin/start.cjs has turned the optimising ones off: a run that is short needs nothing more
  * (docs/architecture.md). A run that goes on has modules compiled by workers, and there is no on-stack replacement for Wasm:
  * a loop that begins in baseline code stays in it. So these modules are compiled by the optimising compiler from the start.
  */
@@ -7,14 +7,14 @@
 /** node:v8 brings thirty more modules along, which a short run does without. */
 const setFlagsFromString = (flag: string): void => process.getBuiltinModule('node:v8').setFlagsFromString(flag);
 
-const LAUNCHER_FLAG = '--liftoff-only';
-
 /** Whether Node was started by the launcher: otherwise V8 is left to optimise as it sees fit. */
-export const isBaselineOnly = (): boolean => process.execArgv.includes(LAUNCHER_FLAG);
+export const isBaselineOnly = (): boolean =>
+  (globalThis as { uktxLauncher?: { baselineOnly: boolean } }).uktxLauncher?.baselineOnly ?? false;
 
 /** The usual tiers again, for binaryen in the workers. The first flag alone does not bring back the second, which it implied to be off. */
 export function allowTiers(): void {
-  for (const flag of ['--no-liftoff-only', '--wasm-dynamic-tiering', '--maglev', '--opt']) setFlagsFromString(flag);
+  for (const flag of ['--no-liftoff-only', '--wasm-tier-up', '--wasm-dynamic-tiering', '--maglev', '--opt'])
+    setFlagsFromString(flag);
 }
 
 /** The mask covers the first 32 functions of a module: no more regions are put into one. */

@@ -5,6 +5,7 @@ import { CC_OP, CC_RES, gpr, SP, vec } from './state.ts';
 export const abi: RegionAbi = {
   sp: SP,
   params: [gpr(0), gpr(1), gpr(2)],
+  returnPops: false,
   result: gpr(0),
   integers: Array.from({ length: 31 }, (_, n) => gpr(n)),
   vectors: Array.from({ length: 32 }, (_, n) => vec(n)),

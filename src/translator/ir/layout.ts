@@ -13,12 +13,15 @@ export const RUNTIME_BASE = 0xf000_0000;
 export const VCPUS = RUNTIME_BASE;
 /** One byte of PAGE_* bits per 4 KiB page of the whole 4 GiB. */
 export const PAGE_TABLE = 0xf100_0000;
-/** Jump cache: JUMP_CACHE_ENTRIES of { pc: u32, ip: u32 }, index = low bits of pc. */
+/** Jump cache: JUMP_CACHE_ENTRIES of { pc: u32, ip: u32 }, by cacheIndex(pc), or in the other one of a pair of entries. */
 export const JUMP_CACHE = 0xf110_0000;
 export const JUMP_CACHE_ENTRIES = 0x10000;
-/** Region cache: REGION_CACHE_ENTRIES of { pc: u32, table slot: u32 }, index = low bits of pc; what indirect jumps of regions look at. */
+/** Region cache: REGION_CACHE_ENTRIES of { pc: u32, table slot: u32 }, by cacheIndex(pc); what indirect jumps of regions look at. */
 export const REGION_CACHE = 0xf130_0000;
 export const REGION_CACHE_ENTRIES = 0x4000;
+/** How far higher bits of a pc are moved down: the lowest ones of functions are all zero. */
+export const CACHE_SHIFT = 14;
+export const cacheIndex = (pc: number, entries: number): number => (pc ^ (pc >>> CACHE_SHIFT)) & (entries - 1);
 /** Tables of regions for indirect jumps: u16 for each byte of guest code between the targets. */
 export const JUMP_TABLES = 0xf800_0000;
 export const JUMP_TABLES_END = 0xff00_0000;
@@ -46,6 +49,12 @@ export const SLOT_STACK = 0x28;
 export const SLOT_LIMIT = 0x2c;
 /** i32: non-zero tells a region to go on at SLOT_PC, one of its indirect jumps' targets, instead of its entry. */
 export const SLOT_ENTRY = 0x30;
+/** i32: why a region was left with LEFT, as an exit reason. */
+export const SLOT_WHY = 0x34;
+/** u64: the interpreter, called by a region, goes back to it where control goes on with the stack pointer above this. */
+export const SLOT_STOP = 0x38;
+/** u64: stack pointer with which the interpreter has entered the region that runs, or the one that has called that. */
+export const SLOT_ENTERED = 0x40;
 export const ATTENTION = 0x7fff_ffff;
 
 export const ISA_STATE = 0x80;
@@ -88,9 +97,14 @@ export const exitReason = {
   interpret: 9,
   /** A region was left at SLOT_PC because it was asked to, or its host stack is used up. */
   attention: 10,
+  /** Of an interpreter that a region has called: what it was called for is done, SLOT_PC says where to go on. */
+  stopped: 11,
 } as const;
 
-/** What a region returns in the low half of its first result in place of a pc: all state is in the vCPU, SLOT_EXIT_ARG says why. */
+/** Slots of the table of regions that no region gets: what stands there runs the guest's code at SLOT_PC in the interpreter. */
+export const missSlot = { call: 0, jump: 1 } as const;
+
+/** What a region returns in the low half of its first result in place of a pc: all state is in the vCPU, SLOT_WHY says why. */
 export const LEFT = 0xffff_ffff;
 
 /** Synchronous exceptions a guest instruction can raise, other than memory faults. */

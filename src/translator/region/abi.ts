@@ -8,6 +8,8 @@ export interface RegionAbi {
   readonly sp: number;
   /** Registers passed as parameters beside it: V8 has five integer parameters in host registers, the vCPU pointer and sp among them. */
   readonly params: readonly [number, number, number];
+  /** Whether a return takes its address off the stack. */
+  readonly returnPops: boolean;
   /** Register handed back as a result. */
   readonly result: number;
   /** All general registers, 8 bytes each. */

@@ -87,7 +87,9 @@ function withoutOpaque(lifted: RegionBlock): RegionBlock | null {
   return { block: { ...block, ...end, insts }, flagsOrigin: null };
 }
 
-/** Null when nothing worth translating begins at `entry`. */
+/**
+ * Null when nothing worth translating begins at `entry`. Code that is cold stays outside: what leads to it leaves the region.
+ */
 export function formRegion(
   front: RegionFrontEnd,
   code: CodeReader,
@@ -95,6 +97,7 @@ export function formRegion(
   jumpTargets: ReadonlySet<number> = new Set(),
   functionStarts: readonly number[] = [],
   limits: RegionLimits = defaultLimits,
+  isCold: (pc: number) => boolean = () => false,
 ): Region | null {
   const lift = (pc: number, leaders: ReadonlySet<number> | null, flags: unknown): RegionBlock | null => {
     const limit = code.limit(pc);
@@ -120,7 +123,7 @@ export function formRegion(
     }
     found.set(pc, lifted);
     instructions += lifted.block.guestInstructions;
-    queue.push(...successors(lifted.block, []));
+    for (const next of successors(lifted.block, [])) if (!isCold(next)) queue.push(next);
     if (!isDispatch(lifted.block)) continue;
     const f = functionOf(functionStarts, pc);
     for (const target of jumpTargets)

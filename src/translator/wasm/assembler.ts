@@ -82,6 +82,10 @@ export class Assembler {
   f32x4: Namespace = {};
   f64x2: Namespace = {};
 
+  /** The same namespaces for accesses to guest memory: loads and stores add `guestOffset` to their own. */
+  readonly guest: Record<string, Namespace> = {};
+  guestOffset = 0;
+
   // Nodes, in columns.
   #size = 1 << 15;
   #count = 0;
@@ -114,6 +118,7 @@ export class Assembler {
     Object.assign(this.f32, { const: (v: number) => this.#with(F32, types.f32, v) });
     Object.assign(this.f64, { const: (v: number) => this.#with(F64, types.f64, v) });
     Object.assign(this.v128, { const: (v: ArrayLike<number>) => this.#with(V128, types.v128, v) });
+    for (const space of ['i32', 'i64', 'f32', 'f64', 'v128'] as const) this.guest[space].const = this[space].const;
     Object.assign(this.i8x16, {
       shuffle: (a: Expr, b: Expr, lanes: ArrayLike<number>) => this.#with(SHUFFLE, types.v128, lanes, a, b),
     });
@@ -122,21 +127,27 @@ export class Assembler {
   #define({ path, code, operands, result, immediate, bytes }: Opcode): void {
     const type = types[result];
     let f: (...args: number[]) => Expr;
+    let guest: typeof f | null = null;
     if (immediate === 'memory') {
       const aligned = (align: number): number => code | ((31 - Math.clz32(align || bytes)) << ALIGNMENT);
       // Atomics have no say in alignment: offset, pointer, operands.
       if (code >>> 16 === prefix.atomic >>> 16)
         f = (offset, a, b = NO, c = NO) => this.#node(MEMORY, type, a!, b, c, aligned(bytes), offset!);
       else f = (offset, align, a, b = NO) => this.#node(MEMORY, type, a!, b, NO, aligned(align!), offset!);
+      const plain = f;
+      guest = (offset, ...rest) => plain(offset! + this.guestOffset, ...rest);
     } else if (immediate === 'lane') {
       if (operands === 1) f = (a, lane) => this.#node(LANE, type, a!, NO, NO, code, lane!);
       else f = (a, lane, b) => this.#node(LANE, type, a!, b!, NO, code, lane!);
     } else f = (a, b = NO, c = NO) => this.#node(PLAIN, type, a!, b, c, code, 0);
     const names = path.split('.');
-    let at: Namespace = this;
-    for (const name of names.slice(0, -1)) at = at[name] ??= {};
-    // `f64` is a namespace, and the name of an operation: i32.trunc_s_sat.f64.
-    at[names.at(-1)!] = f;
+    const enter = (root: Namespace, value: typeof f): void => {
+      let at = root;
+      for (const name of names.slice(0, -1)) at = at[name] ??= {};
+      at[names.at(-1)!] = value;
+    };
+    enter(this, f);
+    enter(this.guest, guest ?? f);
   }
 
   #node(kind: number, type: ValueType, a: Expr, b: Expr, c: Expr, code: number, immediate: number): Expr {

@@ -1,5 +1,6 @@
 /** The ExprBuilder of op semantics, over what makes expressions: the assembler, or a binaryen module. */
 import type { Expr, ExprBuilder, OperandType, WasmType } from '../ir/expr.ts';
+import { CACHE_SHIFT } from '../ir/layout.ts';
 
 export type ValueType = number;
 
@@ -121,6 +122,13 @@ export function createBuilder(
     seq: (statements) => m.block(null, statements, types.none),
     nop: () => m.nop(),
   };
+}
+
+/** Offset of the entry for a pc, which `pc` makes an expression of, in one of the caches of the layout. */
+export function cacheOffset(m: Emitter, pc: () => Expr, entries: number): Expr {
+  const { i32 } = m;
+  const mixed = i32.xor(i32.wrap(pc()), i32.shr_u(i32.wrap(pc()), i32.const(CACHE_SHIFT)));
+  return i32.shl(i32.and(mixed, i32.const(entries - 1)), i32.const(3));
 }
 
 /** A load of a slot kept in memory at `pointer + offset`. */

@@ -15,6 +15,7 @@ import {
   PAGE_WRITE,
   REGION_CACHE,
   REGION_CACHE_ENTRIES,
+  SLOT_ENTERED,
   SLOT_EXIT_ARG,
   SLOT_EXIT_IP,
   SLOT_FAULT_ACCESS,
@@ -22,18 +23,25 @@ import {
   SLOT_LIMIT,
   SLOT_PC,
   SLOT_STACK,
+  SLOT_STOP,
+  SLOT_WHY,
   trap,
 } from '../ir/layout.ts';
 import type { OpTable } from '../ir/op.ts';
 import { compareExpr, compareOperand } from '../ir/ops/integer.ts';
 import type { RegionAbi } from '../region/abi.ts';
-import { createBuilder, type ImportedHelper, Locals, slotLoad, slotStore } from './builder.ts';
+import { cacheOffset, createBuilder, type ImportedHelper, Locals, slotLoad, slotStore } from './builder.ts';
 import { overBinaryen } from './over-binaryen.ts';
 
 /** Exported as `run(cpu, ip, budget) -> exit reason`; `budget` is how many block exits may be taken. */
 const CPU = 0;
 const IP = 1;
 const BUDGET = 2;
+
+/** Bytes of host stack that an interpreter called by a region is charged. */
+const INTERPRETER_FRAME = 4096;
+/** Exits of blocks after which it goes back to the runtime: about a millisecond. */
+const INNER_BUDGET = 0x10000;
 
 /** See region.ts. */
 const regionParams = binaryen.createType([binaryen.i32, ...new Array<binaryen.Type>(4).fill(binaryen.i64)]);
@@ -150,12 +158,20 @@ class InterpreterGenerator {
     const pc = (): Expr => this.guestAddress();
     const entryGet = (): Expr => m.local.get(entry, binaryen.i32);
     cases.set(code.exits.indirect, [m.local.set(this.address, this.operand('i64', exitLayout.slot)), m.br('lookup')]);
-    this.lookup = [
-      m.local.set(entry, m.i32.shl(m.i32.and(m.i32.wrap(pc()), m.i32.const(JUMP_CACHE_ENTRIES - 1)), m.i32.const(3))),
+    const found = (): Expr =>
       m.if(
         m.i64.eq(m.i64.load32_u(JUMP_CACHE, 4, entryGet()), pc()),
         m.block(null, [m.local.set(IP, m.i32.load(JUMP_CACHE + 4, 4, entryGet())), m.br('resume')]),
+      );
+    this.lookup = [
+      m.if(
+        m.i64.gt_u(m.i64.load(this.abi.sp, 8, this.cpu()), m.i64.load(SLOT_STOP, 8, this.cpu())),
+        m.block(null, [m.i64.store(SLOT_PC, 8, this.cpu(), pc()), this.leave(exitReason.stopped)]),
       ),
+      m.local.set(entry, cacheOffset(m, pc, JUMP_CACHE_ENTRIES)),
+      found(),
+      m.local.set(entry, m.i32.xor(entryGet(), m.i32.const(8))),
+      found(),
       m.i64.store(SLOT_PC, 8, this.cpu(), pc()),
       this.saveIp(),
       this.leave(exitReason.miss),
@@ -198,22 +214,25 @@ class InterpreterGenerator {
     const result = this.locals.vars.length + 2;
     const first = this.address;
     const cacheEntry = this.locals.add('i32');
+    const stack = this.locals.add('i32');
+    const entered = this.locals.add('i64');
     const at = (): Expr => m.local.get(cacheEntry, binaryen.i32);
     const registers = [abi.sp, ...abi.params].map((s) => m.i64.load(s, 8, this.cpu()));
     return [
       // Indirect jumps of regions find this one from now on.
-      m.local.set(
-        cacheEntry,
-        m.i32.shl(m.i32.and(m.i32.wrap(stubPc()), m.i32.const(REGION_CACHE_ENTRIES - 1)), m.i32.const(3)),
-      ),
+      m.local.set(cacheEntry, cacheOffset(m, stubPc, REGION_CACHE_ENTRIES)),
       m.i32.store(REGION_CACHE, 4, at(), m.i32.wrap(stubPc())),
       m.i32.store(REGION_CACHE + 4, 4, at(), slot()),
-      m.i32.store(SLOT_STACK, 4, this.cpu(), m.global.get('region_stack', binaryen.i32)),
+      m.local.set(stack, m.i32.load(SLOT_STACK, 4, this.cpu())),
+      m.local.set(entered, m.i64.load(SLOT_ENTERED, 8, this.cpu())),
+      m.i64.store(SLOT_ENTERED, 8, this.cpu(), m.i64.load(abi.sp, 8, this.cpu())),
       m.local.set(result, m.call_indirect('table', slot(), [this.cpu(), ...registers], regionParams, regionResults)),
       m.local.set(first, m.tuple.extract(m.local.get(result, regionResults), 0)),
+      m.i32.store(SLOT_STACK, 4, this.cpu(), m.local.get(stack, binaryen.i32)),
+      m.i64.store(SLOT_ENTERED, 8, this.cpu(), m.local.get(entered, binaryen.i64)),
       m.if(
         m.i32.eq(m.i32.wrap(this.guestAddress()), m.i32.const(LEFT | 0)),
-        m.return(m.i32.load(SLOT_EXIT_ARG, 4, this.cpu())),
+        m.return(m.i32.load(SLOT_WHY, 4, this.cpu())),
       ),
       m.i64.store(abi.sp, 8, this.cpu(), m.i64.shr_u(this.guestAddress(), m.i64.const(32n))),
       m.i64.store(abi.result, 8, this.cpu(), m.tuple.extract(m.local.get(result, regionResults), 1)),
@@ -224,31 +243,85 @@ class InterpreterGenerator {
     ];
   }
 
-  /** What table slots without a region hold: returns the pc it was called for, so that all callers return, too. */
-  addMiss(): void {
+  /**
+   * What table slots without a region hold: runs the guest's code at SLOT_PC in the interpreter until control goes on with
+   * the stack pointer above what it is now, which is when the function is left, and returns as its region would have. Where
+   * that cannot be, it returns the pc it was called for, so that all callers return, too. So it does where there is but the
+   * interpreter to return to: otherwise a loop partly translated would fill the host stack.
+   *
+   * @param level what is taken off that stack pointer: 1 where a function that is just beginning may be left with the same
+   */
+  addMiss(name: string, level: bigint): void {
     const { m, abi } = this;
-    const cpu = (): Expr => m.local.get(0, binaryen.i32);
-    const sp = (): Expr => m.local.get(1, binaryen.i64);
+    const { i32, i64 } = binaryen;
+    const cpu = (): Expr => m.local.get(0, i32);
+    const spParam = (): Expr => m.local.get(1, i64);
+    const [reason, stack, entry, stop] = [5, 6, 7, 8];
     const pc = (): Expr => m.i64.load(SLOT_PC, 8, cpu());
+    const sp = (): Expr => m.i64.load(abi.sp, 8, cpu());
     const pair = (first: Expr, second: Expr): Expr => m.return(m.tuple.make([first, second]));
+    const left = (why: Expr): Expr =>
+      m.block(null, [m.i32.store(SLOT_WHY, 4, cpu(), why), pair(m.i64.const(BigInt(LEFT)), m.i64.const(0n))]);
+    const answer = (): Expr[] => [
+      m.if(
+        m.i64.ne(m.i64.shr_u(m.i64.or(pc(), sp()), m.i64.const(32n)), m.i64.const(0n)),
+        left(m.i32.const(exitReason.interpret)),
+      ),
+      pair(m.i64.or(m.i64.shl(sp(), m.i64.const(32n)), pc()), m.i64.load(abi.result, 8, cpu())),
+    ];
+    const at = (): Expr => m.local.get(entry, i32);
+    const known = (): Expr => m.i64.eq(m.i64.load32_u(JUMP_CACHE, 4, at()), pc());
+    const rest = (): Expr => m.i32.sub(m.local.get(stack, i32), m.i32.const(INTERPRETER_FRAME));
+    const room = m.i32.ge_s(rest(), m.i32.load(SLOT_LIMIT, 4, cpu()));
+    const called = m.i64.lt_u(m.i64.sub(spParam(), m.i64.const(level)), m.i64.load(SLOT_ENTERED, 8, cpu()));
     m.addFunction(
-      'miss',
+      name,
       regionParams,
       regionResults,
-      [],
+      [i32, i32, i32, i64],
       m.block(null, [
-        ...[abi.sp, ...abi.params].map((slot, k) => m.i64.store(slot, 8, cpu(), m.local.get(k + 1, binaryen.i64))),
-        m.if(
-          m.i64.ne(m.i64.shr_u(m.i64.or(pc(), sp()), m.i64.const(32n)), m.i64.const(0n)),
-          m.block(null, [
-            m.i32.store(SLOT_EXIT_ARG, 4, cpu(), m.i32.const(exitReason.interpret)),
-            pair(m.i64.const(BigInt(LEFT)), m.i64.const(0n)),
-          ]),
+        ...[abi.sp, ...abi.params].map((slot, k) => m.i64.store(slot, 8, cpu(), m.local.get(k + 1, i64))),
+        m.local.set(entry, cacheOffset(m, pc, JUMP_CACHE_ENTRIES)),
+        m.if(m.i32.eqz(known()), m.local.set(entry, m.i32.xor(at(), m.i32.const(8)))),
+        m.local.set(stack, m.i32.load(SLOT_STACK, 4, cpu())),
+        m.if(m.i32.eqz(m.i32.and(m.i32.and(known(), room), called)), m.block(null, answer())),
+        m.local.set(stop, m.i64.load(SLOT_STOP, 8, cpu())),
+        m.i64.store(SLOT_STOP, 8, cpu(), m.i64.sub(spParam(), m.i64.const(level))),
+        m.i32.store(SLOT_STACK, 4, cpu(), rest()),
+        m.local.set(
+          reason,
+          m.call('interpret', [cpu(), m.i32.load(JUMP_CACHE + 4, 4, at()), m.i32.const(INNER_BUDGET)], i32),
         ),
-        pair(m.i64.or(m.i64.shl(sp(), m.i64.const(32n)), pc()), m.i64.load(abi.result, 8, cpu())),
+        m.i64.store(SLOT_STOP, 8, cpu(), m.local.get(stop, i64)),
+        m.i32.store(SLOT_STACK, 4, cpu(), m.local.get(stack, i32)),
+        m.if(m.i32.ne(m.local.get(reason, i32), m.i32.const(exitReason.stopped)), left(m.local.get(reason, i32))),
+        ...answer(),
       ]),
     );
-    m.addFunctionExport('miss', 'miss');
+    m.addFunctionExport(name, name);
+  }
+
+  /** What the runtime calls: the interpreter with no region around. */
+  addRun(): void {
+    const { m } = this;
+    const { i32 } = binaryen;
+    const [cpu, ip, budget] = [0, 1, 2].map((k) => (): Expr => m.local.get(k, i32)) as [
+      () => Expr,
+      () => Expr,
+      () => Expr,
+    ];
+    m.addFunction(
+      'run',
+      binaryen.createType([i32, i32, i32]),
+      i32,
+      [],
+      m.block(null, [
+        m.i32.store(SLOT_STACK, 4, cpu(), m.global.get('region_stack', i32)),
+        m.i64.store(SLOT_STOP, 8, cpu(), m.i64.const(-1n)),
+        m.return(m.call('interpret', [cpu(), ip(), budget()], i32)),
+      ]),
+    );
+    m.addFunctionExport('run', 'run');
   }
 
   /** The faults' common tails. */
@@ -313,16 +386,17 @@ class InterpreterGenerator {
       m.unreachable(),
     ]);
     m.addFunction(
-      'run',
+      'interpret',
       binaryen.createType([binaryen.i32, binaryen.i32, binaryen.i32]),
       binaryen.i32,
       this.locals.vars,
       body,
     );
-    this.addMiss();
+    this.addRun();
+    this.addMiss('miss_call', this.abi.returnPops ? 0n : 1n);
+    this.addMiss('miss_jump', 0n);
     for (const h of this.helpers.values())
       m.addFunctionImport(h.name, 'helpers', h.name, binaryen.createType(h.params), h.result);
-    m.addFunctionExport('run', 'run');
     m.addGlobal('table_hash', binaryen.i32, false, m.i32.const(code.hash));
     m.addGlobalExport('table_hash', 'table_hash');
     if (!m.validate()) throw new Error('the generated interpreter does not validate');

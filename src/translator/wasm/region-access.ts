@@ -38,8 +38,6 @@ export class GuestAccess {
   readonly #faultPc: number;
   /** Where refused accesses of the block being emitted go. */
   faultLabel = '';
-  /** Added to the address of the access being emitted. */
-  #offset = 0;
 
   constructor(m: Assembler, registers: RegionRegisters, units: RegisterUnits, locals: Locals, options: RegionOptions) {
     this.#m = m;
@@ -51,29 +49,6 @@ export class GuestAccess {
   }
   faultPc(): Expr {
     return this.#m.local.get(this.#faultPc, i32);
-  }
-
-  /** Wasm's loads and stores with the current offset added to their own. */
-  namespaces(): Record<string, unknown> {
-    const wrap = (space: Record<string, unknown>): Record<string, unknown> => {
-      const out: Record<string, unknown> = { ...space };
-      for (const [name, f] of Object.entries(space))
-        if (typeof f === 'function' && /^(load|store)/.test(name))
-          out[name] = (offset: number, ...rest: unknown[]) => f(offset + this.#offset, ...rest);
-      if (space.atomic) out.atomic = wrapAtomic(space.atomic as Record<string, unknown>);
-      return out;
-    };
-    const wrapAtomic = (space: Record<string, unknown>): Record<string, unknown> => {
-      const out: Record<string, unknown> = {};
-      for (const [name, f] of Object.entries(space))
-        out[name] =
-          typeof f === 'function'
-            ? (offset: number, ...rest: unknown[]) => f(offset + this.#offset, ...rest)
-            : wrapAtomic(f as Record<string, unknown>);
-      return out;
-    };
-    const m = this.#m as unknown as Record<string, Record<string, unknown>>;
-    return Object.fromEntries(['i32', 'i64', 'f32', 'f64', 'v128'].map((name) => [name, wrap(m[name]!)]));
   }
 
   /** A guest memory access: checks, then its effect. */
@@ -93,20 +68,20 @@ export class GuestAccess {
     };
     const low = (): Expr => (base === SLOT_ZERO ? m.i32.const(0) : m.i32.wrap(this.#registers.read(base, 'i64')));
     let pointer: Expr;
-    this.#offset = 0;
+    m.guestOffset = 0;
     if (checks === 'none') pointer = wrapped(low(), disp);
     else if (checks === 'null') {
       // An address that leads to the first pages wraps to the end of the memory, and with the offset beyond it.
       const near = disp >= 0n && disp < BigInt(NULL_PAGES) && base !== SLOT_ZERO;
       if (near && base === this.#units.abi.sp) {
-        this.#offset = Number(disp);
+        m.guestOffset = Number(disp);
         pointer = low();
       } else if (near) {
         // V8 computes the pointer once for all accesses relative to one base.
-        this.#offset = NULL_PAGES + Number(disp);
+        m.guestOffset = NULL_PAGES + Number(disp);
         pointer = wrapped(low(), BigInt(-NULL_PAGES));
       } else {
-        this.#offset = NULL_PAGES;
+        m.guestOffset = NULL_PAGES;
         pointer = wrapped(low(), disp - BigInt(NULL_PAGES));
       }
     } else {
@@ -133,7 +108,7 @@ export class GuestAccess {
       const value = op.sem(b, pointer, ...inputs);
       out.push(op.result ? this.#registers.write(inst.d, op.result, value) : value);
     }
-    this.#offset = 0;
+    m.guestOffset = 0;
     return out;
   }
   /** Loads and stores of a double held in its own local. */
@@ -142,11 +117,11 @@ export class GuestAccess {
     const { name } = inst.op;
     if (name === 'load.v128.z64') {
       const to = this.#registers.halves(inst.d);
-      return to && [m.local.set(to.low, m.f64.load(this.#offset, 1, pointer)), m.local.set(to.high, m.i64.const(0n))];
+      return to && [m.local.set(to.low, m.f64.load(m.guestOffset, 1, pointer)), m.local.set(to.high, m.i64.const(0n))];
     }
     if (name === 'store.i64' && (inst.inputs[1]! & 15) === 0) {
       const from = this.#registers.halves(inst.inputs[1]!);
-      return from && [m.f64.store(this.#offset, 1, pointer, m.local.get(from.low, types.f64))];
+      return from && [m.f64.store(m.guestOffset, 1, pointer, m.local.get(from.low, types.f64))];
     }
     return null;
   }

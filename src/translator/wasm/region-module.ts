@@ -31,6 +31,8 @@ export interface CompiledModule {
   links: number[];
   /** Guest bytes beside those of the regions that were looked at, and would change the code: [start, end) pairs. */
   looked: [number, number][];
+  /** Entries there was no room for. */
+  left: number[];
   /** Contents of the jump tables, from the global `tables` on. */
   tables: Uint8Array;
 }
@@ -45,6 +47,8 @@ export interface ModuleRequest {
   /** Addresses where functions are known to begin, in order: an indirect jump goes to targets in its own function. */
   functionStarts?: readonly number[];
   limits?: RegionLimits;
+  /** Whether code that branches lead to has never run so far. */
+  isCold?: (pc: number) => boolean;
   options: Omit<RegionOptions, 'x86Nans' | 'fusedMadd'>;
   /** Guest name of a function, for the name section. */
   nameOf?: (pc: number) => string | null;
@@ -61,7 +65,8 @@ const assembler = new Assembler();
 /** Null when nothing can be translated at the first entry. */
 export function compileModule(front: RegionFrontEnd, code: CodeReader, request: ModuleRequest): CompiledModule | null {
   const units = new RegisterUnits(front.abi);
-  const regions = gather(front, code, request);
+  const left: number[] = [];
+  const regions = gather(front, code, request, left);
   if (regions.size === 0) return null;
   const m = assembler;
   try {
@@ -136,6 +141,7 @@ export function compileModule(front: RegionFrontEnd, code: CodeReader, request: 
       })),
       links: [...links.keys()],
       looked,
+      left,
       tables: Buffer.concat(tables.map((t) => new Uint8Array(t.buffer))),
     };
   } finally {
@@ -172,8 +178,8 @@ const regionName = (pc: number, request: ModuleRequest): string => {
   return name ? `${name}@${pc.toString(16)}` : `g${pc.toString(16)}`;
 };
 
-/** The regions of the entries, then of wanted callees, nearest first. */
-function gather(front: RegionFrontEnd, code: CodeReader, request: ModuleRequest): Map<number, Region> {
+/** The regions of the entries, then of wanted callees, nearest first. Entries there is no room for go to `left`. */
+function gather(front: RegionFrontEnd, code: CodeReader, request: ModuleRequest, left: number[]): Map<number, Region> {
   const regions = new Map<number, Region>();
   const queue = [...request.entries];
   const seen = new Set(queue);
@@ -181,9 +187,20 @@ function gather(front: RegionFrontEnd, code: CodeReader, request: ModuleRequest)
   const covered = new Set<number>();
   let instructions = 0;
   for (let k = 0; k < queue.length; k++) {
-    if (regions.size >= MAX_REGIONS || instructions >= MAX_MODULE_INSTRUCTIONS) break;
+    if (regions.size >= MAX_REGIONS || instructions >= MAX_MODULE_INSTRUCTIONS) {
+      left.push(...request.entries.slice(k).filter((pc) => !covered.has(pc)));
+      break;
+    }
     if (covered.has(queue[k]!)) continue;
-    const region = formRegion(front, code, queue[k]!, request.jumpTargets, request.functionStarts, request.limits);
+    const region = formRegion(
+      front,
+      code,
+      queue[k]!,
+      request.jumpTargets,
+      request.functionStarts,
+      request.limits,
+      request.isCold,
+    );
     if (!region) continue;
     regions.set(region.entry, region);
     instructions += region.guestInstructions;

@@ -8,13 +8,14 @@ import {
   CONST,
   exitReason,
   LEFT,
+  missSlot,
   REGION_CACHE,
   REGION_CACHE_ENTRIES,
   SLOT_ENTRY,
-  SLOT_EXIT_ARG,
   SLOT_LIMIT,
   SLOT_PC,
   SLOT_STACK,
+  SLOT_WHY,
 } from '../ir/layout.ts';
 import { compareExpr, compareOperand } from '../ir/ops/integer.ts';
 import { afterCall, atReturn, type BlockFlow, isAccess, type RegionFlow } from '../region/dataflow.ts';
@@ -22,7 +23,7 @@ import { isDispatch, type Region } from '../region/discover.ts';
 import { type FlowShape, severalEntries, shapeOf } from '../region/graph.ts';
 import { isZeroing, type RegisterUnits, type Units } from '../region/units.ts';
 import { type Assembler, types } from './assembler.ts';
-import { createBuilder, type ImportedHelper, Locals } from './builder.ts';
+import { cacheOffset, createBuilder, type ImportedHelper, Locals } from './builder.ts';
 import { GuestAccess, isExact, type RegionOptions } from './region-access.ts';
 import { RegionRegisters } from './region-registers.ts';
 import { type Edge, moveEntry, type Node, structured } from './structure.ts';
@@ -84,7 +85,8 @@ class RegionEmitter {
     this.registers = new RegionRegisters(out.m, units, this.locals, [abi.sp, ...abi.params], region);
     this.access = new GuestAccess(out.m, this.registers, units, this.locals, options);
     const builder = createBuilder(out.m, this.locals, this.registers, out.helpers, options.x86Nans);
-    this.b = { ...builder, ...this.access.namespaces() };
+    const { i32, i64, f32, f64, v128 } = out.m.guest;
+    this.b = { ...builder, i32, i64, f32, f64, v128 };
     if (this.makesCalls) {
       this.#stack = this.locals.add('i32');
       this.#callResult = this.locals.add('i64');
@@ -110,7 +112,7 @@ class RegionEmitter {
     const { m } = this;
     return [
       ...this.registers.spill(dirty),
-      m.i32.store(SLOT_EXIT_ARG, 4, this.cpu(), m.i32.const(why)),
+      m.i32.store(SLOT_WHY, 4, this.cpu(), m.i32.const(why)),
       this.returnPair(m.i64.const(BigInt(LEFT)), m.i64.const(0n)),
     ];
   }
@@ -160,20 +162,19 @@ class RegionEmitter {
       ...registers.spill(dirty & ~units.params),
       this.storePc(pc()),
       ...this.restoreStack(),
-      m.returnCallIndirect(this.cachedSlot(target), this.params(), this.#signature),
+      m.returnCallIndirect(this.cachedSlot(target, missSlot.jump), this.params(), this.#signature),
     ];
   }
 
-  /** Table slot of the region at the pc in local `target`: 0, which nobody fills, when it is not cached. */
-  cachedSlot(target: number): Expr {
+  /** Table slot of the region at the pc in local `target`; `otherwise` when it is not cached. */
+  cachedSlot(target: number, otherwise: number): Expr {
     const { m } = this;
     const pc = (): Expr => m.local.get(target, i64);
-    const entry = (): Expr =>
-      m.i32.shl(m.i32.and(m.i32.wrap(pc()), m.i32.const(REGION_CACHE_ENTRIES - 1)), m.i32.const(3));
+    const entry = (): Expr => cacheOffset(m, pc, REGION_CACHE_ENTRIES);
     return m.select(
       m.i64.eq(m.i64.load32_u(REGION_CACHE, 4, entry()), pc()),
       m.i32.load(REGION_CACHE + 4, 4, entry()),
-      m.i32.const(0),
+      m.i32.const(otherwise),
     );
   }
 
@@ -352,7 +353,7 @@ class RegionEmitter {
             ...registers.spill(dirtyOut & ~units.params),
             this.storePc(m.local.get(target, i64)),
           );
-          call = m.callIndirect(this.cachedSlot(target), this.params(), this.#signature);
+          call = m.callIndirect(this.cachedSlot(target, missSlot.call), this.params(), this.#signature);
         } else {
           out.push(...registers.spill(this.neededAt(e.target, dirtyOut) & ~units.params));
           const name = this.out.functionOf(e.target);

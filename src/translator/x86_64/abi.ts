@@ -7,6 +7,7 @@ const sixteen = Array.from({ length: 16 }, (_, n) => n);
 export const abi: RegionAbi = {
   sp: gpr(RSP),
   params: [gpr(RDI), gpr(RSI), gpr(RDX)],
+  returnPops: true,
   result: gpr(RAX),
   integers: sixteen.map(gpr),
   vectors: sixteen.map(xmm),

@@ -9,6 +9,8 @@ export class FakeGuestMemory implements GuestMemory {
   readonly size: number;
   /** PROT_* + 1 for each page, 0 when not mapped. */
   readonly pages = new Uint8Array(GUEST_LIMIT / PAGE_SIZE);
+  /** Pages with translated code, as a test says it. */
+  readonly translated = new Set<number>();
   /** Number of calls and bytes, for tests of what is not done twice. */
   readonly counts = { protect: 0, zero: 0, zeroed: 0, written: 0 };
 
@@ -32,7 +34,21 @@ export class FakeGuestMemory implements GuestMemory {
     if (start % PAGE_SIZE || end % PAGE_SIZE) throw new RangeError(`not page-aligned: ${start}..${end}`);
     if (!(prot >= -1 && prot <= 7)) throw new RangeError(`bad prot ${prot}`);
     this.counts.protect++;
+    this.#forget(start, end);
     this.pages.fill(prot + 1, start / PAGE_SIZE, end / PAGE_SIZE);
+  }
+  hide(start: number, end: number): void {
+    this.#check(start, end);
+    this.pages.fill(0, start / PAGE_SIZE, end / PAGE_SIZE);
+  }
+  show(start: number, end: number, prot: number): void {
+    this.#check(start, end);
+    if (prot & 2) throw new RangeError('kept pages are not writable');
+    this.pages.fill(prot + 1, start / PAGE_SIZE, end / PAGE_SIZE);
+  }
+  #forget(start: number, end: number): void {
+    for (const page of [...this.translated])
+      if (page * PAGE_SIZE < end && start < (page + 1) * PAGE_SIZE) this.translated.delete(page);
   }
   protection(address: number): number {
     if (!(address >= 0 && address < GUEST_LIMIT)) return -1;
@@ -49,5 +65,6 @@ export class FakeGuestMemory implements GuestMemory {
   written(start: number, end: number): void {
     this.#check(start, end);
     this.counts.written++;
+    this.#forget(start, end);
   }
 }

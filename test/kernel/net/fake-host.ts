@@ -33,12 +33,16 @@ export class FakeStream implements HostStream {
   get text(): string {
     return Buffer.concat(this.received).toString('latin1');
   }
+  get held(): number {
+    return this.bytes;
+  }
   /** The network takes everything that is held. */
   sendAll(): void {
-    for (const data of this.received.splice(0)) this.events.written(data.length);
+    this.received.length = 0;
+    this.events.written();
   }
   write(data: Uint8Array): void {
-    this.received.push(data);
+    this.received.push(data.slice());
   }
   end(): void {
     this.log.push('end');

@@ -53,6 +53,16 @@ const errnoOf = (act: () => unknown): number => {
   }
 };
 
+it('counts directories before their entries are made as it does after', () => {
+  const f = new Proc();
+  const links = (path: string): number => f.vfs.resolve(f.task, AT_FDCWD, path, {}).dentry.inode.stat().nlink;
+  for (const path of ['/proc', '/sys', '/proc/self/net']) {
+    const before = links(path);
+    expect(f.ls(path).length).toBeGreaterThan(5);
+    expect(links(path)).toBe(before);
+  }
+});
+
 describe('/proc/PID', () => {
   it('is found as self, by pid and by thread', () => {
     const f = new Proc();

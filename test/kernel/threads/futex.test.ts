@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { cloneFlags as f } from '../../../src/kernel/task/clone.ts';
 import { findDeadlock } from '../../../src/kernel/task/deadlock.ts';
 import type { GuestTask } from '../../../src/kernel/task/guest-task.ts';
+import { RLIMIT_RTPRIO } from '../../../src/kernel/task/rlimits.ts';
 import { SIGTERM } from '../../../src/kernel/abi/signals.ts';
 import { DATA } from '../syscalls/harness.ts';
 import { Tasks } from '../process/tasks.ts';
@@ -135,5 +136,104 @@ describe('execve', () => {
     expect(m.kernel.task(b.tid)).toBe(b);
     expect(b.process.tasks.size).toBe(1);
     expect(b.exitCode).toBeNull();
+  });
+});
+
+describe('real-time priorities', () => {
+  beforeEach(() => {
+    a.process.rlimits[RLIMIT_RTPRIO] = { soft: 50, hard: 50 };
+  });
+  const param = DATA + 640;
+  const fifo = async (t: GuestTask, priority: number) => {
+    m.mem.writeU32(param, priority);
+    return m.by(a, 'sched_setscheduler', t.tid, 1, param);
+  };
+  it('are set, reported and inherited', async () => {
+    expect(await fifo(a, 100)).toBe('EINVAL');
+    expect(await fifo(a, 51)).toBe('EPERM');
+    expect(await fifo(a, 7)).toBe(0);
+    expect(await m.by(a, 'sched_getscheduler', 0)).toBe(1);
+    await m.by(a, 'sched_getparam', 0, param);
+    expect(m.mem.readU32(param)).toBe(7);
+    const c = await m.child(a, 'clone', THREAD, DATA + 8192);
+    expect(c.rtPriority).toBe(7);
+    expect(m.kernel.realtimeTasks).toBe(2);
+    m.mem.writeU32(param, 0);
+    expect(await m.by(a, 'sched_setscheduler', 0, 0, param)).toBe(0);
+    await leave(c);
+    expect(m.kernel.realtimeTasks).toBe(0);
+  });
+  it('decide who is woken, who gets a lock, and are lent to its owner', async () => {
+    const c = await m.child(a, 'clone', THREAD, DATA + 8192);
+    await fifo(c, 3);
+    const woken: string[] = [];
+    const waits = [m.by(b, 'futex', at, op.wait, 0), m.by(c, 'futex', at, op.wait, 0)];
+    void waits[0]!.then(() => woken.push('b'));
+    void waits[1]!.then(() => woken.push('c'));
+    await m.by(a, 'futex', at, op.wake, 1);
+    await waits[1];
+    await m.by(a, 'futex', at, op.wake, 1);
+    await waits[0];
+    expect(woken).toEqual(['c', 'b']);
+    await m.by(a, 'futex', at, op.lockPi);
+    const second = m.by(b, 'futex', at, op.lockPi);
+    const first = m.by(c, 'futex', at, op.lockPi);
+    expect(a.priority).toBe(3);
+    await m.by(a, 'futex', at, op.unlockPi);
+    expect(await first).toBe(0);
+    expect(a.priority).toBe(0);
+    await m.by(c, 'futex', at, op.unlockPi);
+    expect(await second).toBe(0);
+  });
+});
+
+describe('FUTEX_WAIT_REQUEUE_PI', () => {
+  const condition = DATA + 512;
+  const requeue = { wait: 11, cmp: 12 };
+  const move = (t: GuestTask, wakeCount: number, count: number) =>
+    m.by(t, 'futex', condition, requeue.cmp, wakeCount, count, at, 5);
+  const waitThere = (t: GuestTask, timeout = 0) => m.by(t, 'futex', condition, requeue.wait, 5, timeout, at);
+  beforeEach(() => m.mem.writeU32(condition, 5));
+
+  it('gives the lock to the first and lets the others wait for it', async () => {
+    const c = await m.child(a, 'clone', THREAD, DATA + 8192);
+    const first = waitThere(b);
+    const second = waitThere(c);
+    expect(await move(a, 1, 100)).toBe(2);
+    expect(await first).toBe(0);
+    expect(word()).toBe((WAITERS | b.tid) >>> 0);
+    expect(await m.by(b, 'futex', at, op.unlockPi)).toBe(0);
+    expect(await second).toBe(0);
+    expect(word()).toBe(c.tid);
+  });
+  it('waits for a lock that is taken, one at a time when asked for one', async () => {
+    const c = await m.child(a, 'clone', THREAD, DATA + 8192);
+    await m.by(a, 'futex', at, op.lockPi);
+    const first = waitThere(b);
+    const second = waitThere(c);
+    expect(await move(a, 1, 0)).toBe(1);
+    await m.by(a, 'futex', at, op.unlockPi);
+    expect(await first).toBe(0);
+    expect(word()).toBe(b.tid);
+    expect(await move(a, 1, 0)).toBe(1);
+    await m.by(b, 'futex', at, op.unlockPi);
+    expect(await second).toBe(0);
+  });
+  it('refuses what does not go together', async () => {
+    expect(await move(a, 2, 0)).toBe('EINVAL');
+    expect(await m.by(a, 'futex', at, requeue.cmp, 1, 0, at, 0)).toBe('EINVAL');
+    m.mem.writeU32(condition, 6);
+    expect(await move(a, 1, 0)).toBe('EAGAIN');
+    expect(await waitThere(a)).toBe('EAGAIN');
+    m.mem.writeU32(condition, 5);
+    const waiting = waitThere(b);
+    expect(await m.by(a, 'futex', condition, op.wake, 1)).toBe('EINVAL');
+    expect(await m.by(a, 'futex', condition, requeue.cmp, 1, 0, DATA + 1024, 5)).toBe('EINVAL');
+    expect(await move(a, 1, 0)).toBe(1);
+    expect(await waiting).toBe(0);
+    const plain = m.by(a, 'futex', condition, op.wait, 5);
+    expect(await move(b, 1, 0)).toBe('EINVAL');
+    expect(await m.by(b, 'futex', condition, op.wake, 1)).toBe(1);
+    expect(await plain).toBe(0);
   });
 });

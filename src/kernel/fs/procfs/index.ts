@@ -82,6 +82,10 @@ export interface ProcFsOptions {
   dev?: number;
 }
 
+/** Of those among `systemEntries`. */
+const ROOT_DIRECTORIES = new Set(systemEntries.flatMap((e) => (e.path.includes('/') ? [e.path.split('/', 1)[0]] : [])))
+  .size;
+
 export class ProcFs extends PseudoFs {
   readonly settings: ProcSettings;
   /** Whose processes are shown when a look-up does not say who asks. */
@@ -98,9 +102,14 @@ export class ProcFs extends PseudoFs {
     };
     const root = new ProcRoot(this);
     this.setRoot(root);
-    for (const entry of systemEntries) root.addPath(entry.path, this.#systemFile(entry));
     this.net = new PseudoDir(this);
-    for (const entry of netEntries) this.net.add(entry.path, this.#systemFile(entry));
+    this.net.fillLater(0, () => {
+      for (const entry of netEntries) this.net.add(entry.path, this.#systemFile(entry));
+    });
+    root.fillLater(ROOT_DIRECTORIES, () => this.#fill(root));
+  }
+  #fill(root: PseudoDir): void {
+    for (const entry of systemEntries) root.addPath(entry.path, this.#systemFile(entry));
     root.add('self', new PseudoLink(this, (task) => String(this.#asker(task).process.pid)));
     root.add(
       'thread-self',

@@ -141,6 +141,9 @@ const KERNEL: Record<string, Value> = {
   fscaps: '1',
 };
 
+/** Of what `#fill` makes. */
+const ROOT_DIRECTORIES = 10;
+
 export class SysFs extends PseudoFs {
   readonly #root: PseudoDir;
 
@@ -149,6 +152,9 @@ export class SysFs extends PseudoFs {
     const cpu = options.cpu ?? defaultCpu;
     this.#root = new PseudoDir(this);
     this.setRoot(this.#root);
+    this.#root.fillLater(ROOT_DIRECTORIES, () => this.#fill(cpu));
+  }
+  #fill(cpu: CpuDescription): void {
     for (const empty of ['block', 'bus', 'dev/block', 'dev/char', 'firmware', 'fs/cgroup', 'module', 'power'])
       this.#dir(empty);
     this.#files('devices/system/cpu', CPU);

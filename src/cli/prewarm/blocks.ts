@@ -1,0 +1,154 @@
+/**
+ * Interpreter code ahead of time: follows jumps, branches, calls and switch tables from where functions begin, and keeps every
+ * block on the way. A run after it decodes next to nothing, also of code that is not hot enough to be translated.
+ */
+import type { BlockStore } from '../../runtime/cache/block-store.ts';
+import { CodeSpace } from '../../runtime/code-space.ts';
+import type { IsaRuntime } from '../../runtime/isa.ts';
+import type { LinearMemory } from '../../runtime/linear-memory.ts';
+import type { Block } from '../../translator/ir/block.ts';
+import { functionOf, isDispatch } from '../../translator/region/discover.ts';
+import type { CodeImage } from './images.ts';
+
+/** Entries of one switch table, and tables tried for one function. */
+const MAX_ENTRIES = 1024;
+const MAX_TABLES = 200;
+/** Blocks between turns of the event loop, which hears the compile workers. */
+const STRETCH = 500;
+
+export interface FoundBlocks {
+  /** Blocks that were not there before. */
+  added: number;
+  /** Guest bytes of all blocks: [start, end) pairs. */
+  ranges: [number, number][];
+  /** Where indirect jumps may go to. */
+  jumpTargets: Set<number>;
+  /** What direct calls go to. */
+  callTargets: Set<number>;
+}
+
+/** What is known of a function while its blocks are found. */
+interface FunctionNotes {
+  dispatches: boolean;
+  /** Constants that could be addresses of tables. */
+  constants: Set<number>;
+}
+
+/** Guest addresses that control goes to from a block. */
+function targets({ exit }: Block): number[] {
+  switch (exit.kind) {
+    case 'jump':
+      return [exit.target];
+    case 'branch':
+      return [exit.fallthrough, exit.taken];
+    case 'call':
+      return exit.target === null ? [exit.returnPc] : [exit.returnPc, exit.target];
+    case 'syscall':
+      return [exit.next];
+    case 'ret':
+    case 'indirect':
+    case 'trap':
+      return [];
+  }
+}
+
+/** Finds the blocks of `code`, whose bytes are in `memory`, and adds them to `store`. */
+export async function findBlocks(
+  isa: IsaRuntime,
+  memory: LinearMemory,
+  code: CodeImage,
+  further: Iterable<number>,
+  store: BlockStore,
+): Promise<FoundBlocks> {
+  const front = isa.createFrontEnd({ verify: false, disabledPasses: [] });
+  const space = new CodeSpace(memory, front);
+  const starts = code.functions;
+  const notes = new Map<number, FunctionNotes>();
+  const found: FoundBlocks = { added: 0, ranges: [], jumpTargets: new Set(), callTargets: new Set() };
+  let last: Block | null = null;
+  space.source = {
+    loadBlock: () => null,
+    keepBlock(block, template) {
+      last = block;
+      if (block.end > code.end || store.has(block.pc)) return;
+      store.add(block, template, front.raisesFloatFlags(block), memory.u8);
+      found.added++;
+    },
+  };
+  const inside = (pc: number): boolean => pc >= code.start && pc < code.end;
+  const seen = new Set<number>();
+  const queue: number[] = [];
+  const want = (pc: number): void => {
+    if (seen.has(pc) || !inside(pc)) return;
+    seen.add(pc);
+    queue.push(pc);
+  };
+  for (const pc of starts) want(pc);
+  for (const pc of code.pointers) want(pc);
+  for (const pc of further) want(pc);
+  for (let k = 0; ; k++) {
+    if (k === queue.length) {
+      // A table may lie beyond a branch that was followed after its jump.
+      for (const pc of switchTargets(code, starts, notes)) {
+        found.jumpTargets.add(pc);
+        want(pc);
+      }
+      if (k === queue.length) break;
+    }
+    if (k % STRETCH === STRETCH - 1) await new Promise((resolve) => setImmediate(resolve));
+    if (space.full) space.flush();
+    last = null;
+    if (space.entry(queue[k]!, 0) === 0 || !last) continue;
+    const block: Block = last;
+    found.ranges.push([block.pc, block.end]);
+    for (const pc of targets(block)) want(pc);
+    if (block.exit.kind === 'call' && block.exit.target !== null && inside(block.exit.target))
+      found.callTargets.add(block.exit.target);
+    note(notes, starts, block);
+  }
+  memory.code = null;
+  return found;
+}
+
+function note(notes: Map<number, FunctionNotes>, starts: readonly number[], block: Block): void {
+  const f = functionOf(starts, block.pc);
+  let known = notes.get(f);
+  if (!known) {
+    known = { dispatches: false, constants: new Set() };
+    notes.set(f, known);
+  }
+  if (isDispatch(block)) known.dispatches = true;
+  for (const { imm } of block.insts) {
+    const n = Number(imm);
+    if (n > 0xffff && n < 2 ** 32 && n % 4 === 0) known.constants.add(n);
+  }
+}
+
+/** Targets of the switch tables that functions with indirect jumps may use: 32-bit distances from the table, or addresses. */
+function* switchTargets(
+  code: CodeImage,
+  starts: readonly number[],
+  notes: ReadonlyMap<number, FunctionNotes>,
+): Generator<number> {
+  for (const [f, { dispatches, constants }] of notes) {
+    if (!dispatches || f < 0) continue;
+    const start = starts[f]!;
+    const end = starts[f + 1] ?? code.end;
+    for (const table of [...constants].slice(0, MAX_TABLES)) {
+      const data = code.data.find((d) => table >= d.start && table < d.start + d.bytes.length);
+      if (!data) continue;
+      const view = new DataView(data.bytes.buffer, data.bytes.byteOffset, data.bytes.length);
+      const first = table - data.start;
+      for (let k = 0, at = first; k < MAX_ENTRIES && at + 4 <= view.byteLength; k++, at += 4) {
+        const target = table + view.getInt32(at, true);
+        if (target < start || target >= end) break;
+        yield target;
+      }
+      for (let k = 0, at = first; k < MAX_ENTRIES && at + 8 <= view.byteLength; k++, at += 8) {
+        const target = view.getUint32(at, true);
+        if (view.getUint32(at + 4, true) !== 0 || target < start || target >= end) break;
+        yield target;
+      }
+    }
+  }
+}
