@@ -94,8 +94,9 @@ interface OpenLink {
 /** Blocks loaded together with one that is asked for, since it leads to them. */
 const LOADED_AHEAD = 32;
 
-/** Bytes of code after which another program begins with none. */
+/** Bytes of code, and of dropped code when that is most of it, after which another program begins with none. */
 const KEEP_LIMIT = 24 << 20;
+const KEEP_DEAD = 1 << 20;
 /** A pc without code, which jump-cache entries may have that nobody looks into for it. */
 const NOWHERE = 0xffff_fff0;
 /** How much oftener than others the block behind a call must be entered to be hot. */
@@ -485,6 +486,7 @@ export class CodeSpace implements CodeOwner {
   #drop(b: CodeBlock): void {
     if (b.dead) return;
     b.dead = true;
+    this.#deadBytes += b.ipEnd - b.ip;
     this.stats.invalidated++;
     const { u16, u32 } = this.#memory;
     // Whoever still links here finds an op that leaves with the block's pc.
@@ -499,13 +501,17 @@ export class CodeSpace implements CodeOwner {
   /** Links made since `keep`. */
   #newLinks: { word: number; before: number; from: CodeBlock; to: number }[] = [];
   #keptPlaces = 0;
+  /** Of blocks that were dropped. */
+  #deadBytes = 0;
 
   /**
    * Everything has been unmapped, and another program may map the ranges again, each as a whole, with the same bytes: keeps
    * what was made from them, and forgets the rest. No thread may hold an address in the code.
    */
   keep(ranges: readonly (readonly [number, number])[]): void {
-    if (ranges.length === 0 || this.full || this.#next > CODE_START + KEEP_LIMIT) {
+    const used = this.#next - CODE_START;
+    const wasted = this.#deadBytes > KEEP_DEAD && this.#deadBytes * 2 > used;
+    if (ranges.length === 0 || this.full || used > KEEP_LIMIT || wasted) {
       this.flush();
       return;
     }
@@ -545,6 +551,7 @@ export class CodeSpace implements CodeOwner {
     this.#blocks = [];
     this.#newLinks = [];
     this.#keptPlaces = 0;
+    this.#deadBytes = 0;
     this.#next = CODE_START;
     this.exhausted = false;
     this.stats.flushes++;

@@ -54,6 +54,34 @@ const program: Case['files'] = {
   Makefile: 'main: main.o twice.o\n\t$(CC) -o $@ $^\n%.o: %.c\n\t$(CC) -O1 -c -o $@ $<\n',
 };
 
+const socketFile = `
+import os, socket, stat
+s, c = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
+s.bind('sk'); s.listen(1); c.connect('sk')
+a, _ = s.accept()
+c.send(b'x')
+print(a.recv(1), stat.S_ISSOCK(os.stat('sk').st_mode), os.listdir('.'))
+os.unlink('sk')
+print(os.listdir('.'))
+`;
+const procSignal = `
+import os, signal
+signal.signal(signal.SIGUSR1, lambda n, f: print('got', n))
+fd = os.open(f'/proc/{os.getpid()}', os.O_DIRECTORY)
+signal.pidfd_send_signal(fd, signal.SIGUSR1)
+for path in '/', '/proc':
+    try: signal.pidfd_send_signal(os.open(path, os.O_DIRECTORY), 0)
+    except OSError as e: print(e.errno)
+`;
+// The same size, and times put back: only the status change shows that it is another program.
+const changing = `
+cp /bin/true p; truncate -s 1M p; touch -d 2020-01-01 p; sleep 2.1
+for i in 1 2 3; do ./p; echo $?; done
+cp /bin/false p; truncate -s 1M p; touch -d 2020-01-01 p
+for i in 1 2; do ./p; echo $?; done
+cp /bin/true q; truncate -s 1M q; mv q p; touch -d 2020-01-01 p
+for i in 1 2; do ./p; echo $?; done
+`;
 const pool = `
 import multiprocessing as mp, sys
 def square(x): return x * x
@@ -193,6 +221,14 @@ const quick: Case[] = [
     files: { data: 'some data, some more\n'.repeat(20_000) },
     outputs: ['data.xz'],
   },
+  shell(
+    'FIFOs in a folder of the host',
+    'mkfifo -m 640 p; stat -c "%F %a" p; (echo one > p) & cat p; mv p q; ls -F; ln q r; (echo two > r) & cat q; rm q r; touch q; stat -c %F q',
+    { stderr: true },
+  ),
+  python('a socket in a folder of the host', socketFile),
+  python('a signal through /proc/PID', procSignal),
+  shell('programs that change under one name', changing),
   ...threadChecks.map((n): Case => ({ name: `threads: ${n}`, command: ['guest:threads', n] })),
   ...processChecks.map((n): Case => ({ name: `processes: ${n}`, command: ['guest:processes', n] })),
 ];

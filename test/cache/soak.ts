@@ -205,7 +205,12 @@ async function corrupt(wanted: number): Promise<void> {
       done++;
     }
     const { argv, wanted: output } = commands[round % commands.length]!;
-    check(names.join(', '), output, await run(folder, argv));
+    // As it was before the run, to look into a failure.
+    const before = join(scratch, `damaged-${round}`);
+    cpSync(folder, before, { recursive: true, verbatimSymlinks: true });
+    const failed = failures;
+    check(`${argv[0]} with ${names.join(', ')}`, output, await run(folder, argv));
+    if (failures === failed) rmSync(before, { recursive: true });
     // What the first run has mended, or left alone.
     if (round % 5 === 0) check(`again after ${names.join(', ')}`, output, await run(folder, argv));
     if (round % 25 === 0) console.log(`corrupt: ${done} of ${wanted}, ${failures} failures`);

@@ -38,7 +38,11 @@ export class RespClient {
     socket.on('data', (chunk: Buffer) => {
       this.#data += chunk.toString('latin1');
       let at = 0;
-      for (let end = endOfReply(this.#data, 0); end > 0; end = at < this.#data.length ? endOfReply(this.#data, at) : -1) {
+      for (
+        let end = endOfReply(this.#data, 0);
+        end > 0;
+        end = at < this.#data.length ? endOfReply(this.#data, at) : -1
+      ) {
         this.#waiting.shift()?.resolve(this.#data.slice(at, end));
         at = end;
       }

@@ -1,7 +1,7 @@
 /** A server as a process of the host's, bare or in a guest, that tests, the soak and the benchmark talk to. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -99,8 +99,17 @@ export class ServerProcess {
       return sum + Number(kib) * 1024;
     }, 0);
   }
-  /** Descriptors of the host's that it holds. */
-  openFiles(): number {
-    return this.#pids().reduce((sum, pid) => sum + readdirSync(`/proc/${pid}/fd`).length, 0);
+  /** Sockets of the host's that it holds. */
+  openSockets(): number {
+    const isSocket = (path: string): boolean => {
+      try {
+        return readlinkSync(path).startsWith('socket:');
+      } catch {
+        // Closed meanwhile.
+        return false;
+      }
+    };
+    const paths = this.#pids().flatMap((pid) => readdirSync(`/proc/${pid}/fd`).map((fd) => `/proc/${pid}/fd/${fd}`));
+    return paths.filter(isSocket).length;
   }
 }

@@ -23,7 +23,7 @@ export interface FoundBlocks {
   ranges: [number, number][];
   /** Where indirect jumps may go to. */
   jumpTargets: Set<number>;
-  /** What direct calls go to. */
+  /** What direct calls go to, and addresses of code that code holds. */
   callTargets: Set<number>;
 }
 
@@ -105,6 +105,13 @@ export async function findBlocks(
     if (block.exit.kind === 'call' && block.exit.target !== null && inside(block.exit.target))
       found.callTargets.add(block.exit.target);
     note(notes, starts, block);
+    // Addresses of functions that are passed on, as main's is by _start.
+    for (const { imm } of block.insts) {
+      const pc = Number(imm);
+      if (pc === block.end || !inside(pc) || pc % 1 !== 0 || seen.has(pc)) continue;
+      found.callTargets.add(pc);
+      want(pc);
+    }
   }
   memory.code = null;
   return found;

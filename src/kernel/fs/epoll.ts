@@ -172,15 +172,18 @@ export class EpollFile extends OpenFileBase {
   /** Takes up to `max` events, least recently reported first. */
   collect(max: number, task?: Task): ReadyEvent[] {
     const out: ReadyEvent[] = [];
-    for (const item of [...this.#ready]) {
+    const again: Item[] = [];
+    for (const item of this.#ready) {
       if (out.length >= max) break;
       this.#ready.delete(item);
       const bits = this.#pollItem(item, task);
       if (bits === 0) continue;
       out.push({ events: bits >>> 0, dataLo: item.dataLo, dataHi: item.dataHi });
       if (item.events & EPOLLONESHOT) item.events &= PRIVATE_BITS;
-      else if (!(item.events & EPOLLET)) this.#ready.add(item);
+      else if (!(item.events & EPOLLET)) again.push(item);
     }
+    // Behind those that have not had their turn.
+    for (const item of again) this.#ready.add(item);
     return out;
   }
   /** Puts back what `collect` took, when it could not be told to the guest. */

@@ -4,7 +4,7 @@ const SMALL = 4096;
 const LARGE = 65536;
 /** Buffers kept for the next writes, by size. */
 const spare: Record<number, Uint8Array[]> = { [SMALL]: [], [LARGE]: [] };
-const KEPT = 32;
+const KEPT: Record<number, number> = { [SMALL]: 1024, [LARGE]: 32 };
 
 interface Chunk {
   readonly data: Uint8Array;
@@ -18,7 +18,7 @@ function newChunk(wanted: number): Chunk {
 }
 function recycle({ data }: Chunk): void {
   const list = spare[data.length]!;
-  if (list.length < KEPT) list.push(data);
+  if (list.length < KEPT[data.length]!) list.push(data);
 }
 
 export class ByteQueue {

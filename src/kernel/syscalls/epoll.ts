@@ -3,6 +3,7 @@ import { errno, sysError } from '../abi/errno.ts';
 import { readValidTimespec, timespecMs } from '../abi/time-structs.ts';
 import { EpollFile, EPOLLET, EPOLLEXCLUSIVE, EPOLLONESHOT, EPOLLWAKEUP } from '../fs/epoll.ts';
 import { O_CLOEXEC } from '../fs/open-file.ts';
+import { PROT_WRITE } from '../mm/guest-memory.ts';
 import { restoreTemporaryMask, setTemporaryMask } from '../signals/mask.ts';
 import type { Task } from '../task/task.ts';
 import { row, type SyscallRow } from './row.ts';
@@ -86,15 +87,24 @@ function epollCtl(task: Task, epfd: number, op: number, fd: number, event: numbe
 function deliver(task: Task, epoll: EpollFile, out: number, max: number): number {
   const size = eventSize(task);
   const events = epoll.collect(max, task);
+  if (events.length === 0) return 0;
+  const words = new Uint32Array((events.length * size) >>> 2);
+  const stride = size >>> 2;
+  const data = dataOffset(task) >>> 2;
   for (let i = 0; i < events.length; i++) {
-    const { events: bits, dataLo, dataHi } = events[i]!;
-    const bytes = new Uint8Array(size);
-    const view = new DataView(bytes.buffer);
-    view.setUint32(0, bits, true);
-    view.setUint32(dataOffset(task), dataLo, true);
-    view.setUint32(dataOffset(task) + 4, dataHi, true);
+    const event = events[i]!;
+    words[i * stride] = event.events;
+    words[i * stride + data] = event.dataLo;
+    words[i * stride + data + 1] = event.dataHi;
+  }
+  const bytes = new Uint8Array(words.buffer);
+  if (task.mem.accessible(out, bytes.length, PROT_WRITE) === bytes.length) {
+    task.mem.copyOut(out, bytes);
+    return events.length;
+  }
+  for (let i = 0; i < events.length; i++) {
     try {
-      task.mem.copyOut(out + i * size, bytes);
+      task.mem.copyOut(out + i * size, bytes.subarray(i * size, (i + 1) * size));
     } catch (e) {
       epoll.uncollect(task);
       if (i === 0) throw e;
@@ -111,7 +121,8 @@ function wait(task: Task, epfd: number, out: number, max: number, timeoutMs: num
   // access_ok: the whole array must lie below the end of user space, mapped or not.
   if (out + max * size > 0x7fff_ffff_f000) throw sysError(errno.EFAULT);
   const epoll = epollFile(task, epfd);
-  if (epoll.hasReady(task)) return deliver(task, epoll, out, max);
+  const found = deliver(task, epoll, out, max);
+  if (found > 0) return found;
   if (timeoutMs !== null && timeoutMs <= 0) return 0;
   return waitReady(task, epoll, out, max, timeoutMs);
 }
@@ -129,10 +140,8 @@ async function waitReady(
     for (;;) {
       const left = deadline === null ? null : deadline - task.kernel.monotonicMs();
       const result = await task.wait([epoll.waiters], () => epoll.hasReady(task), left);
-      if (epoll.hasReady(task)) {
-        const n = deliver(task, epoll, out, max);
-        if (n > 0) return n;
-      }
+      const n = deliver(task, epoll, out, max);
+      if (n > 0) return n;
       if (result === 'timeout') return 0;
       if (result === 'signal') return -errno.EINTR;
     }

@@ -175,7 +175,8 @@ async function waitQueued(
   clock: number,
 ): Promise<number> {
   const { futexes } = task.kernel;
-  const waiter = futexes.add(futexKey(task.mm, uaddr, (op & PRIVATE) !== 0), bitset, task.rtPriority);
+  const { space, address } = futexKey(task.mm, uaddr, (op & PRIVATE) !== 0);
+  const waiter = futexes.add(space, address, bitset, task.rtPriority);
   const left = deadline === null ? null : deadline - clockMs(task, clock);
   task.waitingFor = left === null ? 'futex' : null;
   const result = await task.wait([waiter.queue], () => waiter.woken, left);
@@ -353,9 +354,10 @@ function futexWaitv(
     if (mem.readU32(uaddr) !== val) throw sysError(errno.EAGAIN);
   }
   const { futexes } = task.kernel;
-  const queued = given.map(({ uaddr, op }) =>
-    futexes.add(futexKey(task.mm, uaddr, op !== 0), FUTEX_BITSET_MATCH_ANY, task.rtPriority),
-  );
+  const queued = given.map(({ uaddr, op }) => {
+    const { space, address } = futexKey(task.mm, uaddr, op !== 0);
+    return futexes.add(space, address, FUTEX_BITSET_MATCH_ANY, task.rtPriority);
+  });
   const left = deadline === null ? null : deadline - clockMs(task, clockid);
   const woken = (): number => queued.findIndex((w) => w.woken);
   const queues = queued.map((w) => w.queue);

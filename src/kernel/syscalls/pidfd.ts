@@ -3,7 +3,7 @@ import { errno, sysError } from '../abi/errno.ts';
 import { O_NONBLOCK } from '../fs/open-file.ts';
 import { SI_USER } from '../abi/signals.ts';
 import type { GuestTask } from '../task/guest-task.ts';
-import { PidFd } from '../task/pidfd.ts';
+import { type OfProcess, PidFd } from '../task/pidfd.ts';
 import type { Process } from '../task/process.ts';
 import { guestRow as row } from './guest-row.ts';
 import type { SyscallRow } from './row.ts';
@@ -32,9 +32,15 @@ function processOf(task: GuestTask, fd: number): Process {
   return file.process;
 }
 
+/** Signals are also sent through a descriptor of /proc/PID. */
+function signalled(task: GuestTask, fd: number): Process {
+  const named = (task.files.get(fd).inode as Partial<OfProcess> | null)?.namedProcess;
+  return named ?? processOf(task, fd);
+}
+
 function pidfdSendSignal(task: GuestTask, fd: number, signo: number, info: number, flags: number): number {
   if (flags !== 0) throw sysError(errno.EINVAL);
-  const target = processOf(task, fd);
+  const target = signalled(task, fd);
   const sent =
     info === 0
       ? { code: SI_USER, pid: task.process.pid, uid: task.cred.uid }

@@ -33,7 +33,7 @@ export async function waitRequeuePi(
   const { futexes } = task.kernel;
   const target: RequeueTarget = { task, address: to, isPrivate, key: futexKey(task.mm, to, isPrivate), lock: null };
   if (sameKey(from, target.key)) throw sysError(errno.EINVAL);
-  const waiter = futexes.add(from, FUTEX_BITSET_MATCH_ANY, task.rtPriority, target);
+  const waiter = futexes.add(from.space, from.address, FUTEX_BITSET_MATCH_ANY, task.rtPriority, target);
   const limit = left();
   task.waitingFor = limit === null ? 'futex' : null;
   try {

@@ -57,12 +57,7 @@ export class FutexTable {
   }
 
   /** Queues a waiter behind those of its priority. */
-  add(
-    { space, address }: FutexKey,
-    bitset: number,
-    priority: number,
-    target: RequeueTarget | null = null,
-  ): FutexWaiter {
+  add(space: object, address: number, bitset: number, priority = 0, target: RequeueTarget | null = null): FutexWaiter {
     const w: FutexWaiter = { space, address, bitset, priority, woken: false, target, queue: new WaitQueue() };
     this.#insert(w);
     return w;

@@ -34,3 +34,8 @@ export class PidFd extends OpenFile {
     return `Pid:\t${pid}\nNSpid:\t${pid}\n`;
   }
 }
+
+/** What names a process as a pidfd does (/proc/PID, for pidfd_send_signal(2)); null for none. */
+export interface OfProcess {
+  readonly namedProcess: Process | null;
+}

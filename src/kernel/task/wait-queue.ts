@@ -21,7 +21,13 @@ export class WaitQueue {
   }
   /** Calls every waiter present at the time of the call. `bits` is a hint for edge-triggered waiters (epoll). */
   wake(bits = 0): void {
+    // Nearly always there is none or one: then there is nothing to copy.
     if (this.#waiters.size === 0) return;
+    if (this.#waiters.size === 1) {
+      const [only] = this.#waiters;
+      only!(bits);
+      return;
+    }
     for (const w of [...this.#waiters]) w(bits);
   }
 }

@@ -140,9 +140,9 @@ export class CodeCache {
   }
 
   /** The code of a module, compiled; null when its file is gone or damaged. */
-  code(image: Image, { wasm }: CachedModule): WebAssembly.Module | null {
+  code(image: Image, { wasm }: CachedModule): { module: WebAssembly.Module; bytes: Uint8Array | null } | null {
     const known = this.#modules.get(wasm);
-    if (known) return known;
+    if (known) return { module: known, bytes: null };
     const path = this.folder.file(image.folder, `${wasm}.wasm`);
     const bytes = this.folder.read(path);
     if (!bytes) {
@@ -158,12 +158,17 @@ export class CodeCache {
       this.stats.loads++;
       this.stats.bytes += bytes.length;
       this.#modules.set(wasm, module);
-      return module;
+      return { module, bytes };
     } catch {
       // Of a host that knows more of WebAssembly.
       this.reject(`${path} cannot be used by this Node.js`);
       return null;
     }
+  }
+
+  /** Takes the code as V8's optimising compiler has made it. */
+  replaceModule({ wasm }: CachedModule, module: WebAssembly.Module): void {
+    this.#modules.set(wasm, module);
   }
 
   /** Interpreter code of an image. */
@@ -223,6 +228,14 @@ export class CodeCache {
 }
 
 /** The cache for one guest memory and instruction set. */
+/** A translation of an earlier run. Its module is in V8's baseline code. */
+export interface CachedResult {
+  result: CompileResult;
+  /** For the optimising compiler; null where that has had them. */
+  bytes: Uint8Array | null;
+  replace(module: WebAssembly.Module): void;
+}
+
 export class MemoryCache implements BlockSource {
   readonly #cache: CodeCache;
   readonly #memory: LinearMemory;
@@ -326,7 +339,7 @@ export class MemoryCache implements BlockSource {
   }
 
   /** The translation at `pc`, as if just made; null when there is none that is right. */
-  take(pc: number, checks: MemoryChecks): CompileResult | null {
+  take(pc: number, checks: MemoryChecks): CachedResult | null {
     const { stats } = this.#cache;
     const image = this.image(pc);
     if (!image) return null;
@@ -337,9 +350,9 @@ export class MemoryCache implements BlockSource {
     }
     const start = nowMs();
     const inside = dependencies(found).every(([from, to]) => from >= image.start && to <= image.end);
-    const module = inside && this.#matches(found) ? this.#cache.code(image, found) : null;
+    const code = inside && this.#matches(found) ? this.#cache.code(image, found) : null;
     stats.loadMs += nowMs() - start;
-    if (!module) {
+    if (!code) {
       this.#wrong.add(found);
       if (!inside) this.#cache.reject(`an entry of ${image.folder} is wrong`);
       stats.misses++;
@@ -348,7 +361,10 @@ export class MemoryCache implements BlockSource {
     stats.hits++;
     this.#cache.noteProfile(image, 'hot', pc);
     const { regions, links, tables } = found;
-    return { id: 0, module, regions, links, tables, wasmBytes: 0, translateMs: 0, compileMs: 0, left: [], error: null };
+    const { module, bytes } = code;
+    const times = { translateMs: 0, compileMs: 0 };
+    const result = { id: 0, module, regions, links, tables, wasmBytes: 0, left: [], error: null, ...times };
+    return { result, bytes, replace: (better) => this.#cache.replaceModule(found, better) };
   }
   /** Gives up a translation that turned out not to fit. */
   refuse(pc: number, checks: MemoryChecks): void {

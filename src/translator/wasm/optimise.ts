@@ -16,8 +16,9 @@ const features =
 
 /** `level`: 1 to 3, as of wasm-opt. Traps stay where they are: guest faults are made of them. */
 export function optimiseModule(bytes: Uint8Array, level: number): Uint8Array {
-  const m = binaryen.readBinaryWithFeatures(bytes, features);
+  const m = binaryen.readBinary(bytes);
   try {
+    m.setFeatures(features);
     binaryen.setOptimizeLevel(level);
     binaryen.setShrinkLevel(0);
     m.optimize();

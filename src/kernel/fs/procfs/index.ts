@@ -3,6 +3,7 @@ import { errno, sysError } from '../../abi/errno.ts';
 import type { Kernel } from '../../kernel.ts';
 import type { GuestTask } from '../../task/guest-task.ts';
 import type { Process } from '../../task/process.ts';
+import type { OfProcess } from '../../task/pidfd.ts';
 import type { Task } from '../../task/task.ts';
 import { KERNEL_RELEASE, KERNEL_VERSION } from '../../task/version.ts';
 import { pathName } from '../fs-context.ts';
@@ -177,10 +178,14 @@ class ProcRoot extends PseudoDir {
 }
 
 /** /proc/PID, and with a thread /proc/PID/task/TID. */
-class PidDir extends PseudoDir {
+class PidDir extends PseudoDir implements OfProcess {
   readonly #proc: ProcFs;
   readonly #process: Process;
   readonly #thread: GuestTask | null;
+
+  get namedProcess(): Process | null {
+    return this.#thread ? null : this.#process;
+  }
 
   constructor(proc: ProcFs, process: Process, thread: GuestTask | null) {
     super(proc, {});

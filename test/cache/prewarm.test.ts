@@ -1,0 +1,120 @@
+/** `uktx prewarm` and bundles: what it finds in a stripped program, and that a first run with it is a second one. */
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { functionsOf, pointersOf } from '../../src/cli/prewarm/functions.ts';
+import { packageRoot } from '../../src/runtime/package-root.ts';
+
+const uktx = join(packageRoot(), 'bin/uktx');
+const program = join(packageRoot(), 'test/guests/prebuilt/files-musl-static');
+const ready = existsSync(program) && existsSync(join(packageRoot(), 'dist/worker/version'));
+const SLOW = 120_000;
+
+let scratch: string;
+const env = (): NodeJS.ProcessEnv => {
+  const { UKTX_CACHE: _, UKTX_CACHE_DIR: __, ...rest } = process.env;
+  return rest;
+};
+const call = (...args: string[]) => spawnSync(uktx, args, { encoding: 'utf8', env: env() });
+
+interface Summary {
+  functions: number;
+  translated: number;
+  before: number;
+  blocks: number;
+  coveredBytes: number;
+  failed: number;
+}
+function prewarm(folder: string): Summary {
+  const r = call('prewarm', '--json', '--jobs=1', `--cache-dir=${folder}`, program);
+  expect(r).toMatchObject({ status: 0, stderr: '' });
+  return JSON.parse(r.stdout).images[0];
+}
+/** Blocks made, and taken from the cache, by a run. */
+function blocks(folder: string): { blocks: number; stored: number } {
+  const file = join(scratch, 'stats.json');
+  const { status, stdout } = spawnSync(program, { encoding: 'utf8' });
+  expect(call('run', `--cache-dir=${folder}`, `--stats-file=${file}`, program)).toMatchObject({ status, stdout });
+  return JSON.parse(readFileSync(file, 'utf8')).translator;
+}
+
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), 'uktx-prewarm-'));
+});
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+describe.runIf(ready)('prewarm', () => {
+  let warm: string;
+  let first: Summary;
+  beforeAll(() => {
+    warm = join(scratch, 'warm');
+    first = prewarm(warm);
+  }, SLOW);
+
+  it('translates functions of a program without symbols', () => {
+    expect(first.functions).toBeGreaterThan(20);
+    expect(first.translated).toBeGreaterThan(first.functions * 0.9);
+    expect(first.coveredBytes).toBeGreaterThan(2000);
+  });
+  it('leaves next to nothing to be decoded by the first run', { timeout: SLOW }, () => {
+    const cold = blocks(join(scratch, 'cold'));
+    const now = blocks(warm);
+    expect(now.blocks).toBeLessThan(cold.blocks / 5);
+    expect(now.stored).toBeGreaterThan(cold.blocks / 2);
+  });
+  it('does nothing twice', { timeout: SLOW }, () => {
+    const again = prewarm(warm);
+    expect(again.before).toBeGreaterThan(again.functions * 0.9);
+    expect(again.translated).toBe(again.before);
+  });
+  it('goes on where it was killed', { timeout: SLOW }, async () => {
+    const folder = join(scratch, 'killed');
+    for (const kill of [1500, 3000]) {
+      const child = spawn(uktx, ['prewarm', `--cache-dir=${folder}`, program], { env: env(), stdio: 'ignore' });
+      const timer = setTimeout(() => child.kill('SIGKILL'), kill);
+      await new Promise((resolve) => child.on('close', resolve));
+      clearTimeout(timer);
+    }
+    const whole = prewarm(folder);
+    expect(whole.translated).toBe(first.translated);
+    expect(call('cache', 'verify', `--cache-dir=${folder}`)).toMatchObject({ status: 0 });
+  });
+  it('serves another machine through a bundle, which is checked', { timeout: SLOW }, () => {
+    const bundle = join(scratch, 'all.uktx');
+    const other = join(scratch, 'other');
+    expect(call('cache', 'export', bundle, `--cache-dir=${warm}`).status).toBe(0);
+    expect(call('cache', 'import', bundle, `--cache-dir=${other}`).status).toBe(0);
+    expect(call('cache', 'verify', `--cache-dir=${other}`).status).toBe(0);
+    expect(blocks(other).blocks).toBe(0);
+    const bytes = readFileSync(bundle);
+    bytes[bytes.length >> 1]! ^= 4;
+    writeFileSync(bundle, bytes);
+    const third = join(scratch, 'third');
+    expect(call('cache', 'import', bundle, `--cache-dir=${third}`).status).toBe(1);
+    expect(JSON.parse(call('cache', 'ls', '--json', `--cache-dir=${third}`).stdout)).toEqual([]);
+  });
+  it('can have binaryen optimise', { timeout: SLOW }, () => {
+    const folder = join(scratch, 'optimised');
+    const r = call('prewarm', '-O', '2', '--json', `--cache-dir=${folder}`, program);
+    expect(r.status).toBe(0);
+    expect(JSON.parse(r.stdout).images[0].translated).toBe(first.translated);
+    // Every entry of a block is hot: the translations run.
+    const run = call('run', `--cache-dir=${folder}`, '--jit-sync', '--jit-threshold=1', program);
+    expect(run.stdout).toBe(spawnSync(program, { encoding: 'utf8' }).stdout);
+  });
+});
+
+describe('function discovery', () => {
+  it('survives any bytes', () => {
+    const good = existsSync(program) ? readFileSync(program) : Buffer.alloc(1000, 0x7f);
+    for (let k = 0; k < 300; k++) {
+      const bad = Buffer.from(good.subarray(0, k % 3 === 0 ? k * 37 : good.length));
+      for (let j = 0; j < 8 && bad.length > 64; j++)
+        bad[(k * 131 + j * 17) % (j < 6 ? 64 : bad.length)]! ^= 0xff >> (j & 3);
+      expect(functionsOf(bad).has(Number.NaN)).toBe(false);
+      expect(pointersOf(bad).has(Number.NaN)).toBe(false);
+    }
+  });
+});
