@@ -263,6 +263,7 @@ export class Regions {
       const found = cache.take(pc, this.checks);
       try {
         if (found && this.#install(found.result, false)) {
+          this.#account(found.result);
           if (found.bytes) this.#toOptimise.push(found);
           return true;
         }
@@ -381,6 +382,7 @@ export class Regions {
       },
       done: (result) => {
         const installed = this.#install(result, true);
+        if (installed) this.#account(result);
         if (installed && keepIn) {
           this.#compiler.keep(result.id);
           cache?.noteKept();
@@ -450,20 +452,23 @@ export class Regions {
           this.#pending.delete(other);
         }
       if (r.raisesFloatFlags) onFloatUse();
-      stats.regions++;
-      stats.guestInstructions += r.guestInstructions;
     }
     const { pc } = result.regions[0]!;
     this.#fresh.push({ pc, regions: [...siblings], links: result.links.map((to, k) => [to, links + k] as const) });
     this.#forgetInside(result);
-    stats.modules++;
-    stats.wasmBytes += result.wasmBytes;
     stats.linkMs += performance.now() - start;
     this.onFirst?.();
     this.onFirst = null;
     return true;
   }
 
+  #account({ regions, wasmBytes }: CompileResult): void {
+    const { stats } = this;
+    stats.modules++;
+    stats.regions += regions.length;
+    stats.wasmBytes += wasmBytes;
+    for (const { guestInstructions } of regions) stats.guestInstructions += guestInstructions;
+  }
   #retry(pc: number, tries: number): void {
     if (tries < MAX_RETRIES && !this.#code.hasRegion(pc) && !this.#pending.has(pc)) this.#pending.set(pc, tries);
   }
