@@ -1,10 +1,13 @@
-/** Builds the tests with the host's gcc and runs them natively; both are done once and remembered in the cache folder. */
+/**
+ * Builds the tests with gcc and runs them without uktx: natively, or by qemu-user what is of another instruction set. Both are
+ * done once and remembered in the cache folder.
+ */
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Level, SuiteTest } from './suite.ts';
+import type { Level, SuiteIsa, SuiteTest } from './suite.ts';
 
 /** What a program did: exit status, or 128 + N for death by signal N; stdout as a hash, null if it is another every time. */
 export interface Outcome {
@@ -72,10 +75,17 @@ function signalNumber(name: NodeJS.Signals | null): number {
   return name ? (numbers[name] ?? 0) : 0;
 }
 
+/** How programs of an instruction set are made, and what runs them to be compared with. */
+const toolchains: Record<SuiteIsa, { gcc: string; runner: string[] }> = {
+  x86_64: { gcc: 'gcc', runner: [] },
+  aarch64: { gcc: 'aarch64-linux-gnu-gcc', runner: ['qemu-aarch64'] },
+};
+
 /** Runs it twice, to see whether the output is fixed: some tests print addresses. */
-async function runNatively(program: string): Promise<Outcome> {
-  const { stderr: _, ...first } = await runProgram(program, []);
-  const { stdout } = await runProgram(program, []);
+async function runReference(runner: string[], program: string): Promise<Outcome> {
+  const [command, ...args] = runner.concat(program);
+  const { stderr: _, ...first } = await runProgram(command!, args);
+  const { stdout } = await runProgram(command!, args);
   return { ...first, stdout: stdout === first.stdout ? stdout : null };
 }
 
@@ -84,15 +94,17 @@ export class Builds {
   readonly #folder: string;
   readonly #indexFile: string;
   readonly #index: Record<string, { ok: boolean; native: Outcome | null }>;
+  readonly #tools: { gcc: string; runner: string[] };
   readonly #gcc: string;
   #unsaved = 0;
 
-  constructor(folder: string) {
+  constructor(folder: string, isa: SuiteIsa) {
+    this.#tools = toolchains[isa];
     this.#folder = folder;
     mkdirSync(folder, { recursive: true });
     this.#indexFile = join(folder, 'index.json');
     this.#index = existsSync(this.#indexFile) ? JSON.parse(readFileSync(this.#indexFile, 'utf8')) : {};
-    this.#gcc = execFileSync('gcc', ['--version'], { encoding: 'utf8' }).split('\n')[0]!;
+    this.#gcc = execFileSync(this.#tools.gcc, ['--version'], { encoding: 'utf8' }).split('\n')[0]!;
   }
 
   #arguments(test: SuiteTest, level: Level): string[] {
@@ -110,10 +122,10 @@ export class Builds {
     let known = this.#index[key];
     if (!known || (known.ok && !existsSync(program))) {
       const temporary = `${program}.${process.pid}`;
-      const built = await runProgram('gcc', [...args, '-o', temporary, '-lm'], 60_000);
+      const built = await runProgram(this.#tools.gcc, [...args, '-o', temporary, '-lm'], 60_000);
       if (built.status === 0) renameSync(temporary, program);
       known = { ok: built.status === 0, native: null };
-      if (known.ok) known.native = await runNatively(program);
+      if (known.ok) known.native = await runReference(this.#tools.runner, program);
       this.#index[key] = known;
       if (++this.#unsaved >= 50) this.save();
     }

@@ -25,8 +25,8 @@ class Worker {
   runs = 0;
   dead = false;
 
-  constructor() {
-    this.#child = fork(join(import.meta.dirname, 'worker.ts'), {
+  constructor(flags: readonly string[]) {
+    this.#child = fork(join(import.meta.dirname, 'worker.ts'), [...flags], {
       cwd: this.#folder,
       stdio: ['ignore', this.#files[0], this.#files[1], 'ipc'],
       execArgv: ['--disable-warning=ExperimentalWarning'],
@@ -51,7 +51,8 @@ class Worker {
         resolve(r);
       };
       const timer = setTimeout(() => {
-        this.kill();
+        this.dead = true;
+        this.#child.kill('SIGKILL');
         finish({ status: 137, timedOut: true, error: null });
       }, limit);
       this.#child.on('message', (m: { status: number; error: string | null }) => finish({ ...m, timedOut: false }));
@@ -76,25 +77,27 @@ class Worker {
 export class GuestPool {
   readonly #limit: number;
   readonly #separate: boolean;
+  readonly #flags: readonly string[];
   readonly #idle: Worker[] = [];
   readonly #launcher = join(import.meta.dirname, '..', 'bin', 'uktx');
 
-  /** `limit` in milliseconds, for each program. `separate`: each program by bin/uktx. */
-  constructor(limit: number, separate: boolean) {
+  /** `limit` in milliseconds, for each program. `separate`: each program by bin/uktx. `flags`: of `uktx run`. */
+  constructor(limit: number, separate: boolean, flags: readonly string[]) {
+    this.#flags = flags;
     this.#limit = limit;
     this.#separate = separate;
   }
 
   async run(program: string): Promise<GuestResult> {
     if (this.#separate) {
-      const result = await runProgram(this.#launcher, ['run', program], this.#limit);
+      const result = await runProgram(this.#launcher, ['run', ...this.#flags, program], this.#limit);
       const inner = /^uktx: .*$/m.exec(result.stderr);
       return { ...result, error: result.status === 70 && inner ? inner[0] : null };
     }
-    const worker = this.#idle.pop() ?? new Worker();
+    const worker = this.#idle.pop() ?? new Worker(this.#flags);
     const result = await worker.run(program, this.#limit);
     if (worker.dead || result.error !== null || worker.runs >= PROGRAMS_PER_WORKER) {
-      if (!result.timedOut) worker.kill();
+      worker.kill();
     } else this.#idle.push(worker);
     return result;
   }

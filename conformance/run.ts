@@ -1,20 +1,22 @@
 /**
- * `npm run conformance`: builds gcc's execution tests statically at -O0 and -O2, keeps those that pass natively, and runs
- * the same programs under uktx. Exit status 0 when nothing fails that known-failures.json does not list with a reason.
+ * `npm run conformance`: builds gcc's execution tests statically at -O0 and -O2, keeps those that pass natively (or under
+ * qemu-user, for AArch64), and runs the same programs under uktx. Exit status 0 when nothing fails that known-failures.json does not list with a reason.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Built, Builds, TIME_LIMIT_MS } from './build.ts';
 import { GuestPool, type GuestResult } from './guest.ts';
-import { cacheFolder, findTarball, type Level, levels, listTests, type SuiteTest, unpack } from './suite.ts';
+import { cacheFolder, findTarball, isas, type Level, levels, listTests, type SuiteTest, unpack } from './suite.ts';
 
 const usage = `usage: npm run conformance -- [options]
   --filter REGEXP   only tests whose name matches
   --level -O0|-O2   only this level (default: both)
+  --isa NAME        x86_64 (default) or aarch64
   --options STRING  further gcc options, e.g. '-O3 -march=x86-64-v2'
   --jobs N          programs at the same time (default 1)
   --json FILE       write the results as JSON ('-': to stdout)
+  --flags STRING    flags of uktx run, e.g. '--jit off'
   --separate        start bin/uktx for every program (default: a worker runs many)
   --build-only      build and run natively, nothing else
   --verbose         a line for every test`;
@@ -55,6 +57,8 @@ async function main(): Promise<number> {
     options: {
       filter: { type: 'string' },
       level: { type: 'string' },
+      isa: { type: 'string', default: 'x86_64' },
+      flags: { type: 'string' },
       options: { type: 'string' },
       jobs: { type: 'string' },
       json: { type: 'string' },
@@ -65,7 +69,7 @@ async function main(): Promise<number> {
     },
     // The values of these begin with a hyphen, which parseArgs takes only behind an equals sign.
     args: process.argv.slice(2).flatMap((a, k, all) => {
-      const takesNext = (x: string | undefined): boolean => x === '--level' || x === '--options';
+      const takesNext = (x: string | undefined): boolean => x === '--level' || x === '--options' || x === '--flags';
       return takesNext(all[k - 1]) ? [] : takesNext(a) ? [`${a}=${all[k + 1] ?? ''}`] : [a];
     }),
   });
@@ -75,20 +79,25 @@ async function main(): Promise<number> {
   }
   const wanted = values.level ? levels.filter((l) => l === values.level || l === `-${values.level}`) : [...levels];
   const jobs = Number(values.jobs ?? 1);
-  if (wanted.length === 0 || !(jobs >= 1)) {
+  const isa = isas.find((name) => name === values.isa);
+  if (wanted.length === 0 || !(jobs >= 1) || !isa) {
     process.stderr.write(`${usage}\n`);
     return 2;
   }
   const cache = cacheFolder();
   const filter = new RegExp(values.filter ?? '');
-  const tests = listTests(unpack(findTarball(), cache)).filter((t) => filter.test(t.name));
+  const tests = listTests(unpack(findTarball(), cache), isa).filter((t) => filter.test(t.name));
   for (const t of tests) t.options.push(...(values.options ?? '').split(' ').filter(Boolean));
   const known = JSON.parse(readFileSync(join(import.meta.dirname, 'known-failures.json'), 'utf8')) as Record<
     string,
     string
   >;
-  const builds = new Builds(join(cache, 'built'));
-  const pool = new GuestPool(TIME_LIMIT_MS * SLOWER, values.separate === true);
+  const builds = new Builds(join(cache, isa === 'x86_64' ? 'built' : `built-${isa}`), isa);
+  const pool = new GuestPool(
+    TIME_LIMIT_MS * SLOWER,
+    values.separate === true,
+    (values.flags ?? '').split(' ').filter(Boolean),
+  );
   const results: Result[] = [];
   const progress = (): void => {
     if (process.stderr.isTTY) process.stderr.write(`\r${results.length} of ${tests.length * wanted.length}\r`);

@@ -10,6 +10,9 @@ import { basename, join, relative } from 'node:path';
 export const levels = ['-O0', '-O2'] as const;
 export type Level = (typeof levels)[number];
 
+export const isas = ['x86_64', 'aarch64'] as const;
+export type SuiteIsa = (typeof isas)[number];
+
 export interface SuiteTest {
   /** Path below `execute`, without `.c`. */
   name: string;
@@ -66,21 +69,21 @@ export function unpack(tarball: string, cache: string): string {
   return folder;
 }
 
-/** Options of dg-options and dg-additional-options that are unconditional or name x86-64 targets. */
-function dgOptions(text: string): string[] {
+/** Options of dg-options and dg-additional-options that are unconditional or name the target. */
+function dgOptions(text: string, isa: SuiteIsa): string[] {
   const options: string[] = [];
   for (const m of text.matchAll(
     /dg-(?:additional-)?options\s+(?:"([^"]*)"|\{\s*"([^"]*)"\s*\})\s*(?:\{\s*target\s+(.*?)\}\s*\})?/g,
   )) {
     const target = m[3];
-    if (target !== undefined && (!/x86_64|fpic/.test(target) || /ia32/.test(target))) continue;
+    if (target !== undefined && ((!target.includes(isa) && !target.includes('fpic')) || /ia32/.test(target))) continue;
     options.push(...(m[1] ?? m[2] ?? '').split(/\s+/).filter(Boolean));
   }
   return options;
 }
 
 /** All tests, in alphabetical order. */
-export function listTests(folder: string): SuiteTest[] {
+export function listTests(folder: string, isa: SuiteIsa): SuiteTest[] {
   const tests: SuiteTest[] = [];
   const files = (sub: string): string[] =>
     readdirSync(join(folder, sub))
@@ -89,7 +92,7 @@ export function listTests(folder: string): SuiteTest[] {
       .map((f) => join(folder, sub, f));
   const add = (file: string, extra: string[], sources: string[]): void => {
     const name = relative(folder, file).replace(/\.c$/, '');
-    tests.push({ name, sources, options: [...extra, ...dgOptions(readFileSync(file, 'latin1'))] });
+    tests.push({ name, sources, options: [...extra, ...dgOptions(readFileSync(file, 'latin1'), isa)] });
   };
   for (const f of files('.')) add(f, [], [f]);
   // As builtins.exp and ieee.exp have it. The tests bring their own memcpy and the like, also when linked statically.

@@ -45,6 +45,8 @@ export const guests: Record<string, Guest> = {
   mqueue: gcc('mqueue.c', 'gcc', ...dynamic),
   pty: gcc('pty.c', 'gcc', ...dynamic),
   'sysv-ipc': gcc('sysv-ipc.c', 'gcc', ...dynamic),
+  pthreads: gcc('pthreads.c', 'gcc', ...dynamic, '-pthread'),
+  'code-generation': gcc('code-generation.c', 'gcc', '-O1', ...dynamic, '-pthread'),
   processes: gcc('processes.c', 'gcc', ...dynamic, '-pthread'),
 };
 

@@ -28,6 +28,8 @@ export interface SigInfo {
   readonly value?: bigint;
   /** si_addr of faults. */
   readonly address?: number;
+  /** si_band and si_fd of a signal that F_SETSIG asked for. */
+  readonly poll?: { readonly band: number; readonly fd: number };
   /** SIGCHLD. */
   readonly status?: number;
   readonly utime?: number;
@@ -59,6 +61,9 @@ export function encodeSigInfo(info: SigInfo): Uint8Array {
     view.setInt32(16, info.timerId ?? 0, true);
     view.setInt32(20, info.overrun ?? 0, true);
     view.setBigUint64(24, info.value ?? 0n, true);
+  } else if (info.poll) {
+    setU64(view, 16, info.poll.band);
+    view.setInt32(24, info.poll.fd, true);
   } else if (info.code > SI_USER && info.code !== SI_KERNEL && isFault(info.signo)) {
     setU64(view, 16, info.address ?? 0);
   } else if (info.code > SI_USER && info.code !== SI_KERNEL && info.signo === SIGCHLD) {

@@ -124,11 +124,11 @@ function fcntl(task: Task, fd: number, command: number, arg: number): MaybePromi
       return openFlagsToGuest(task.cpu.isa, file.flags);
     default:
       if (file.flags & O_PATH) throw sysError(errno.EBADF);
-      return fcntlFile(task, file, command, arg);
+      return fcntlFile(task, file, fd, command, arg);
   }
 }
 
-function fcntlFile(task: Task, file: OpenFile, command: number, arg: number): MaybePromise<number> {
+function fcntlFile(task: Task, file: OpenFile, fd: number, command: number, arg: number): MaybePromise<number> {
   const int = arg | 0;
   switch (command) {
     case F.F_SETFL:
@@ -175,7 +175,7 @@ function fcntlFile(task: Task, file: OpenFile, command: number, arg: number): Ma
       if (int === F_UNLCK) throw sysError(errno.EAGAIN);
       throw sysError(errno.EINVAL);
     case F.F_NOTIFY:
-      return notifyDirectory(file, task.process, int, () => ownerOf(file).signal);
+      return notifyDirectory(file, task.process, fd, int, () => ownerOf(file).signal);
     case F.F_SETPIPE_SZ:
       return setPipeSize(task, file, int);
     case F.F_GETPIPE_SZ:

@@ -3,7 +3,7 @@ import { type MessagePort, workerData } from 'node:worker_threads';
 import { GUEST_LIMIT, PAGE_SIZE } from '../../kernel/mm/guest-memory.ts';
 import { PAGE_EXEC, PAGE_TABLE } from '../../translator/ir/layout.ts';
 import type { RegionFrontEnd } from '../../translator/region/abi.ts';
-import type { CodeReader } from '../../translator/region/discover.ts';
+import { type CodeReader, functionOf } from '../../translator/region/discover.ts';
 import { compileOptimised } from './v8-flags.ts';
 import type {
   CompileJob,
@@ -45,11 +45,27 @@ function reader(memory: WebAssembly.Memory): CodeReader {
 
 function coldOf({ blocks, ranges }: Executed): (pc: number) => boolean {
   const known = new Set(blocks);
-  const inRange = (pc: number): boolean => {
-    for (let k = 0; k < ranges.length; k += 2) if (ranges[k]! <= pc && pc < ranges[k + 1]!) return true;
-    return false;
+  const { starts, ends } = merged(ranges);
+  return (pc) => {
+    if (known.has(pc)) return false;
+    const k = functionOf(starts, pc);
+    return k < 0 || pc >= ends[k]!;
   };
-  return (pc) => !known.has(pc) && !inRange(pc);
+}
+
+/** Ranges in order, without overlap. */
+function merged(ranges: Uint32Array): { starts: number[]; ends: number[] } {
+  const pairs = Array.from({ length: ranges.length / 2 }, (_, k) => [ranges[2 * k]!, ranges[2 * k + 1]!] as const);
+  pairs.sort((a, b) => a[0] - b[0]);
+  const starts: number[] = [];
+  const ends: number[] = [];
+  for (const [start, end] of pairs)
+    if (starts.length > 0 && start <= ends.at(-1)!) ends[ends.length - 1] = Math.max(ends.at(-1)!, end);
+    else {
+      starts.push(start);
+      ends.push(end);
+    }
+  return { starts, ends };
 }
 
 /** A worker that only optimises does without. */

@@ -106,6 +106,8 @@ export class Compiler {
     // execArgv: flags of Node are for the guest's thread.
     const worker = new Worker(join(packageRoot(), 'dist/worker/compile.mjs'), {
       execArgv: [],
+      // What it makes lives as long as one job: more room would only be more memory, and no less work.
+      resourceLimits: { maxYoungGenerationSizeMb: 16 },
       // Without these Node would open this process's own streams for the worker's output; they are the guest's.
       stdout: true,
       stderr: true,

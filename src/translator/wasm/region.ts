@@ -317,6 +317,7 @@ class RegionEmitter {
       case 'branch':
         return [];
       case 'syscall':
+        return [this.storePc(this.constPc(e.next)), ...this.left(exitReason.syscall, dirtyOut)];
       case 'trap':
         return [this.interpretAt(block.exitPc, dirtyOut)];
       case 'ret': {
