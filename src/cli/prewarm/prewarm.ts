@@ -95,14 +95,18 @@ export class Prewarm {
     const found = await findBlocks(isaRuntime(isa), this.#memory, code, further, store);
     if (found.added > 0) this.#cache.folder.write(this.#cache.folder.file(folder, BLOCKS), store.encode());
     const known = new Set([...code.functions, ...found.callTargets, ...profile.hot]);
-    const left = new Set(known);
+    const made: number[] = [];
     const covered: [number, number][] = [];
     for (const module of this.#cache.index(image, this.#checks)?.all() ?? []) {
       if (!guestHash(this.#memory.u8, dependencies(module)).equals(module.guest)) continue;
       if (!this.#cache.folder.has(this.#cache.folder.file(folder, `${module.wasm}.wasm`))) continue;
-      for (const { pc } of entriesOf(module)) left.delete(pc);
+      for (const { pc } of entriesOf(module)) made.push(pc);
+      // What modules call directly is a function, too.
+      for (const pc of module.links) if (pc >= start && pc < end) known.add(pc);
       for (const r of module.regions) covered.push(...r.ranges);
     }
+    const left = new Set(known);
+    for (const pc of made) left.delete(pc);
     const summary: ImageSummary = {
       file,
       functions: known.size,
@@ -181,7 +185,10 @@ export class Prewarm {
   #note(work: Work, entries: readonly number[], result: CompileResult): void {
     const made = new Set<number>();
     for (const { pc } of entriesOf(result)) made.add(pc);
-    for (const pc of entries) if (!made.has(pc)) work.summary.failed++;
+    const again = new Set(result.left);
+    for (const pc of entries)
+      if (again.has(pc)) work.left.add(pc);
+      else if (!made.has(pc)) work.summary.failed++;
     for (const pc of made) work.left.delete(pc);
     for (const r of result.regions) work.covered.push(...r.ranges);
     work.summary.wasmBytes += result.wasmBytes;
