@@ -7,7 +7,7 @@ export const abi: RegionAbi = {
   params: [gpr(0), gpr(1), gpr(2)],
   returnPops: false,
   result: gpr(0),
-  integers: Array.from({ length: 31 }, (_, n) => gpr(n)),
+  integers: [...Array.from({ length: 31 }, (_, n) => gpr(n)), SP],
   vectors: Array.from({ length: 32 }, (_, n) => vec(n)),
   flags: { first: CC_OP, last: CC_RES },
 };
