@@ -11,7 +11,7 @@ const setFlagsFromString = (flag: string): void => process.getBuiltinModule('nod
 export const isBaselineOnly = (): boolean =>
   (globalThis as { uktxLauncher?: { baselineOnly: boolean } }).uktxLauncher?.baselineOnly ?? false;
 
-/** The usual tiers again, for binaryen in the workers. The first flag alone does not bring back the second, which it implied to be off. */
+/** The usual tiers again, for the translator in the workers. The first flag alone does not bring back the second, which it implied to be off. */
 export function allowTiers(): void {
   for (const flag of ['--no-liftoff-only', '--wasm-tier-up', '--wasm-dynamic-tiering', '--maglev', '--opt'])
     setFlagsFromString(flag);

@@ -1,7 +1,7 @@
 /**
  * The builder that op semantics are written against. Its numeric namespaces carry WebAssembly's own instruction names;
- * `translator/wasm` provides it over binaryen. Expressions are opaque and must be used exactly once: a value needed
- * twice goes through `bind`.
+ * `translator/wasm` provides it over its assembler, and over binaryen for the interpreter. Expressions are opaque and must be
+ * used exactly once: a value needed twice goes through `bind`.
  */
 export type Expr = number;
 export type WasmType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';
