@@ -9,9 +9,6 @@ import {
   cacheIndex,
   CODE_END,
   CODE_START,
-  CONST,
-  JUMP_CACHE,
-  JUMP_CACHE_ENTRIES,
   PAGE_EXEC,
   PAGE_GUEST_WRITE,
   PAGE_TABLE,
@@ -20,7 +17,9 @@ import {
   REGION_CACHE_ENTRIES,
 } from '../translator/ir/layout.ts';
 import type { StoredBlock } from './cache/block-store.ts';
+import { BlockEncoder } from './block-encoder.ts';
 import { type CodeTemplate, keepTemplate, placeTemplate, templateOf } from './code-template.ts';
+import { JumpCache } from './jump-cache.ts';
 import type { CodeOwner, LinearMemory } from './linear-memory.ts';
 
 /** What a front end offers: blocks ready for encoding. */
@@ -97,14 +96,14 @@ const LOADED_AHEAD = 32;
 /** Bytes of code, and of dropped code when that is most of it, after which another program begins with none. */
 const KEEP_LIMIT = 24 << 20;
 const KEEP_DEAD = 1 << 20;
-/** A pc without code, which jump-cache entries may have that nobody looks into for it. */
-const NOWHERE = 0xffff_fff0;
 /** How much oftener than others the block behind a call must be entered to be hot. */
 const RETURN_SITE_FACTOR = 32;
 
 export class CodeSpace implements CodeOwner {
   readonly #memory: LinearMemory;
   readonly #front: FrontEnd;
+  readonly #encoder: BlockEncoder;
+  readonly #jumps: JumpCache;
   #next = CODE_START;
   #flavour = 0;
   /** In order of `ip`. */
@@ -131,8 +130,6 @@ export class CodeSpace implements CodeOwner {
   readonly #open: OpenLink[] = [];
   /** Return addresses of blocks just loaded. */
   readonly #openReturns: number[] = [];
-  /** Where `#emit` has been last. */
-  #emitted: { start: number; end: number; links: CodeTemplate['links'] } = { start: 0, end: 0, links: [] };
   /** Set when there is no room for regions any more. */
   exhausted = false;
   /** Called when all is forgotten but what lies inside of ranges: `rangeAt` gives a range's number, -1 for none. */
@@ -148,8 +145,9 @@ export class CodeSpace implements CodeOwner {
   constructor(memory: LinearMemory, front: FrontEnd) {
     this.#memory = memory;
     this.#front = front;
+    this.#encoder = new BlockEncoder(memory, front.bytecode);
+    this.#jumps = new JumpCache(memory);
     memory.code = this;
-    this.#closeFirst();
   }
 
   /**
@@ -192,7 +190,7 @@ export class CodeSpace implements CodeOwner {
     if (!block) return null;
     this.onTranslate?.(block);
     const code = this.#encode(block, flavour, false);
-    if (this.source && flavour === 0) this.source.keepBlock(block, templateOf(block) ?? this.#lastEmitted());
+    if (this.source && flavour === 0) this.source.keepBlock(block, templateOf(block) ?? this.#encoder.last());
     return code;
   }
   /** The block as an earlier run has made it; what it leads to is noted in `#open`. */
@@ -383,14 +381,7 @@ export class CodeSpace implements CodeOwner {
   /** As `entry`, and enters it into the jump cache, which indirect jumps look at. */
   cachedEntry(pc: number, flavour: number): number {
     const ip = this.countedEntry(pc, flavour);
-    if (ip !== 0) {
-      const { u32 } = this.#memory;
-      const at = (JUMP_CACHE + cacheIndex(pc, JUMP_CACHE_ENTRIES) * 8) >>> 2;
-      // What was there takes the other place: two that are jumped to in turn must not drive each other out.
-      if (u32[at] !== pc) u32.copyWithin(at ^ 2, at, at + 2);
-      u32[at] = pc;
-      u32[at + 1] = ip;
-    }
+    if (ip !== 0) this.#jumps.add(pc, ip);
     return ip;
   }
 
@@ -418,15 +409,7 @@ export class CodeSpace implements CodeOwner {
   useFlavour(flavour: number): void {
     if (flavour === this.#flavour) return;
     this.#flavour = flavour;
-    this.#clearJumpCache();
-  }
-  #clearJumpCache(): void {
-    this.#memory.u8.fill(0, JUMP_CACHE, JUMP_CACHE + JUMP_CACHE_ENTRIES * 8);
-    this.#closeFirst();
-  }
-  /** An empty entry has pc 0, which in the first two would be found by jumps to address 0. */
-  #closeFirst(): void {
-    for (const at of [JUMP_CACHE >>> 2, (JUMP_CACHE >>> 2) + 2]) this.#memory.u32[at] ||= NOWHERE;
+    this.#jumps.clear();
   }
 
   /** The block whose code contains address `ip`. */
@@ -451,7 +434,7 @@ export class CodeSpace implements CodeOwner {
     if (!block) return null;
     let at = code.ip;
     for (const inst of block.insts) {
-      const size = this.#formOf(inst).size;
+      const { size } = this.#encoder.formOf(inst);
       if (ip < at + size) return { block: code, pc: inst.pc, inst };
       at += size;
     }
@@ -494,8 +477,7 @@ export class CodeSpace implements CodeOwner {
     u32[(b.ip + exitLayout.pc) >>> 2] = b.pc;
     u32[(b.ip + exitLayout.pc + 4) >>> 2] = 0;
     this.#byPc[b.flavour]?.delete(b.pc);
-    const first = (JUMP_CACHE + cacheIndex(b.pc, JUMP_CACHE_ENTRIES) * 8) >>> 2;
-    for (const at of [first, first ^ 2]) if (u32[at] === b.pc && u32[at + 1] === b.ip) u32[at] = NOWHERE;
+    this.#jumps.remove(b.pc, b.ip);
   }
 
   /** Links made since `keep`. */
@@ -530,7 +512,7 @@ export class CodeSpace implements CodeOwner {
       this.#keptPlaces = this.#stubs.size + this.#returnSites.size + this.#callTargets.size + this.jumpTargets.size;
     }
     this.#memory.u8.fill(0, REGION_CACHE, REGION_CACHE + REGION_CACHE_ENTRIES * 8);
-    this.#clearJumpCache();
+    this.#jumps.clear();
     this.onKeep?.(rangeAt);
   }
 
@@ -545,7 +527,7 @@ export class CodeSpace implements CodeOwner {
     // Caches without an entry are not written to: that would make a short run's memory larger by 160 pages.
     if (this.#next !== CODE_START) {
       this.#memory.u8.fill(0, REGION_CACHE, REGION_CACHE + REGION_CACHE_ENTRIES * 8);
-      this.#clearJumpCache();
+      this.#jumps.clear();
     }
     this.#byPc = [];
     this.#blocks = [];
@@ -587,24 +569,11 @@ export class CodeSpace implements CodeOwner {
     }
   }
 
-  #formOf(inst: Inst) {
-    const { bytecode } = this.#front;
-    return inst.inputs.at(-1) === CONST ? bytecode.constantForm[inst.op.id]! : bytecode.slotForm[inst.op.id]!;
-  }
-
-  #putImm(at: number, value: number | bigint): void {
-    if (typeof value === 'bigint') this.#memory.i64[at >>> 3] = value;
-    else if (Number.isSafeInteger(value)) {
-      this.#memory.u32[at >>> 2] = value;
-      this.#memory.u32[(at + 4) >>> 2] = Math.floor(value / 0x1_0000_0000);
-    } else throw new Error(`immediate ${value} is not exact`);
-  }
-
   #encode(block: Block, flavour: number, transient: boolean): CodeBlock {
     const start = this.#next;
     const template = templateOf(block);
-    let at = template ? placeTemplate(template, this.#memory.u32, start) : this.#emit(block, start);
-    if (!template && this.#front.keepsBlocks && !transient) keepTemplate(block, this.#lastEmitted());
+    let at = template ? placeTemplate(template, this.#memory.u32, start) : this.#encoder.emit(block, start);
+    if (!template && this.#front.keepsBlocks && !transient) keepTemplate(block, this.#encoder.last());
     if (block.exit.kind === 'call' && this.hotThreshold > 0) this.#returnSites.add(block.exit.returnPc);
     if (at - start < MIN_BLOCK) at = start + MIN_BLOCK;
     this.#next = at;
@@ -622,85 +591,5 @@ export class CodeSpace implements CodeOwner {
     this.stats.blocks++;
     this.stats.guestInstructions += block.guestInstructions;
     return code;
-  }
-  /** What `#emit` has made last, in place: to be used before it is linked. */
-  #lastEmitted(): CodeTemplate {
-    const { start, end, links } = this.#emitted;
-    return { words: this.#memory.u32.subarray(start >>> 2, end >>> 2), links };
-  }
-  /** Writes a block's code at `start` and returns the address behind it. */
-  #emit(block: Block, start: number): number {
-    const { u16, u32 } = this.#memory;
-    const { bytecode } = this.#front;
-    let at = start;
-    for (const inst of block.insts) {
-      const form = this.#formOf(inst);
-      u16[at >>> 1] = form.opcode;
-      if (form.resultAt) u16[(at + form.resultAt) >>> 1] = inst.d;
-      for (let k = 0; k < form.inputAt.length; k++) u16[(at + form.inputAt[k]!) >>> 1] = inst.inputs[k]!;
-      if (form.immAt) this.#putImm(at + form.immAt, inst.imm);
-      at += form.size;
-    }
-    const links: { linkAddress: number; target: number }[] = [];
-    const e = block.exit;
-    const head = (opcode: number, slot: number): void => {
-      u16[at >>> 1] = opcode;
-      u16[(at + exitLayout.slot) >>> 1] = slot;
-    };
-    const jump = (target: number): void => {
-      head(bytecode.exits.jump, 0);
-      links.push({ linkAddress: at + exitLayout.jumpIp, target });
-      at += 8;
-    };
-    const indirect = (slot: number): void => {
-      head(bytecode.exits.indirect, slot);
-      at += 8;
-    };
-    switch (e.kind) {
-      case 'jump':
-        jump(e.target);
-        break;
-      case 'call':
-        if (e.target !== null) jump(e.target);
-        else indirect(e.slot);
-        break;
-      case 'ret':
-      case 'indirect':
-        indirect(e.slot);
-        break;
-      case 'branch': {
-        const c = e.condition;
-        const constant = c.b === CONST;
-        head(bytecode.branch(c.compare, c.width, constant).opcode, c.a);
-        if (!constant) u16[(at + exitLayout.b) >>> 1] = c.b;
-        links.push(
-          { linkAddress: at + exitLayout.taken, target: e.taken },
-          { linkAddress: at + exitLayout.fallthrough, target: e.fallthrough },
-        );
-        if (constant) this.#putImm(at + exitLayout.imm, c.imm);
-        at += constant ? 24 : 16;
-        break;
-      }
-      case 'syscall':
-        head(bytecode.exits.syscall, 0);
-        this.#putImm(at + exitLayout.pc, e.next);
-        at += 16;
-        break;
-      case 'trap':
-        head(bytecode.exits.trap, e.trap);
-        at += 8;
-        break;
-    }
-    const places: { word: number; op: number }[] = [];
-    for (const { linkAddress, target } of links) {
-      places.push({ word: linkAddress - start, op: at - start });
-      u32[linkAddress >>> 2] = at;
-      u16[at >>> 1] = bytecode.exits.link;
-      u32[(at + exitLayout.linkAddress) >>> 2] = linkAddress;
-      this.#putImm(at + exitLayout.pc, target);
-      at += 16;
-    }
-    this.#emitted = { start, end: at, links: places };
-    return at;
   }
 }

@@ -9,6 +9,7 @@
 import type { Block } from '../../translator/ir/block.ts';
 import type { CodeTemplate } from '../code-template.ts';
 import { exitLayout } from '../../translator/ir/bytecode.ts';
+import { positionOf } from './sorted.ts';
 
 export const BLOCKS = 'blocks';
 const MAGIC = 0x424b5455;
@@ -168,15 +169,8 @@ export class BlockStore {
   }
 
   #find(pc: number): number {
-    const pcs = this.#pcs;
-    let low = 0;
-    let high = pcs.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (pcs[middle]! < pc) low = middle + 1;
-      else high = middle;
-    }
-    return low < pcs.length && pcs[low] === pc ? this.#places[low]! : -1;
+    const k = positionOf(this.#pcs, pc);
+    return k < 0 ? -1 : this.#places[k]!;
   }
 
   /** Puts the code of the block at `pc` at address `at`; null when there is none, it was made from other bytes, or has floating point and must not. */

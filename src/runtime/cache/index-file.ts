@@ -9,6 +9,7 @@
 import type { CompiledRegion } from '../../translator/wasm/region-module.ts';
 import { unsealed } from './checked.ts';
 import { type Packed, unpack } from './msgpack.ts';
+import { positionOf } from './sorted.ts';
 
 export const INDEX_FORMAT = 'UKTXIDX2';
 /** Of one image: more are dropped, the oldest first. */
@@ -153,15 +154,7 @@ export class IndexView {
     return this.#pcs.length;
   }
   #find(pc: number): number {
-    const pcs = this.#pcs;
-    let low = 0;
-    let high = pcs.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (pcs[middle]! < pc) low = middle + 1;
-      else high = middle;
-    }
-    return low < pcs.length && pcs[low] === pc ? low : -1;
+    return positionOf(this.#pcs, pc);
   }
   has(pc: number): boolean {
     return this.#find(pc) >= 0;

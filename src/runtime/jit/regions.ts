@@ -401,7 +401,6 @@ export class Regions {
     stats.translateMs += result.translateMs;
     stats.compileMs += result.compileMs;
     // Guest code that went away while it was read can look like anything.
-    // Code that vanishes while it is read may look like anything.
     if (result.error && this.#invalidated.length === 0) this.#options.onError(result.error);
     if (!result.module) {
       stats.failed++;

@@ -9,11 +9,8 @@ export type WasmType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';
 // biome-ignore lint/suspicious/noExplicitAny: binaryen nests its namespaces (i64.atomic.rmw.add); building the interpreter calls every row.
 type Namespace = any;
 
-export interface ExprBuilder {
-  /** Arithmetic gives the NaNs of x86 processors on this host: results need not be looked at. */
-  readonly x86Nans: boolean;
-  /** a * b + c of vectors, rounded once; null where the host's does not, or where that is not known. NaNs are the host's. */
-  readonly relaxedMadd: ((shape: 'f32x4' | 'f64x2', a: Expr, b: Expr, c: Expr) => Expr) | null;
+/** WebAssembly's instructions, by the type or shape they are of. */
+export interface Namespaces {
   i32: Namespace;
   i64: Namespace;
   f32: Namespace;
@@ -25,6 +22,13 @@ export interface ExprBuilder {
   i64x2: Namespace;
   f32x4: Namespace;
   f64x2: Namespace;
+}
+
+export interface ExprBuilder extends Namespaces {
+  /** Arithmetic gives the NaNs of x86 processors on this host: results need not be looked at. */
+  readonly x86Nans: boolean;
+  /** a * b + c of vectors, rounded once; null where the host's does not, or where that is not known. NaNs are the host's. */
+  readonly relaxedMadd: ((shape: 'f32x4' | 'f64x2', a: Expr, b: Expr, c: Expr) => Expr) | null;
   constI32(value: number): Expr;
   constI64(value: bigint | number): Expr;
   /** i8x16.shuffle with 16 constant lane numbers. */

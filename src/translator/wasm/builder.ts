@@ -1,27 +1,13 @@
 /** The ExprBuilder of op semantics, over what makes expressions: the assembler, or a binaryen module. */
-import type { Expr, ExprBuilder, OperandType, WasmType } from '../ir/expr.ts';
+import type { Expr, ExprBuilder, Namespaces, OperandType, WasmType } from '../ir/expr.ts';
 import { CACHE_SHIFT } from '../ir/layout.ts';
 
 export type ValueType = number;
 
-// biome-ignore lint/suspicious/noExplicitAny: see ExprBuilder.
-type Namespace = any;
-
 /** What the assembler and binaryen's modules have in common. */
-export interface Emitter {
+export interface Emitter extends Namespaces {
   readonly types: Readonly<Record<WasmType | 'none', ValueType>>;
   typeOf(e: Expr): ValueType;
-  i32: Namespace;
-  i64: Namespace;
-  f32: Namespace;
-  f64: Namespace;
-  v128: Namespace;
-  i8x16: Namespace;
-  i16x8: Namespace;
-  i32x4: Namespace;
-  i64x2: Namespace;
-  f32x4: Namespace;
-  f64x2: Namespace;
   local: { get(index: number, type: ValueType): Expr; set(index: number, value: Expr): Expr };
   select(condition: Expr, ifTrue: Expr, ifFalse: Expr): Expr;
   if(condition: Expr, then: Expr, otherwise?: Expr): Expr;
