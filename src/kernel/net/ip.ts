@@ -86,3 +86,10 @@ export function canonical(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(bare);
   return mapped ? mapped[1]! : bare;
 }
+
+/** Where packets to an endpoint go: the unspecified address means this machine (ip(7)). */
+export function destinationOf({ address, port }: Endpoint): Endpoint {
+  if (address === ANY4) return { address: LOOPBACK4, port };
+  if (address === ANY6) return { address: LOOPBACK6, port };
+  return { address, port };
+}

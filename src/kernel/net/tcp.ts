@@ -30,7 +30,7 @@ import {
   WAKE_WRITE,
 } from './constants.ts';
 import { InetSocket } from './inet.ts';
-import { ANY4, ANY6, type Endpoint, isAny, isBroadcast, isMulticast, LOOPBACK4, LOOPBACK6 } from './ip.ts';
+import { ANY6, destinationOf, type Endpoint, isAny, isBroadcast, isMulticast } from './ip.ts';
 import type { Network } from './network.ts';
 import { lingerSeconds, type OptionValue } from './options.ts';
 import type { PortTable } from './ports.ts';
@@ -184,15 +184,10 @@ export class TcpSocket extends InetSocket implements TcpPeer {
       this.decode(address);
       throw sysError(errno.EISCONN);
     }
-    const to = this.#target(this.decode(address));
+    const to = destinationOf(this.decode(address));
+    if (isMulticast(to.address) || isBroadcast(to.address)) throw sysError(errno.ENETUNREACH);
     this.#begin(to);
     return this.#goOnConnecting(task, true);
-  }
-  #target({ address, port }: Endpoint): Endpoint {
-    if (address === ANY4) return { address: LOOPBACK4, port };
-    if (address === ANY6) return { address: LOOPBACK6, port };
-    if (isMulticast(address) || isBroadcast(address)) throw sysError(errno.ENETUNREACH);
-    return { address, port };
   }
   /** Sends the SYN: afterwards connecting, connected, or closed with an error. */
   #begin(to: Endpoint): void {

@@ -31,8 +31,7 @@ import {
 import type { HostDatagram } from './host-network.ts';
 import { InetSocket, IP, IPV6 } from './inet.ts';
 import {
-  ANY4,
-  ANY6,
+  destinationOf,
   bytesOfV4,
   bytesOfV6,
   type Endpoint,
@@ -42,7 +41,6 @@ import {
   isMulticast,
   isV6,
   LOOPBACK4,
-  LOOPBACK6,
 } from './ip.ts';
 import type { Network } from './network.ts';
 import { getStored, type OptionValue, readInt, setStored, storedValue, type StoredOptions } from './options.ts';
@@ -114,7 +112,7 @@ export class UdpSocket extends InetSocket {
       else this.unbind();
       return 0;
     }
-    const to = this.#target(this.decode(address));
+    const to = destinationOf(this.decode(address));
     this.#checkBroadcast(to.address);
     const source = this.sourceFor(isMulticast(to.address) ? this.#multicastRoute(to.address) : to.address);
     this.autobind();
@@ -127,11 +125,6 @@ export class UdpSocket extends InetSocket {
   /** What bind(2) had given, which disconnecting brings back. */
   #boundAddress: string | null = null;
 
-  #target({ address, port }: Endpoint): Endpoint {
-    if (address === ANY4) return { address: LOOPBACK4, port };
-    if (address === ANY6) return { address: LOOPBACK6, port };
-    return { address, port };
-  }
   #multicastRoute(group: string): string {
     const own = this.net.interfaces.at(-1)!.addresses.find((a) => isV6(a.address) === isV6(group));
     if (!own) throw sysError(errno.ENETUNREACH);
@@ -146,7 +139,7 @@ export class UdpSocket extends InetSocket {
     if (src.length > 0xffff) throw sysError(errno.EMSGSIZE);
     let to = this.remote;
     if (out?.address) {
-      to = this.#target(this.#decodeTarget(out.address));
+      to = destinationOf(this.#decodeTarget(out.address));
       if (to.port === 0) throw sysError(errno.EINVAL);
     }
     if (!to) throw sysError(this.domain === AF_INET6 || this.domain === AF_INET ? errno.EDESTADDRREQ : errno.ENOTCONN);
