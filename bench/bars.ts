@@ -1,6 +1,6 @@
 /** The speeds this project holds itself to, and whether a run reached them. */
 import type { EngineId } from './engines.ts';
-import { SYSTEM_CALLS } from './programs.ts';
+import { priceCount } from './programs.ts';
 import { integerLoopSpeed, jitEngines, meanRatio, type Results, usualEngine } from './results.ts';
 import { cellOf, figure, ratio, type TaskResult } from './schedule.ts';
 import { LOOP_INSTRUCTIONS, loopCount } from './sections.ts';
@@ -165,9 +165,18 @@ export function bars(r: Results): Bar[] {
     { ...most('getppid, time by native', 1), ...calls, find: call('getppid', 'native') },
     { ...most('read of a byte, time by native', 2), ...calls, find: call('read a byte', 'native') },
     { ...most('write of a byte, time by native', 2), ...calls, find: call('write a byte', 'native') },
+    ...handOvers.map((name) => ({
+      ...least(`${name}, speed by qemu`, 1),
+      ...calls,
+      find: (e: EngineId) => inverse(call(name, 'qemu')(e)),
+    })),
+    { ...most('mutex hand-off, time by native', 1), ...calls, find: call('mutex hand-off', 'native') },
   ];
   return rules.map((rule) => check(r, rule));
 }
+
+/** Threads and processes that wait for each other. */
+const handOvers = ['pipe ping-pong', 'mutex hand-off', 'fork, exec, wait'];
 
 function oneLoop(r: Results, engine: EngineId): Found | null {
   const found = r.oneLoop.find((o) => o.engine.id === engine && o.error === null);
@@ -187,4 +196,5 @@ function byNode(r: Results, name: string, engine: EngineId): Found | null {
 }
 
 /** Nanoseconds a call. */
-export const perCall = (milliseconds: number): number => (milliseconds * 1e6) / SYSTEM_CALLS;
+export const perCall = (milliseconds: number, task: string, quick: boolean): number =>
+  (milliseconds * 1e6) / priceCount(task, quick);

@@ -121,6 +121,27 @@ export const realPrograms: readonly RealProgram[] = [
   },
 ];
 
-export const systemCalls = ['getppid', 'clock_gettime', 'read a byte', 'write a byte'] as const;
-/** Calls in one repetition of the guest program system-calls. */
-export const SYSTEM_CALLS = 200_000;
+export interface KernelPrice {
+  readonly name: string;
+  /** Guest program, what its --kind has to be, and how many of these there are in a repetition. */
+  readonly program: 'system-calls' | 'tasks';
+  readonly kind: number;
+  readonly count: number;
+  readonly quick: number;
+}
+const calls = { program: 'system-calls', count: 200_000, quick: 200_000 } as const;
+/** What is asked of the kernel: single calls, and hand-overs between threads and processes. */
+export const systemCalls: readonly KernelPrice[] = [
+  { name: 'getppid', kind: 0, ...calls },
+  { name: 'clock_gettime', kind: 1, ...calls },
+  { name: 'read a byte', kind: 2, ...calls },
+  { name: 'write a byte', kind: 3, ...calls },
+  { name: 'pipe ping-pong', program: 'tasks', kind: 0, count: 20_000, quick: 5000 },
+  { name: 'mutex hand-off', program: 'tasks', kind: 1, count: 20_000, quick: 5000 },
+  { name: 'fork, exec, wait', program: 'tasks', kind: 2, count: 200, quick: 50 },
+];
+/** How many there are in a repetition, by the name of the task. */
+export const priceCount = (name: string, quick: boolean): number => {
+  const price = systemCalls.find((p) => p.name === name);
+  return price ? (quick ? price.quick : price.count) : 1;
+};

@@ -9,7 +9,7 @@ import { cellOf, figure, overhead, ratio, type TaskResult } from './schedule.ts'
 import { LOOP_INSTRUCTIONS, loopCount } from './sections.ts';
 import { median } from './statistics.ts';
 
-type Show = (milliseconds: number) => string;
+type Show = (milliseconds: number, task: string) => string;
 
 const row = (cells: readonly string[], style = ''): string =>
   `<tr${style && ` class="${style}"`}>${cells.map((c) => `<td>${c}</td>`).join('')}</tr>`;
@@ -38,7 +38,13 @@ function ratioPlot(
         const [value, cell] = [ratio(t, e.id, 'native'), cellOf(t, e.id)];
         if (e.id === 'native' || value === null || !cell) return [];
         return [
-          [e.id, { value, title: `${t.task.name}, ${e.label}: ${show(figure(t, cell)!)}, ${factor(value)} native` }],
+          [
+            e.id,
+            {
+              value,
+              title: `${t.task.name}, ${e.label}: ${show(figure(t, cell)!, t.task.name)}, ${factor(value)} native`,
+            },
+          ],
         ];
       }),
     ),
@@ -65,7 +71,7 @@ function comparison(r: Results, results: readonly TaskResult[], show: Show, mean
     const value = figure(t, c);
     if (value === null) return `<span class="fail" title="${esc(c.error ?? '')}">failed</span>`;
     const times = id === 'native' || id === 'node' ? null : ratio(t, id, 'native');
-    return `${show(value)}${times === null ? '' : ` <small>${factor(times)}</small>`}`;
+    return `${show(value, t.task.name)}${times === null ? '' : ` <small>${factor(times)}</small>`}`;
   };
   const faster = (x: number | null): string => (x === null ? '' : factor(1 / x));
   const rows = results.map((t) =>
@@ -210,7 +216,7 @@ function alarm(r: Results): string {
 export function htmlReport(r: Results): string {
   const { machine } = r;
   const ms: Show = (x) => `${short(x)} ms`;
-  const call: Show = (x) => `${short(perCall(x))} ns`;
+  const call: Show = (x, task) => `${short(perCall(x, task, r.quick))} ns`;
   const memory = `${Math.round(machine.memoryBytes / 2 ** 30)} GiB`;
   const body: string[] = [
     '<h1>uktx benchmark</h1>',
@@ -246,7 +252,7 @@ export function htmlReport(r: Results): string {
     );
   if (r.systemCalls.length > 0)
     body.push(
-      '<h2>System calls</h2><p>Time of one call, through libc.</p>',
+      '<h2>System calls</h2><p>Time of one call, through libc; of a byte there and back between two processes, of a turn of two threads, and of a process.</p>',
       ratioPlot(r, r.systemCalls, call, []),
       comparison(r, r.systemCalls, call, false),
     );

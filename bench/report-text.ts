@@ -25,11 +25,11 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 
 const title = (text: string): string => `\n${styleText('bold', text)}`;
 
-function cellText(r: TaskResult, engine: EngineId | 'node', show: (ms: number) => string): string {
+function cellText(r: TaskResult, engine: EngineId | 'node', show: (ms: number, task: string) => string): string {
   const cell = cellOf(r, engine);
   if (!cell) return '';
   const value = figure(r, cell);
-  return value === null ? 'failed' : show(value);
+  return value === null ? 'failed' : show(value, r.task.name);
 }
 
 const ratioText = (x: number | null): string => (x === null ? '' : factor(x));
@@ -45,7 +45,12 @@ function rivals(r: Results): EngineId[] {
 }
 
 /** One row a task: the time of each engine and how often native's that is; at the end qemu's time by uktx's. */
-function comparison(r: Results, results: readonly TaskResult[], show: (ms: number) => string, means: boolean): string {
+function comparison(
+  r: Results,
+  results: readonly TaskResult[],
+  show: (ms: number, task: string) => string,
+  means: boolean,
+): string {
   const others = r.engines.filter((e) => e.id !== 'native');
   const uktx = r.engines.some((e) => e.id === 'qemu') ? rivals(r) : [];
   const hasNode = results.some((t) => cellOf(t, 'node'));
@@ -131,8 +136,8 @@ export function textReport(r: Results): string {
   }
   if (r.systemCalls.length > 0)
     out.push(
-      title('System calls (ns a call)'),
-      comparison(r, r.systemCalls, (x) => short(perCall(x)), false),
+      title('System calls and hand-overs (ns each)'),
+      comparison(r, r.systemCalls, (x, task) => short(perCall(x, task, r.quick)), false),
     );
   if (r.memory.length > 0) {
     const rows = r.memory.map((m) => [m.name, m.label, m.bytes === null ? 'unknown' : short(m.bytes / 1e6)]);

@@ -8,9 +8,9 @@ import {
   type InputMaker,
   kernelCommand,
   kernels,
+  priceCount,
   realPrograms,
   repetitions,
-  SYSTEM_CALLS,
   systemCalls,
 } from './programs.ts';
 import { type Lane, lane, type Task } from './schedule.ts';
@@ -110,13 +110,12 @@ export function integerLoopTasks(choice: Choice): Task[] {
 }
 
 export function systemCallTasks(choice: Choice): Task[] {
-  const program = join(guestFolder, 'system-calls');
   const tasks: Task[] = [];
-  for (const [kind, name] of systemCalls.entries()) {
+  for (const { name, program, kind } of systemCalls) {
     if (!wanted(choice, 'system-calls', name)) continue;
     const words = (e: Engine): string[] => [
-      program,
-      String(SYSTEM_CALLS),
+      join(guestFolder, program),
+      String(priceCount(name, choice.quick)),
       '--kind',
       String(kind),
       '--repeat',

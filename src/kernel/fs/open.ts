@@ -1,6 +1,7 @@
 /** What open(2) does by name: creation, permission, truncation, and the description that comes out of it (fs/namei.c). */
 import { errno, sysError } from '../abi/errno.ts';
 import { sharedFileResized } from '../mm/file-coherence.ts';
+import { after } from '../mm/promise.ts';
 import type { Task } from '../task/task.ts';
 import { Dentry } from './dentry.ts';
 import type { Path } from './fs-context.ts';
@@ -173,7 +174,11 @@ function openUnnamed(
   const dentry = new Dentry(inode, `#${inode.stat().ino}`, place.dentry);
   dentry.deleted = true;
   dentry.linkable = (flags & O_EXCL) === 0;
-  return finish(task, { mount: place.mount, dentry }, flags & ~O_DIRECTORY);
+  const opened = finish(task, { mount: place.mount, dentry }, flags & ~O_DIRECTORY);
+  return after(opened, (file) => {
+    file.flags |= O_TMPFILE;
+    return file;
+  });
 }
 
 /** Flags fcntl(F_SETFL) may change. */

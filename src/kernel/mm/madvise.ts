@@ -167,6 +167,29 @@ export function changeFlags(mm: AddressSpace, start: number, end: number, set: n
   list.mergeAround(first, last);
 }
 
+/**
+ * Names private anonymous memory, for /proc/PID/maps (PR_SET_VMA_ANON_NAME); the empty name takes it away. As madvise does, it acts on
+ * all that is mapped, and says ENOMEM afterwards when there were holes. EBADF for what has a file, or is shared.
+ */
+export function nameAnonymous(mm: AddressSpace, address: number, length: number, name: string): void {
+  const end = address + pageUp(length);
+  if (address % PAGE_SIZE !== 0 || end >= TWO64) throw sysError(errno.EINVAL);
+  if (end === address) return;
+  const { list } = mm;
+  const stop = Math.min(end, GUEST_LIMIT);
+  const complete = end <= GUEST_LIMIT && list.covers(address, stop);
+  if (list.overlaps(address, stop)) {
+    const first = list.splitAt(address);
+    const last = list.splitAt(stop);
+    const named = list.items.slice(first, last);
+    const refused = named.findIndex((vma) => vma.file !== null || vma.shared);
+    for (const vma of refused < 0 ? named : named.slice(0, refused)) vma.anonName = name;
+    list.mergeAround(first, last);
+    if (refused >= 0) throw sysError(errno.EBADF);
+  }
+  if (!complete) throw sysError(errno.ENOMEM);
+}
+
 /** Writes dirty pages of shared file mappings to their files, also under MS_ASYNC. */
 export function msync(
   mm: AddressSpace,

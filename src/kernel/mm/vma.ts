@@ -37,6 +37,7 @@ export interface VmaInit {
   name?: string;
   stamp?: FileStamp | null;
   object?: object | null;
+  anonName?: string;
 }
 
 /**
@@ -59,6 +60,8 @@ export class Vma {
   stamp: FileStamp | null;
   /** Identity of a shared anonymous object, or the file's map key when shared. Null for private mappings. */
   readonly object: object | null;
+  /** Name given by PR_SET_VMA_ANON_NAME, empty without. */
+  anonName: string;
   /** The memory may hold something else than zeros. */
   touched = false;
   /** The memory holds the file's bytes as they were at `stamp`: it has never been writable. */
@@ -76,6 +79,7 @@ export class Vma {
     this.name = init.name ?? '';
     this.stamp = init.stamp ?? null;
     this.object = init.object ?? null;
+    this.anonName = init.anonName ?? '';
   }
 
   get length(): number {
@@ -92,7 +96,7 @@ export class Vma {
   }
   /** As /proc/self/maps shows it. */
   get label(): string {
-    return this.name || this.file?.path || '';
+    return this.name || this.file?.path || (this.anonName && `[anon:${this.anonName}]`);
   }
 
   /** A VMA like this one over a part of it (the shadow included) or, with `at`, somewhere else. */
@@ -107,8 +111,8 @@ export class Vma {
   }
 
   #init(): VmaInit {
-    const { start, end, prot, flags, file, offset, name, stamp, object } = this;
-    return { start, end, prot, flags, file, offset, name, stamp, object };
+    const { start, end, prot, flags, file, offset, name, stamp, object, anonName } = this;
+    return { start, end, prot, flags, file, offset, name, stamp, object, anonName };
   }
 
   /** Drops the VMA's hold on its file. */
@@ -142,6 +146,7 @@ function canMerge(a: Vma, b: Vma): boolean {
     a.flags === b.flags &&
     a.file === b.file &&
     a.name === b.name &&
+    a.anonName === b.anonName &&
     sameStamp(a.stamp, b.stamp) &&
     a.object === b.object &&
     ((a.file === null && a.object === null) || a.offset + a.length === b.offset) &&

@@ -61,11 +61,17 @@ function openFile(
   return after(opened, (file) => installFile(task, file, cloexec));
 }
 
+/** O_TMPFILE goes with O_DIRECTORY and without O_CREAT. */
+function checkTmpfile(flags: number): void {
+  if ((flags & O_TMPFILE & ~O_DIRECTORY) === 0) return;
+  if ((flags & (O_DIRECTORY | O_CREAT)) !== O_DIRECTORY) throw sysError(errno.EINVAL);
+}
+
 function openat(task: Task, dirfd: number, path: number, guestFlags: number, mode: number): MaybePromise<number> {
   let flags = openFlagsFromGuest(task.cpu.isa, guestFlags) & VALID_OPEN_FLAGS;
   if (flags & O_PATH) flags &= PATH_FLAGS;
   // __O_TMPFILE counts only together with O_DIRECTORY.
-  else if ((flags & O_TMPFILE & ~O_DIRECTORY) !== 0 && (flags & O_DIRECTORY) === 0) throw sysError(errno.EINVAL);
+  else checkTmpfile(flags);
   return openFile(task, dirfd, task.mem.readCString(path), flags, mode);
 }
 
@@ -95,7 +101,7 @@ function openat2(task: Task, dirfd: number, path: number, how: number, size: num
   const creates = (flags & O_CREAT) !== 0 || (flags & O_TMPFILE) === O_TMPFILE;
   if (creates ? mode > 0o7777 : mode !== 0) throw sysError(errno.EINVAL);
   if (flags & O_PATH && flags & ~PATH_FLAGS) throw sysError(errno.EINVAL);
-  if ((flags & O_TMPFILE & ~O_DIRECTORY) !== 0 && (flags & O_DIRECTORY) === 0) throw sysError(errno.EINVAL);
+  checkTmpfile(flags);
   const name = task.mem.readCString(path);
   // "Only if everything is cached": it never is for certain.
   if (resolve & RESOLVE_CACHED) throw sysError(errno.EAGAIN);

@@ -58,7 +58,9 @@ function pidfdGetfd(task: GuestTask, fd: number, targetFd: number, flags: number
   const { uid, gid } = task.cred;
   const c = leader.cred;
   const same = [c.uid, c.euid, c.suid].every((id) => id === uid) && [c.gid, c.egid, c.sgid].every((id) => id === gid);
-  if (leader.process !== task.process && !same && !task.cred.capable(CAP_SYS_PTRACE)) throw sysError(errno.EPERM);
+  // PTRACE_MODE_ATTACH_REALCREDS (ptrace(2)).
+  const allowed = leader.process === task.process || (same && leader.process.dumpable === 1);
+  if (!allowed && !task.cred.capable(CAP_SYS_PTRACE)) throw sysError(errno.EPERM);
   const file = leader.files.getAny(targetFd).ref();
   try {
     return task.files.install(file, true);

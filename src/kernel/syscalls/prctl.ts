@@ -2,6 +2,7 @@
 import { errno, sysError } from '../abi/errno.ts';
 import { NSIG } from '../abi/signals.ts';
 import { PROT_READ } from '../mm/guest-memory.ts';
+import { nameAnonymous } from '../mm/madvise.ts';
 import { latin1, latin1Bytes } from '../mm/user-memory.ts';
 import { CAP_LAST, CAP_SETPCAP } from '../task/credentials.ts';
 import type { GuestTask } from '../task/guest-task.ts';
@@ -50,6 +51,9 @@ const options = {
 };
 
 const COMM_LENGTH = 16;
+const PR_SET_VMA_ANON_NAME = 0;
+/** ANON_VMA_NAME_MAX_LEN. */
+const ANON_NAME_SIZE = 80;
 const DEFAULT_TIMERSLACK = 50_000;
 const PR_TSC_ENABLE = 1;
 const PR_MCE_KILL_DEFAULT = 2;
@@ -142,6 +146,10 @@ function prctl(task: GuestTask, option: number, a2: number, a3: number, a4: numb
     case options.PR_MCE_KILL_GET:
       invalidUnless(a2 === 0 && a3 === 0 && a4 === 0 && a5 === 0);
       return PR_MCE_KILL_DEFAULT;
+    case options.PR_SET_VMA:
+      invalidUnless(a2 === PR_SET_VMA_ANON_NAME);
+      nameAnonymous(task.mm, a3, a4, a5 === 0 ? '' : readAreaName(task, a5));
+      return 0;
     default:
       return capabilityPrctl(task, option, a2, a3, a4, a5);
   }
@@ -223,6 +231,17 @@ function readComm(task: GuestTask, address: number): string {
   const nul = text.indexOf('\0');
   if (nul < 0 && room < COMM_LENGTH - 1) throw sysError(errno.EFAULT);
   return nul < 0 ? text : text.slice(0, nul);
+}
+
+/** strndup_user of at most 80 bytes with the NUL, printable and without what /proc/PID/maps would have to escape. */
+function readAreaName(task: GuestTask, address: number): string {
+  const room = task.mem.accessible(address, ANON_NAME_SIZE, PROT_READ);
+  const text = latin1(task.mem.bytes(address, room));
+  const nul = text.indexOf('\0');
+  if (nul < 0) throw sysError(room < ANON_NAME_SIZE ? errno.EFAULT : errno.EINVAL);
+  const name = text.slice(0, nul);
+  invalidUnless(/^[ -~]*$/.test(name) && !/[\\`$[\]]/.test(name));
+  return name;
 }
 
 const archOptions = {

@@ -3,7 +3,7 @@ import { errno, sysError } from '../abi/errno.ts';
 import type { AddressSpace } from '../mm/address-space.ts';
 import { UserMemory } from '../mm/user-memory.ts';
 import { PendingSignals } from '../signals/state.ts';
-import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from './credentials.ts';
+import { CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from './credentials.ts';
 import { GuestTask } from './guest-task.ts';
 import { PidFd } from './pidfd.ts';
 import { Process } from './process.ts';
@@ -48,6 +48,8 @@ const NAMESPACES =
   f.CLONE_NEWPID |
   f.CLONE_NEWNET;
 
+/** kernel.pid_max. */
+const PID_MAX = 4_194_304;
 /** kernel.threads-max. */
 const MAX_TASKS = 15_000;
 
@@ -64,6 +66,8 @@ export interface CloneRequest {
   parentTid: number;
   childTid: number;
   pidfd: number;
+  /** clone3's set_tid: the tid asked for in each nested PID namespace, of which there is one. */
+  wantedTids: readonly number[];
 }
 
 /** The combinations that make no sense, in the order of copy_process. */
@@ -93,6 +97,7 @@ export function cloneTask(task: GuestTask, request: CloneRequest): GuestTask {
   checkFlags(task, request);
   const { flags } = request;
   if (flags & f.CLONE_PIDFD) task.mem.writable(request.pidfd, 4);
+  const tid = chooseTid(task, request.wantedTids);
   const sharesMemory = (flags & f.CLONE_VM) !== 0;
   const mm = sharesMemory ? task.mm : forkMemory(task);
   const cpu = machine.cloneCpu(task.cpu, task.mm, mm);
@@ -100,7 +105,6 @@ export function cloneTask(task: GuestTask, request: CloneRequest): GuestTask {
   if (flags & f.CLONE_SETTLS) cpu.tls = request.tls;
   cpu.setResult(0);
 
-  const tid = kernel.allocPid();
   const process = flags & f.CLONE_THREAD ? task.process : newProcess(task, tid, request);
   if (sharesMemory && process !== task.process) mm.users++;
   if (!sharesMemory) mm.rlimits = () => process.rlimits;
@@ -127,6 +131,17 @@ export function cloneTask(task: GuestTask, request: CloneRequest): GuestTask {
   }
   machine.start(child);
   return child;
+}
+
+/** As alloc_pid does: the tids asked for are judged by their number, their values, the caller's rights, and whether they are free. */
+function chooseTid(task: GuestTask, wanted: readonly number[]): number {
+  const { kernel } = task;
+  const [tid] = wanted;
+  if (tid === undefined) return kernel.allocPid();
+  if (wanted.length > 1 || tid < 1 || tid >= PID_MAX) throw sysError(errno.EINVAL);
+  if (!task.cred.capable(CAP_CHECKPOINT_RESTORE) && !task.cred.capable(CAP_SYS_ADMIN)) throw sysError(errno.EPERM);
+  if (kernel.processes.has(tid) || kernel.tasks.has(tid)) throw sysError(errno.EEXIST);
+  return tid;
 }
 
 function storeTid(task: GuestTask, address: number, tid: number): void {

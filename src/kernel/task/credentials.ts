@@ -16,6 +16,7 @@ export const CAP_SYS_ADMIN = 21;
 export const CAP_SYS_NICE = 23;
 export const CAP_SYS_RESOURCE = 24;
 export const CAP_SYS_TIME = 25;
+export const CAP_CHECKPOINT_RESTORE = 40;
 
 const ALL_CAPS = (1n << BigInt(CAP_LAST + 1)) - 1n;
 

@@ -126,10 +126,12 @@ describe('names of open files', () => {
     mkdirs('/d');
     const fd = guest.open('/d', O_TMPFILE | 2, 0o600);
     expect(nameOf(fd)).toMatch(/^\/d\/#\d+ \(deleted\)$/);
+    expect((guest.call('fcntl', fd, 3, 0) as number) & O_TMPFILE).toBe(O_TMPFILE);
     guest.call('write', fd, guest.put('hi'), 2);
     expect(guest.show('linkat', fd, '', -100, '/d/named', 0x1000)).toBe(0);
     expect(guest.readFile('/d/named')).toBe('hi');
     expect(guest.show('open', '/d', O_TMPFILE, 0)).toBe('EINVAL');
+    expect(guest.show('open', '/d', O_TMPFILE | O_CREAT | 2, 0o600)).toBe('EINVAL');
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { errno, sysError } from '../../../src/kernel/abi/errno.ts';
+import { errno, errnoName, type SysError, sysError } from '../../../src/kernel/abi/errno.ts';
 import { O_APPEND, O_RDONLY, O_RDWR } from '../../../src/kernel/fs/open-file.ts';
 import type { AddressSpace } from '../../../src/kernel/mm/address-space.ts';
 import {
@@ -9,6 +9,7 @@ import {
   sharedFileWritten,
 } from '../../../src/kernel/mm/file-coherence.ts';
 import { highestGap } from '../../../src/kernel/mm/gaps.ts';
+import { nameAnonymous } from '../../../src/kernel/mm/madvise.ts';
 import { RLIMIT_AS, RLIMIT_DATA } from '../../../src/kernel/task/rlimits.ts';
 import { Guest } from './calls.ts';
 import { FakeGuestMemory } from './fake-guest-memory.ts';
@@ -207,6 +208,30 @@ describe('what memory holds', () => {
     expect([guest.memory.u8[shared], guest.memory.u8[own]]).toEqual([1, 0]);
     expect(guest.call('madvise', shared, P, 9)).toBe(0);
     expect(guest.memory.u8[shared]).toBe(0);
+  });
+
+  it('anonymous memory can be named', () => {
+    const guest = new Guest();
+    const p = guest.mmap(0, 4 * P, 3, ANON);
+    const shared = guest.mmap(0, P, 3, SHARED | 0x20);
+    const name = (at: number, length: number, text: string): string => {
+      try {
+        nameAnonymous(guest.mm, at, length, text);
+        return '';
+      } catch (e) {
+        return errnoName((e as SysError).errno);
+      }
+    };
+    expect(name(p + P, 2 * P - 1, 'middle')).toBe('');
+    expect(
+      guest.mm
+        .vmas()
+        .filter((v) => v.start >= p && v.end <= p + 4 * P)
+        .map((v) => v.label),
+    ).toEqual(['', '[anon:middle]', '']);
+    expect(name(p + P, 2 * P, '')).toBe('');
+    expect(guest.mm.vmas().filter((v) => v.start >= p && v.end <= p + 4 * P)).toHaveLength(1);
+    expect([name(p + 1, P, 'x'), name(shared, P, 'x'), name(0x1_0000, P, 'x')]).toEqual(['EINVAL', 'EBADF', 'ENOMEM']);
   });
 
   it('anonymous pieces have no offset', () => {

@@ -114,7 +114,21 @@ describe('clone3', () => {
     expect(await call({ stack: 4096 })).toBe('EINVAL');
     expect(await call({ flags: f.CLONE_DETACHED })).toBe('EINVAL');
     expect(await call({ flags: 2 ** 40 })).toBe('EINVAL');
-    expect(await call({ set_tid: DATA, set_tid_size: 1 })).toBe('EPERM');
+    const withTid = (tid: number) => {
+      m.mem.writeU32(DATA + 200, tid);
+      return call({ set_tid: DATA + 200, set_tid_size: 1 });
+    };
+    expect(await call({ set_tid: DATA, set_tid_size: 2 })).toBe('EINVAL');
+    for (const tid of [0, 0x8000_0000, 2 ** 22]) expect(await withTid(tid)).toBe('EINVAL');
+    const unprivileged = m.task.cred.clone();
+    unprivileged.capEffective = 0n;
+    const { cred } = m.task;
+    m.task.cred = unprivileged;
+    expect(await withTid(m.task.tid)).toBe('EPERM');
+    m.task.cred = cred;
+    cred.capEffective = 1n << 40n;
+    expect(await withTid(m.task.tid)).toBe('EEXIST');
+    expect(await withTid(77_777)).toBe(77_777);
     m.mem.writeU64(DATA + 88, 1);
     expect(await call({}, 96)).toBe('E2BIG');
   });
