@@ -22,7 +22,11 @@ export function cases(): MicroCase[] {
   const entries = [...blocks.keys()];
   const unit = 'guest instruction';
   // The encoder alone: what it is given was lifted before.
-  const code = new CodeSpace(memory, { bytecode: front.bytecode, lift: (_code, pc) => blocks.get(pc) ?? null });
+  const code = new CodeSpace(memory, {
+    bytecode: front.bytecode,
+    lift: (_code, pc) => blocks.get(pc) ?? null,
+    liftRegionBlock: () => null,
+  });
   return [
     {
       name: 'decode',

@@ -5,7 +5,7 @@ import { printBlock } from '../translator/ir/print.ts';
 import { formatDisassembly, loadDisassembler } from '../translator/x86_64/disassemble.ts';
 
 export interface DumpOptions {
-  what: readonly ('asm' | 'ir')[];
+  what: readonly ('asm' | 'ir' | 'wat')[];
   /** Guest addresses [from, to). */
   range: readonly [number, number];
 }

@@ -120,10 +120,11 @@ export const runOptions = [
   {
     name: 'jit',
     type: 'string',
-    value: 'on|off',
-    choices: ['on', 'off'],
+    value: 'MODE',
+    choices: ['on', 'off', 'verify'],
     env: 'UKTX_JIT',
-    description: 'translate hot code to WebAssembly (default: on)',
+    description:
+      'translate hot code to WebAssembly (on), interpret everything (off), or run both ways and compare (verify) (default: on)',
   },
   {
     name: 'jit-threshold',
@@ -169,7 +170,13 @@ export const runOptions = [
     env: 'UKTX_MEMORY_CHECKS',
     description: 'what translated code checks on memory accesses: none, null, range or full (default: null)',
   },
-  { name: 'dump', type: 'string', value: 'asm,ir', debug: true, description: 'print blocks as they are translated' },
+  {
+    name: 'dump',
+    type: 'string',
+    value: 'asm,ir,wat',
+    debug: true,
+    description: 'print blocks (asm, ir) and modules of hot code (wat) as they are translated',
+  },
   {
     name: 'range',
     type: 'string',
@@ -185,6 +192,15 @@ export const runOptions = [
     choices: ['dead-code'],
     debug: true,
     description: 'leave out an optimisation pass',
+  },
+  {
+    name: 'inject-fault',
+    type: 'string',
+    value: 'NAME',
+    env: 'UKTX_INJECT_FAULT',
+    choices: ['flags', 'registers', 'liveness', 'stores'],
+    debug: true,
+    description: 'translate hot code wrongly, which --jit=verify finds',
   },
   {
     name: 'verify-ir',
@@ -227,13 +243,15 @@ export interface RunOptions {
   statsFile?: string;
   cpu?: string;
   jit: boolean;
+  jitVerify: boolean;
+  injectFault?: string;
   jitSync: boolean;
   cache: 'rw' | 'ro' | 'off';
   cacheDir?: string;
   jitThreshold?: number;
   jitWorkers?: number;
   memoryChecks?: 'none' | 'null' | 'range' | 'full';
-  dump?: readonly ('asm' | 'ir')[];
+  dump?: readonly ('asm' | 'ir' | 'wat')[];
   range?: readonly [number, number];
   disabledPasses: string[];
   verifyIr: boolean;
@@ -329,8 +347,8 @@ export function toRunOptions(values: RawValues, rest: readonly string[], environ
   }
   const dump = text('dump')?.split(',');
   for (const what of dump ?? [])
-    if (what !== 'asm' && what !== 'ir')
-      throw new UsageError(`--dump takes asm, ir or both joined by a comma, not '${what}'`);
+    if (what !== 'asm' && what !== 'ir' && what !== 'wat')
+      throw new UsageError(`--dump takes asm, ir, wat or some of them joined by commas, not '${what}'`);
   const optional = <K extends string, V>(key: K, v: V | undefined): { [P in K]?: V } =>
     (v === undefined ? {} : { [key]: v }) as { [P in K]?: V };
   const size = (name: string): number | undefined =>
@@ -351,7 +369,8 @@ export function toRunOptions(values: RawValues, rest: readonly string[], environ
     answers: parseAnswers(list('stub'), list('fake')),
     stats: flag('stats'),
     jit: text('jit') !== 'off',
-    jitSync: flag('jit-sync'),
+    jitVerify: text('jit') === 'verify',
+    jitSync: flag('jit-sync') || text('jit') === 'verify',
     cache: (text('cache') as RunOptions['cache'] | undefined) ?? 'rw',
     disabledPasses: list('disable-pass'),
     verifyIr: flag('verify-ir'),
@@ -367,7 +386,8 @@ export function toRunOptions(values: RawValues, rest: readonly string[], environ
     ...optional('jitWorkers', count('jit-workers')),
     ...optional('cacheDir', text('cache-dir')),
     ...optional('memoryChecks', text('memory-checks') as RunOptions['memoryChecks'] | undefined),
-    ...optional('dump', dump as ('asm' | 'ir')[] | undefined),
+    ...optional('injectFault', text('inject-fault')),
+    ...optional('dump', dump as RunOptions['dump']),
     ...optional('range', text('range') === undefined ? undefined : parseRange(text('range')!)),
   };
 }

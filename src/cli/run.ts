@@ -59,7 +59,9 @@ export async function run(options: RunOptions, hooks: RunHooks = {}): Promise<nu
   const host = new NodeHost(options.memory);
   const stdio = openStdio();
   const root = mountGuestRoot(options, host, guestCpu, stdio.terminal);
-  const cache = options.jit && !options.dump ? openCodeCache(options, (m) => host.diagnostic(m)) : null;
+  const usesCache = options.jit && !options.dump && !options.jitVerify && options.injectFault === undefined;
+  const onDifference = options.jitVerify ? await (await import('./verify-report.ts')).differenceReporter(host) : null;
+  const cache = usesCache ? openCodeCache(options, (m) => host.diagnostic(m)) : null;
   const engines = new EngineTable({
     compiler: new Compiler(options.jitWorkers ?? (availableParallelism() >= 4 ? 2 : 1), options.jitSync),
     verifyIr: options.verifyIr,
@@ -70,6 +72,9 @@ export async function run(options: RunOptions, hooks: RunHooks = {}): Promise<nu
         threshold: options.jitThreshold ?? JIT_THRESHOLD,
         checks: options.memoryChecks ?? 'null',
         cache,
+        ...(onDifference && { onDifference }),
+        ...(options.injectFault !== undefined && { fault: options.injectFault }),
+        ...(options.dump?.includes('wat') && { onText: (text: string) => host.raw(`${text}\n`) }),
         onError: (stack) => {
           // Tests that wait for each translation want to know.
           if (options.jitSync) throw new Error(`the translator failed: ${stack}`);
@@ -231,6 +236,7 @@ function report(
     translator: engine.code.stats,
     exits: Object.fromEntries(Object.entries(exitReason).map(([name, n]) => [name, engine.exits[n]])),
     ...(engine.regions && { regions: engine.regions.stats }),
+    ...(engine.verifier && { verified: engine.verifier.stats }),
     ...(cache && { cache: cache.stats }),
     kernel: kernel.stats.report((nr) => syscallName(task.cpu.isa, nr)),
     hostResidentBytes: process.memoryUsage.rss(),

@@ -16,6 +16,7 @@ import {
   REGION_CACHE,
   REGION_CACHE_ENTRIES,
 } from '../translator/ir/layout.ts';
+import type { RegionFrontEnd } from '../translator/region/abi.ts';
 import type { StoredBlock } from './cache/block-store.ts';
 import { BlockEncoder } from './block-encoder.ts';
 import { type CodeTemplate, keepTemplate, placeTemplate, templateOf } from './code-template.ts';
@@ -27,6 +28,8 @@ export interface FrontEnd {
   readonly bytecode: Bytecode;
   /** Blocks are remembered, for other memories: their code is, too. */
   readonly keepsBlocks?: boolean;
+  /** For `span`: see RegionFrontEnd. */
+  liftRegionBlock: RegionFrontEnd['liftRegionBlock'];
   /** Null when not even the first instruction at `pc` can be fetched before `limit`. `single`: one guest instruction. */
   lift(code: Uint8Array, pc: number, limit: number, flavour: number, single: boolean): Block | null;
 }
@@ -54,6 +57,8 @@ export interface CodeBlock {
   dead: boolean;
   /** How it ends; null for stubs. */
   exit: Block['exit']['kind'] | null;
+  /** It is one of `span`. */
+  isSpan?: boolean;
 }
 
 /** A translated region as the code space watches it. */
@@ -132,6 +137,8 @@ export class CodeSpace implements CodeOwner {
   readonly #openReturns: number[] = [];
   /** Set when there is no room for regions any more. */
   exhausted = false;
+  /** Nothing enters code but through the runtime: indirect jumps find nothing in the jump cache. */
+  isolated = false;
   /** Called when all is forgotten but what lies inside of ranges: `rangeAt` gives a range's number, -1 for none. */
   onKeep: ((rangeAt: (pc: number) => number) => void) | null = null;
   /** Called when all is forgotten. */
@@ -321,6 +328,12 @@ export class CodeSpace implements CodeOwner {
     const regions = [...this.#stubs.values()].flatMap(({ region }) => region?.ranges ?? []);
     return Uint32Array.from(regions.flat());
   }
+  /** Entry of a region that was made from the code at `pc`, among others; null if there is none. */
+  regionAround(pc: number): number | null {
+    for (const { region } of this.#stubs.values())
+      if (region?.ranges.some(([start, end]) => start <= pc && pc < end)) return region.pc;
+    return null;
+  }
   hasRegion(pc: number): boolean {
     return (this.#stubs.get(pc)?.region ?? null) !== null;
   }
@@ -378,10 +391,27 @@ export class CodeSpace implements CodeOwner {
     return block ? this.#encode(block, flavour, true).ip : 0;
   }
 
+  /**
+   * Code that runs the instructions from `pc` to `end` as they are, without a pass, and then leaves in any case; it is part of no
+   * map. Null when they cannot be fetched, or are no straight piece of code.
+   */
+  span(pc: number, end: number): { code: CodeBlock; block: Block } | null {
+    const block = this.#liftSpan(pc, end);
+    if (!block || block.end !== end) return null;
+    const code = this.#encode(block, 0, true);
+    code.isSpan = true;
+    this.#watch(code, pc, end);
+    return { code, block };
+  }
+  #liftSpan(pc: number, end: number): Block | null {
+    const { u8 } = this.#memory;
+    return this.#front.liftRegionBlock(u8, pc, end, null, null)?.block ?? null;
+  }
+
   /** As `entry`, and enters it into the jump cache, which indirect jumps look at. */
   cachedEntry(pc: number, flavour: number): number {
     const ip = this.countedEntry(pc, flavour);
-    if (ip !== 0) this.#jumps.add(pc, ip);
+    if (ip !== 0 && !this.isolated) this.#jumps.add(pc, ip);
     return ip;
   }
 
@@ -430,7 +460,7 @@ export class CodeSpace implements CodeOwner {
   locate(ip: number): { block: CodeBlock; pc: number; inst: Inst | null } | null {
     const code = this.blockAt(ip);
     if (!code) return null;
-    const block = this.#lift(code.pc, code.flavour, code.transient);
+    const block = code.isSpan ? this.#liftSpan(code.pc, code.end) : this.#lift(code.pc, code.flavour, code.transient);
     if (!block) return null;
     let at = code.ip;
     for (const inst of block.insts) {
@@ -545,13 +575,17 @@ export class CodeSpace implements CodeOwner {
   }
 
   #lift(pc: number, flavour: number, single: boolean): Block | null {
-    const { u8 } = this.#memory;
     if (!(pc >= 0 && pc < GUEST_LIMIT)) return null;
+    return this.#front.lift(this.#memory.u8, pc, this.limit(pc), flavour, single);
+  }
+  /** End of the executable bytes from the page of `pc` on, as far as a block can reach. */
+  limit(pc: number): number {
+    const { u8 } = this.#memory;
     let page = Math.floor(pc / PAGE_SIZE);
     // A block reads at most 64 instructions of 15 bytes: two pages are enough.
     const lastPage = page + 2;
     while (page < lastPage && u8[PAGE_TABLE + page]! & PAGE_EXEC) page++;
-    return this.#front.lift(u8, pc, page * PAGE_SIZE, flavour, single);
+    return page * PAGE_SIZE;
   }
 
   /** Stores to the pages of the bytes that `b` was made from now fault, so that the change is noticed. */

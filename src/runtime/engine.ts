@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { exitReason, missSlot, SLOT_LIMIT, VCPU_SIZE, VCPUS } from '../translator/ir/layout.ts';
 import type { MemoryChecks } from '../translator/wasm/region-access.ts';
 import type { Isa } from '../kernel/task/cpu-context.ts';
+import { slotName } from '../translator/ir/print.ts';
 import { engineFrontEnd } from './block-cache.ts';
 import { type CodeCache, MemoryCache } from './cache/code-cache.ts';
 import { CodeSpace } from './code-space.ts';
@@ -15,6 +16,7 @@ import { Compiler } from './jit/compiler.ts';
 import { isBaselineOnly } from './jit/v8-flags.ts';
 import { type Misses, Regions } from './jit/regions.ts';
 import type { Ticker } from './jit/ticker.ts';
+import { type Difference, Verifier } from './jit/verifier.ts';
 import type { LinearMemory } from './linear-memory.ts';
 import { counter } from './node-host.ts';
 import { packageRoot } from './package-root.ts';
@@ -51,6 +53,11 @@ export interface JitOptions {
   cache?: CodeCache | null;
   /** As in RegionsOptions. */
   onError: (stack: string) => void;
+  /** --jit=verify: told of the first difference between a region and the interpreter. */
+  onDifference?: (engine: Engine, difference: Difference) => never;
+  /** As in RegionsOptions. */
+  fault?: string;
+  onText?: (text: string) => void;
 }
 
 /** Bytes of host stack for regions: V8's limit less what the interpreter and JavaScript need. */
@@ -76,6 +83,8 @@ export class Engine {
   readonly front: GuestFrontEnd;
   /** Changes once, with `optimise`; all state is in the memory. */
   run!: Run;
+  #interpreter!: Run;
+  verifier: Verifier | null = null;
   /** Computes the arithmetic flags from their lazy form. */
   flags!: FlagReader;
   readonly regions: Regions | null;
@@ -111,19 +120,34 @@ export class Engine {
     this.#optimised = modules.optimised !== null;
     this.#instantiate(modules.optimised ?? modules.baseline);
     const { jit, compiler } = options;
+    const onDifference = jit?.onDifference;
+    const verify = onDifference !== undefined;
     this.#compiler = compiler ?? new Compiler(1);
     this.#ticker = jit ? { ticker: jit.ticker, memory: jit.ticker.addMemory(memory.memory) } : null;
     this.cache = jit?.cache ? new MemoryCache(jit.cache, memory, isa, this.front) : null;
     if (!options.verifyIr) this.code.source = this.cache;
     this.regions = jit
-      ? new Regions(memory, this.code, this.#compiler, { isa, ...jit, cache: this.cache }, () => ({
+      ? new Regions(memory, this.code, this.#compiler, { isa, ...jit, verify, cache: this.cache }, () => ({
           imports: this.#imports,
           table: this.#table,
           misses: this.#misses!,
           onFloatUse: () => this.front.noteFloatUse(),
         }))
       : null;
-    if (this.regions && jit) this.regions.onFirst = () => jit.ticker.start();
+    if (this.regions && jit && !onDifference) this.regions.onFirst = () => jit.ticker.start();
+    if (!this.regions || !onDifference) return;
+    const { regions } = this;
+    this.verifier = new Verifier({
+      memory,
+      code: this.code,
+      front: this.front,
+      run: () => this.#interpreter,
+      flags: () => this.flags,
+      exact: () => regions.checks === 'full',
+      nameOf: (slot) => slotName(slot, this.isa.slotNames),
+      onDifference: (difference) => onDifference(this, difference),
+    });
+    this.run = this.verifier.run;
   }
 
   /** To be called before guest code runs on the vCPU at `cpu`. */
@@ -160,7 +184,8 @@ export class Engine {
     this.#table.set(missSlot.jump, miss_jump);
     if ((table_hash as { value: number }).value !== this.front.bytecode.hash)
       throw new Error("dist/wasm is of another version than the program: run 'npm run build'");
-    this.run = run as Run;
+    this.#interpreter = run as Run;
+    if (!this.verifier) this.run = this.#interpreter;
     this.flags = helperExports[this.isa.flagReader] as FlagReader;
     if (!this.isa.floatUsed) return;
     const useFloat = helperExports[this.isa.floatUsed] as () => void;

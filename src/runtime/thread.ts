@@ -41,6 +41,7 @@ const PF_PRESENT = 1;
 const PF_WRITE = 2;
 const PF_USER = 4;
 const PF_FETCH = 16;
+const SEGV_MAPERR = 1;
 const SEGV_ACCERR = 2;
 
 /** What a step ends with, beside a promise: the thread goes on when that settles. */
@@ -48,6 +49,12 @@ export const SLICE_OVER = Symbol('slice over');
 export const ENDED = Symbol('ended');
 
 const started = nowMs();
+
+/**
+ * Translated code has used a pointer into the first pages, where nothing looks (docs/regions.md, "Memory accesses"): registers
+ * and address are lost. A guest that catches SIGSEGV has its accesses looked at, so that it comes to its end here.
+ */
+const isWildAccess = (e: unknown): boolean => e instanceof WebAssembly.RuntimeError && /out of bounds/.test(e.message);
 
 /** The guest wants to see its faults, and may go on after them. */
 const catchesFaults = ({ sighand }: GuestTask): boolean => sighand.catches(SIGSEGV) || sighand.catches(SIGBUS);
@@ -135,7 +142,14 @@ export class ThreadRunner {
           return 0;
         }
       }
-      const reason = run(cpu, at, BUDGET);
+      let reason: number;
+      try {
+        reason = run(cpu, at, BUDGET);
+      } catch (e) {
+        if (!isWildAccess(e)) throw e;
+        this.#fault({ signo: SIGSEGV, code: SEGV_MAPERR, address: 0, trapno: TRAP_PAGE_FAULT, err: PF_USER });
+        return 0;
+      }
       exits[reason]!++;
       at = 0;
       switch (reason) {

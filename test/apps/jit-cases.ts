@@ -24,6 +24,8 @@ const kernel = (name: string, size: number): Case => ({
 export const jitCases: readonly Case[] = [
   guest('control flow', 'control-flow'),
   guest('control flow, all accesses checked', 'control-flow', { UKTX_MEMORY_CHECKS: 'full' }),
+  guest('a pointer into the first page', 'wild'),
+  guest('a pointer into the first page, all accesses checked', 'wild', { UKTX_MEMORY_CHECKS: 'full' }),
   guest('endless recursion', 'control-flow', {}, 'overflow'),
   guest('floats', 'floats'),
   guest('floats, accesses checked by range', 'floats', { UKTX_MEMORY_CHECKS: 'range' }),

@@ -35,6 +35,7 @@ export interface Outcome {
   outputs: Record<string, Buffer | null>;
 }
 
+const WAYS = ['UKTX_JIT', 'UKTX_JIT_THRESHOLD', 'UKTX_JIT_SYNC', 'UKTX_MEMORY_CHECKS'];
 const launcher = join(import.meta.dirname, '../../bin/uktx');
 const signals: Record<string, number> = {
   SIGHUP: 1,
@@ -127,8 +128,9 @@ export const runNative = (command: readonly string[], c: Case): Promise<Outcome>
 
 export async function runGuest(command: readonly string[], c: Case): Promise<Outcome> {
   const flags = c.outputs || c.command[0] === 'guest:files-musl-static' ? ['--rw'] : [];
-  // Runs must not depend on what earlier ones left in the code cache.
-  return inFolder([launcher, 'run', ...flags, ...command], { ...c, env: { UKTX_CACHE: 'off', ...c.env } });
+  // Runs must not depend on what earlier ones left in the code cache. The whole matrix may be run in another way of translating.
+  const ways = Object.fromEntries(WAYS.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
+  return inFolder([launcher, 'run', ...flags, ...command], { ...c, env: { UKTX_CACHE: 'off', ...c.env, ...ways } });
 }
 
 /** stderr without uktx's own lines. */

@@ -62,7 +62,7 @@ describe('parseRun', () => {
     expect(parseRun(['--help'], {})).toBeNull();
     expect(parse('ls --help').args).toEqual(['--help']);
   });
-  for (const bad of ['--nope p', '--memory lots p', '--cpu z80 p', '--dump wat p', '--range x p', '--strace'])
+  for (const bad of ['--nope p', '--memory lots p', '--cpu z80 p', '--dump wasm p', '--range x p', '--strace'])
     it(`refuses ${bad}`, () => expect(() => parse(bad)).toThrow(UsageError));
 });
 

@@ -39,6 +39,7 @@ export const guests: Record<string, Guest> = {
   'socket-states': gcc('socket-states.c', 'gcc', '-static', ...pinned),
   'socket-messages': gcc('socket-messages.c', 'gcc', '-static', ...pinned),
   'control-flow': gcc('control-flow.c', 'gcc', '-O1', '-fno-optimize-sibling-calls', ...dynamic),
+  wild: gcc('wild.c', 'gcc', '-O1', ...dynamic),
   floats: gcc('floats.c', 'gcc', '-fno-math-errno', ...dynamic),
   threads: gcc('threads.c', 'gcc', ...dynamic, '-pthread'),
   inotify: gcc('inotify.c', 'gcc', ...dynamic),

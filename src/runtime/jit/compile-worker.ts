@@ -2,6 +2,7 @@
 import { type MessagePort, workerData } from 'node:worker_threads';
 import { GUEST_LIMIT, PAGE_SIZE } from '../../kernel/mm/guest-memory.ts';
 import { PAGE_EXEC, PAGE_TABLE } from '../../translator/ir/layout.ts';
+import { printBlock, type SlotNames } from '../../translator/ir/print.ts';
 import type { RegionFrontEnd } from '../../translator/region/abi.ts';
 import { type CodeReader, functionOf } from '../../translator/region/discover.ts';
 import { compileOptimised } from './v8-flags.ts';
@@ -27,6 +28,12 @@ async function frontEnd(isa: string): Promise<RegionFrontEnd> {
   }
   return front;
 }
+
+const slotNames = async (isa: string): Promise<SlotNames> =>
+  (isa === 'aarch64'
+    ? await import('../../translator/aarch64/names.ts')
+    : await import('../../translator/x86_64/names.ts')
+  ).slotNames;
 
 /** Reads guest code where the page table lets it be executed. */
 function reader(memory: WebAssembly.Memory): CodeReader {
@@ -100,6 +107,8 @@ async function compile(job: CompileJob): Promise<CompileResult> {
     const { compileModule } = await translator();
     const front = await frontEnd(job.isa);
     const start = performance.now();
+    const ir: string[] = [];
+    const names = job.text?.includes('ir') ? await slotNames(job.isa) : null;
     const compiled = compileModule(front, reader(job.memory), {
       entries: job.entries,
       wanted: new Set(job.wanted),
@@ -107,8 +116,17 @@ async function compile(job: CompileJob): Promise<CompileResult> {
       functionStarts: job.functionStarts,
       ...(job.executed && { isCold: coldOf(job.executed) }),
       options: job.options,
+      ...(names && {
+        onRegion: ({ entry, blocks }) => {
+          ir.push(`region 0x${entry.toString(16)}`, ...[...blocks.values()].map((block) => printBlock(block, names)));
+        },
+      }),
     });
     result.translateMs = performance.now() - start;
+    if (compiled && job.text) {
+      if (job.text.includes('wat')) ir.push((await import('../../translator/wasm/text.ts')).moduleText(compiled.bytes));
+      result.text = ir.join('\n');
+    }
     if (compiled && job.optimize) {
       const { optimiseModule } = await import('../../translator/wasm/optimise.ts');
       compiled.bytes = optimiseModule(compiled.bytes, job.optimize);

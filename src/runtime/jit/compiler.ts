@@ -91,6 +91,20 @@ export class Compiler {
       if (this.synchronous) this.#await(lane, id, posted);
     }
   }
+  /** Does a job at once, before all others; only where the guest waits for each (`synchronous`). */
+  wait(job: JobRequest): CompileResult {
+    const lane = this.#lanes[0] ?? this.#start();
+    if (!this.#lanes.includes(lane)) this.#lanes.push(lane);
+    const id = this.#nextId++;
+    let found: CompileResult | null = null;
+    this.#waiting.set(id, (result: CompileResult) => {
+      found = result;
+    });
+    const posted = Atomics.load(this.#posted, 0);
+    lane.port.postMessage({ ...job, id } satisfies CompileJob);
+    this.#await(lane, id, posted);
+    return found!;
+  }
   #next(): { job: JobRequest; done: (result: CompileResult) => void } | null {
     for (const source of this.#sources) {
       const job = source();

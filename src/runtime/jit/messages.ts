@@ -37,6 +37,8 @@ export interface CompileJob {
   baseline?: Uint8Array;
   /** Nothing is to run it now: V8 does not compile it. */
   translateOnly?: boolean;
+  /** Text that is wanted, too: IR of the regions as it is after all passes, Wasm text of the module. */
+  text?: readonly ('ir' | 'wat')[];
   /** Level of binaryen's optimiser; 0 or none: it is left out. */
   optimize?: number;
   functionStarts: number[];
@@ -68,6 +70,8 @@ export interface CompileResult {
   /** Milliseconds spent: forming and emitting, then V8's compiler. */
   translateMs: number;
   compileMs: number;
+  /** As asked for by `text`. */
+  text?: string;
   /** Why it failed, for a bug report. */
   error: string | null;
 }

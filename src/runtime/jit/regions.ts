@@ -52,6 +52,11 @@ export interface RegionsOptions {
   onError: (stack: string) => void;
   /** Translations of earlier runs. */
   cache?: MemoryCache | null;
+  /** As in RegionOptions. */
+  verify?: boolean;
+  fault?: string;
+  /** Text of each translation is wanted: see CompileJob. */
+  onText?: (text: string) => void;
 }
 
 /** What slots without a region hold: for functions that are called, and for what is jumped to. */
@@ -331,6 +336,30 @@ export class Regions {
     };
   }
 
+  #regionOptions(): JobRequest['options'] {
+    const { checks, watchStores } = this;
+    const { verify, fault } = this.#options;
+    return { checks, watchStores, ...(verify && { verify }), ...(fault !== undefined && { fault }) };
+  }
+
+  /** IR and Wasm text of the region at `pc`, translated once more; empty when there is none. The guest waits. */
+  describe(pc: number): string {
+    const jumpTargets = [...this.#code.jumpTargets];
+    const functionStarts = [...this.#code.functionStarts()];
+    const job: JobRequest = {
+      isa: this.#options.isa,
+      memory: this.#memory.memory,
+      entries: [pc],
+      wanted: [],
+      jumpTargets,
+      functionStarts,
+      options: this.#regionOptions(),
+      text: ['ir', 'wat'],
+      translateOnly: true,
+    };
+    return this.#compiler.wait(job).text ?? '';
+  }
+
   #source = (): { job: JobRequest; done: (result: CompileResult) => void } | null => {
     const { cache } = this.#options;
     if (cache?.holdsBack()) return null;
@@ -362,7 +391,6 @@ export class Regions {
       .warm(Math.max(1, this.#options.threshold >> 3))
       .filter((pc) => !keepIn || (pc >= keepIn.start && pc < keepIn.end));
     for (const pc of cache?.jumpTargets(entries[0]!) ?? []) this.#code.jumpTargets.add(pc);
-    const { checks, watchStores } = this;
     // A hot place inside of a function with indirect jumps becomes an entry of its region.
     const jumpTargets = [...this.#code.jumpTargets, ...entries.filter((pc) => !this.#code.isCallOrReturn(pc))];
     return {
@@ -373,7 +401,8 @@ export class Regions {
         wanted,
         jumpTargets,
         functionStarts: [...this.#code.functionStarts()],
-        options: { checks, watchStores },
+        options: this.#regionOptions(),
+        ...(this.#options.onText && { text: ['wat'] }),
         // By then most of what will ever run there has run.
         ...(this.#options.threshold >= SELECTIVE_THRESHOLD && {
           executed: { blocks: this.#code.executedBlocks(), ranges: this.#code.regionRanges() },
@@ -382,6 +411,7 @@ export class Regions {
       },
       done: (result) => {
         const installed = this.#install(result, true);
+        if (result.text) this.#options.onText?.(result.text);
         if (installed) this.#account(result);
         if (installed && keepIn) {
           this.#compiler.keep(result.id);

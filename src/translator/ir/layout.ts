@@ -24,6 +24,11 @@ export const CACHE_SHIFT = 14;
 export const cacheIndex = (pc: number, entries: number): number => (pc ^ (pc >>> CACHE_SHIFT)) & (entries - 1);
 /** Tables of regions for indirect jumps: u16 for each byte of guest code between the targets. */
 export const JUMP_TABLES = 0xf800_0000;
+/** What regions made for --jit=verify write down: blocks that they run, 8 bytes each (start and end), */
+export const TRACE = 0xf140_0000;
+/** and what their stores overwrite, JOURNAL_ENTRY bytes each: address (u32), length (u32), the old bytes. */
+export const JOURNAL = 0xf150_0000;
+export const JOURNAL_ENTRY = 24;
 export const JUMP_TABLES_END = 0xff00_0000;
 /** Static data of the helper module. */
 export const HELPER_DATA = 0xf120_0000;
@@ -55,6 +60,10 @@ export const SLOT_WHY = 0x34;
 export const SLOT_STOP = 0x38;
 /** u64: stack pointer with which the interpreter has entered the region that runs, or the one that has called that. */
 export const SLOT_ENTERED = 0x40;
+/** u32 each, of regions made for --jit=verify: where the next entry of TRACE goes, where they stop, the next of JOURNAL. */
+export const SLOT_TRACE = 0x48;
+export const SLOT_TRACE_END = 0x4c;
+export const SLOT_JOURNAL = 0x50;
 export const ATTENTION = 0x7fff_ffff;
 
 export const ISA_STATE = 0x80;

@@ -2,7 +2,7 @@
 import binaryen from 'binaryen';
 
 /** As the assembler writes them (region-module.ts); relaxed SIMD where the host fuses. */
-const features =
+export const features =
   binaryen.Features.Atomics |
   binaryen.Features.BulkMemory |
   binaryen.Features.SIMD128 |

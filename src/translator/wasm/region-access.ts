@@ -5,6 +5,7 @@ import { PAGE_READ, PAGE_TABLE, PAGE_WRITE, RUNTIME_BASE, SLOT_ZERO } from '../i
 import type { RegisterUnits } from '../region/units.ts';
 import { type Assembler, types } from './assembler.ts';
 import type { Locals } from './builder.ts';
+import { keepOld } from './region-journal.ts';
 import type { RegionRegisters } from './region-registers.ts';
 
 const { i32, i64 } = types;
@@ -18,6 +19,10 @@ export interface RegionOptions {
   checks: MemoryChecks;
   /** Stores look at the page table, because the guest has pages that are writable and executable. */
   watchStores: boolean;
+  /** For --jit=verify: the region writes down what it does (region-journal.ts), and is left when that is enough. */
+  verify?: boolean;
+  /** A mistake to be made on purpose, for tests of --jit=verify (region/faults.ts). */
+  fault?: string;
   /** See ExprBuilder. */
   x86Nans: boolean;
   /** The host's relaxed multiply-add rounds once. */
@@ -36,6 +41,8 @@ export class GuestAccess {
   readonly #address: number;
   /** Local that holds the pc of the instruction whose access is being checked; -1 when nothing is. */
   readonly #faultPc: number;
+  /** Pointer of a store whose old bytes are kept. */
+  readonly #kept: number;
   /** Where refused accesses of the block being emitted go. */
   faultLabel = '';
 
@@ -46,6 +53,7 @@ export class GuestAccess {
     this.#options = options;
     this.#address = locals.add('i64');
     this.#faultPc = isExact(options) ? locals.add('i32') : -1;
+    this.#kept = options.verify ? locals.add('i32') : -1;
   }
   faultPc(): Expr {
     return this.#m.local.get(this.#faultPc, i32);
@@ -100,6 +108,13 @@ export class GuestAccess {
       if (op.align > 0)
         out.push(m.br_if(this.faultLabel, m.i32.and(m.i32.wrap(this.address()), m.i32.const(op.align - 1))));
       pointer = m.i32.wrap(this.address());
+    }
+    if (this.#options.verify && op.kind !== 'load') {
+      out.push(
+        m.local.set(this.#kept, pointer),
+        ...keepOld(m, () => m.local.get(this.#kept, i32), m.guestOffset, op.bytes),
+      );
+      pointer = m.local.get(this.#kept, i32);
     }
     const halves = this.halvesAccess(inst, pointer);
     if (halves) out.push(...halves);

@@ -3,6 +3,8 @@ import type { Block } from '../ir/block.ts';
 import type { RegionFrontEnd } from '../region/abi.ts';
 import { analyse } from '../region/dataflow.ts';
 import { type CodeReader, formRegion, type Region, type RegionLimits } from '../region/discover.ts';
+import { injectFault } from '../region/faults.ts';
+import { flagsDeadAt } from '../region/flags-dead.ts';
 import { RegisterUnits } from '../region/units.ts';
 import { Assembler, types } from './assembler.ts';
 import type { ImportedHelper } from './builder.ts';
@@ -115,6 +117,7 @@ export function compileModule(front: RegionFrontEnd, code: CodeReader, request: 
         exactFaults: exact || request.options.watchStores,
         flagsDeadAt: out.flagsDeadAt,
       });
+      if (request.options.fault) injectFault(request.options.fault, flows, units);
       request.onRegion?.(region);
       const name = regionName(region.entry, request);
       emitRegion(out, name, region, flows, units, {
@@ -212,35 +215,6 @@ function gather(front: RegionFrontEnd, code: CodeReader, request: ModuleRequest,
       }
   }
   return regions;
-}
-
-/** Whether the first block at `pc` sets every flag before it reads one. */
-function flagsDeadAt(
-  front: RegionFrontEnd,
-  code: CodeReader,
-  units: RegisterUnits,
-  pc: number,
-  looked: [number, number][],
-): boolean {
-  let live = units.flags;
-  let at = pc;
-  for (let hop = 0; hop < 3; hop++) {
-    const limit = code.limit(at);
-    const lifted = limit > at ? front.liftRegionBlock(code.bytes, at, limit, null, null) : null;
-    if (!lifted) return false;
-    looked.push([at, lifted.block.end]);
-    for (const inst of lifted.block.insts) {
-      if (inst.op.opaque || (units.reads(inst) & live) !== 0n) return false;
-      // Reads of flags that were set here are of no interest.
-      live &= ~(units.writes(inst) & units.flags);
-      if (live === 0n) return true;
-    }
-    const e = lifted.block.exit;
-    if (e.kind === 'jump') at = e.target;
-    else if (e.kind === 'call' && e.target !== null) at = e.target;
-    else return false;
-  }
-  return false;
 }
 
 function rangesOf(region: Region): [number, number][] {

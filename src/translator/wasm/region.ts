@@ -21,10 +21,12 @@ import { compareExpr, compareOperand } from '../ir/ops/integer.ts';
 import { afterCall, atReturn, type BlockFlow, isAccess, type RegionFlow } from '../region/dataflow.ts';
 import { isDispatch, type Region } from '../region/discover.ts';
 import { type FlowShape, severalEntries, shapeOf } from '../region/graph.ts';
+import { bytesStored } from '../region/journal.ts';
 import { isZeroing, type RegisterUnits, type Units } from '../region/units.ts';
 import { type Assembler, types } from './assembler.ts';
 import { cacheOffset, createBuilder, type ImportedHelper, Locals } from './builder.ts';
 import { GuestAccess, isExact, type RegionOptions } from './region-access.ts';
+import { keepOld, noteBlock, traceIsFull } from './region-journal.ts';
 import { RegionRegisters } from './region-registers.ts';
 import { type Edge, moveEntry, type Node, structured } from './structure.ts';
 
@@ -80,7 +82,8 @@ class RegionEmitter {
     this.m = out.m;
     this.#signature = out.m.signature(regionParams, regionResults);
     this.exact = isExact(options);
-    this.makesCalls = [...region.blocks.values()].some((block) => block.exit.kind === 'call');
+    // What writes down its blocks looks at each entry whether that is enough.
+    this.makesCalls = options.verify || [...region.blocks.values()].some((block) => block.exit.kind === 'call');
     const { abi } = units;
     this.registers = new RegionRegisters(out.m, units, this.locals, [abi.sp, ...abi.params], region);
     this.access = new GuestAccess(out.m, this.registers, units, this.locals, options);
@@ -142,7 +145,7 @@ class RegionEmitter {
   poll(pc: Expr, dirty: Units): Expr {
     const { m } = this;
     return m.if(
-      m.i32.load(SLOT_LIMIT, 4, this.cpu()),
+      this.options.verify ? traceIsFull(m) : m.i32.load(SLOT_LIMIT, 4, this.cpu()),
       m.block(null, [this.storePc(pc), ...this.left(exitReason.attention, dirty)]),
     );
   }
@@ -233,7 +236,10 @@ class RegionEmitter {
       this.storePc(this.constPc(inst.pc)),
       ...this.left(exitReason.interpret, this.dirty & ~touched),
     ]);
+    const stored = this.options.verify ? bytesStored(inst) : 0;
+    if (stored === null) return [this.interpretAt(inst.pc, this.dirty)];
     return [
+      ...(stored > 0 ? keepOld(m, () => m.i32.wrap(registers.read(inst.inputs[0]!, 'i64')), 0, stored) : []),
       ...registers.spill(this.dirty & touched),
       m.if(op.sem(this.b, ...inputs), leave),
       ...registers.reload(written),
@@ -252,7 +258,7 @@ class RegionEmitter {
   body(flow: BlockFlow): Expr[] {
     const { m } = this;
     const { block } = flow;
-    const out: Expr[] = [];
+    const out: Expr[] = this.options.verify ? noteBlock(m, block) : [];
     this.dirty = flow.dirtyIn;
     this.access.faultLabel = `fault${block.pc}`;
     const { insts } = block;
@@ -511,11 +517,12 @@ class RegionEmitter {
     let frame = 96;
     for (const type of this.locals.vars) frame += type === types.v128 ? 16 : 8;
     const rest = this.locals.add('i32');
+    const tooDeep = m.i32.lt_s(m.local.get(rest, i32), m.i32.load(SLOT_LIMIT, 4, this.cpu()));
     return [
       m.local.set(this.#stack, m.i32.load(SLOT_STACK, 4, this.cpu())),
       m.local.set(rest, m.i32.sub(m.local.get(this.#stack, i32), m.i32.const(frame))),
       m.if(
-        m.i32.lt_s(m.local.get(rest, i32), m.i32.load(SLOT_LIMIT, 4, this.cpu())),
+        this.options.verify ? m.i32.or(tooDeep, traceIsFull(m)) : tooDeep,
         m.block(null, [
           // Entered at another target than its own pc, SLOT_PC says already where.
           this.region.dispatch.length === 0
