@@ -19,7 +19,8 @@ function run(flags: string[], ...command: string[]) {
 const verified = (stderr: string): Record<string, number> =>
   JSON.parse(stderr.replaceAll('uktx: ', '').replace(/^[^{]*/, '')).verified;
 
-describe.runIf(process.platform === 'linux' && process.arch === 'x64')('--jit=verify', () => {
+// Seconds each on a free machine, a minute on a busy one.
+describe.runIf(process.platform === 'linux' && process.arch === 'x64')('--jit=verify', { timeout: 300_000 }, () => {
   for (const fault of faultNames)
     it(`finds wrong ${fault}`, () => {
       const flags = ['--jit=verify', '--jit-threshold=60', `--inject-fault=${fault}`];
