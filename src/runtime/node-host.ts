@@ -12,14 +12,21 @@ const TOLERANCE_MS = 50;
 
 const { hrtime } = process;
 const [counterStart] = hrtime();
+let second = counterStart;
+/** Nanoseconds from `counterStart` to `second`. */
+let wholeSeconds = 0;
 /**
  * The CPU's counter: nanoseconds of the monotonic clock since its second `counterStart`, exact for 100 days. What
  * RDTSC and CNTVCT_EL0 read; a guest that calibrates it finds 1 GHz.
  */
 export function counter(): number {
-  // The guest's clocks come through here: indexing is a fifth faster than destructuring.
+  // The guest's clocks come through here: indexing is a fifth faster than destructuring, and a comparison than arithmetic.
   const now = hrtime();
-  return (now[0] - counterStart) * NSEC + now[1];
+  if (now[0] !== second) {
+    second = now[0];
+    wholeSeconds = (second - counterStart) * NSEC;
+  }
+  return wholeSeconds + now[1];
 }
 
 export class NodeHost implements Host {

@@ -9,6 +9,7 @@ import type { CompileResult } from '../jit/messages.ts';
 import type { GuestFrontEnd } from '../isa.ts';
 import type { LinearMemory } from '../linear-memory.ts';
 import { nowMs } from '../node-host.ts';
+import { allowWasmTiers, isBaselineOnly } from '../jit/v8-flags.ts';
 import type { BlockSource } from '../code-space.ts';
 import type { CodeTemplate } from '../code-template.ts';
 import type { Block } from '../../translator/ir/block.ts';
@@ -139,10 +140,10 @@ export class CodeCache {
     this.folder.complain(reason);
   }
 
-  /** The code of a module, compiled; null when its file is gone or damaged. */
-  code(image: Image, { wasm }: CachedModule): { module: WebAssembly.Module; bytes: Uint8Array | null } | null {
+  /** The code of a module, in V8's baseline code; null when its file is gone or damaged. */
+  code(image: Image, { wasm }: CachedModule): WebAssembly.Module | null {
     const known = this.#modules.get(wasm);
-    if (known) return { module: known, bytes: null };
+    if (known) return known;
     const path = this.folder.file(image.folder, `${wasm}.wasm`);
     const bytes = this.folder.read(path);
     if (!bytes) {
@@ -154,21 +155,17 @@ export class CodeCache {
       return null;
     }
     try {
+      if (this.stats.loads === 0 && isBaselineOnly()) allowWasmTiers();
       const module = new WebAssembly.Module(bytes as Buffer<ArrayBuffer>);
       this.stats.loads++;
       this.stats.bytes += bytes.length;
       this.#modules.set(wasm, module);
-      return { module, bytes };
+      return module;
     } catch {
       // Of a host that knows more of WebAssembly.
       this.reject(`${path} cannot be used by this Node.js`);
       return null;
     }
-  }
-
-  /** Takes the code as V8's optimising compiler has made it. */
-  replaceModule({ wasm }: CachedModule, module: WebAssembly.Module): void {
-    this.#modules.set(wasm, module);
   }
 
   /** Interpreter code of an image. */
@@ -228,14 +225,6 @@ export class CodeCache {
 }
 
 /** The cache for one guest memory and instruction set. */
-/** A translation of an earlier run. Its module is in V8's baseline code. */
-export interface CachedResult {
-  result: CompileResult;
-  /** For the optimising compiler; null where that has had them. */
-  bytes: Uint8Array | null;
-  replace(module: WebAssembly.Module): void;
-}
-
 export class MemoryCache implements BlockSource {
   readonly #cache: CodeCache;
   readonly #memory: LinearMemory;
@@ -339,7 +328,7 @@ export class MemoryCache implements BlockSource {
   }
 
   /** The translation at `pc`, as if just made; null when there is none that is right. */
-  take(pc: number, checks: MemoryChecks): CachedResult | null {
+  take(pc: number, checks: MemoryChecks): CompileResult | null {
     const { stats } = this.#cache;
     const image = this.image(pc);
     if (!image) return null;
@@ -350,9 +339,9 @@ export class MemoryCache implements BlockSource {
     }
     const start = nowMs();
     const inside = dependencies(found).every(([from, to]) => from >= image.start && to <= image.end);
-    const code = inside && this.#matches(found) ? this.#cache.code(image, found) : null;
+    const module = inside && this.#matches(found) ? this.#cache.code(image, found) : null;
     stats.loadMs += nowMs() - start;
-    if (!code) {
+    if (!module) {
       this.#wrong.add(found);
       if (!inside) this.#cache.reject(`an entry of ${image.folder} is wrong`);
       stats.misses++;
@@ -361,10 +350,8 @@ export class MemoryCache implements BlockSource {
     stats.hits++;
     this.#cache.noteProfile(image, 'hot', pc);
     const { regions, links, tables } = found;
-    const { module, bytes } = code;
     const times = { translateMs: 0, compileMs: 0 };
-    const result = { id: 0, module, regions, links, tables, wasmBytes: 0, left: [], error: null, ...times };
-    return { result, bytes, replace: (better) => this.#cache.replaceModule(found, better) };
+    return { id: 0, module, regions, links, tables, wasmBytes: 0, left: [], error: null, ...times };
   }
   /** Gives up a translation that turned out not to fit. */
   refuse(pc: number, checks: MemoryChecks): void {

@@ -26,11 +26,16 @@ export interface CodeMappings {
   at(pc: number): CodeMapping | null;
 }
 
+const VDSO = '[vdso]';
+
 /** The mappings of an address space. */
 export function mappingsOf(mm: AddressSpace): CodeMappings {
   return {
     at(pc) {
       const vma = mm.find(pc);
+      // Its bytes are hashed in each run, and compared at each use: nobody needs to know whether they have been written to.
+      if (vma?.name === VDSO && (vma.prot & (PROT_EXEC | PROT_WRITE)) === PROT_EXEC)
+        return { start: vma.start, end: vma.end, key: null, label: VDSO, offset: 0 };
       if (!vma?.file || !vma.pristine || vma.shared || (vma.prot & (PROT_EXEC | PROT_WRITE)) !== PROT_EXEC) return null;
       const { dev, ino, size, mtime, ctime } = vma.file.stat();
       // A file of this run's memory has numbers that another run gives to another file.

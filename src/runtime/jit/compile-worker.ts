@@ -75,14 +75,11 @@ function merged(ranges: Uint32Array): { starts: number[]; ends: number[] } {
   return { starts, ends };
 }
 
-/** A worker that only optimises does without. */
+/** A worker that only has V8 optimise the interpreter does without. */
 const translator = () => import('../../translator/wasm/region-module.ts');
 
 /** Only where there is a cache to write to. */
 const keeper = () => import('../cache/keep.ts');
-
-/** An empty section, so that V8 does not find it has compiled these bytes before. */
-const MARK = Uint8Array.of(0, 1, 0);
 
 async function compile(job: CompileJob): Promise<CompileResult> {
   const result: CompileResult = {
@@ -98,12 +95,6 @@ async function compile(job: CompileJob): Promise<CompileResult> {
     error: null,
   };
   try {
-    if (job.baseline) {
-      const start = performance.now();
-      result.module = compileOptimised(Buffer.concat([job.baseline, MARK]));
-      result.compileMs = performance.now() - start;
-      return result;
-    }
     const { compileModule } = await translator();
     const front = await frontEnd(job.isa);
     const start = performance.now();

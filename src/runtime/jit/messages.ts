@@ -33,8 +33,6 @@ export interface CompileJob {
   executed?: Executed;
   /** Where the result is to be kept, once a SaveJob says so. */
   keepIn?: KeepIn;
-  /** A module that is there already: nothing is left but to have V8 optimise it. */
-  baseline?: Uint8Array;
   /** Nothing is to run it now: V8 does not compile it. */
   translateOnly?: boolean;
   /** Text that is wanted, too: IR of the regions as it is after all passes, Wasm text of the module. */

@@ -1,5 +1,5 @@
 /** Translated regions of one address space: what is hot, what is being compiled, and the table through which regions call. */
-import { type CachedResult, CACHED_THRESHOLD, type KeepIn, type MemoryCache } from '../cache/code-cache.ts';
+import { CACHED_THRESHOLD, type KeepIn, type MemoryCache } from '../cache/code-cache.ts';
 import type { CodeSpace, RegionCode } from '../code-space.ts';
 import type { LinearMemory } from '../linear-memory.ts';
 import type { MemoryChecks } from '../../translator/wasm/region-access.ts';
@@ -25,6 +25,8 @@ const FIRST_INTERVAL_MS = 1000;
 const MAX_SLOTS = 1_000_000;
 /** The first two are for what is not known: see missSlot. */
 const FIRST_SLOT = 2;
+/** Entries, by then some 10 ms of the interpreter's time, after which a block is translated even if the run may be over soon. */
+const HOT_ANYWAY = 50_000;
 /** Entries until a block that is being translated is hot again. */
 const NEVER = 0xffff_ffff;
 
@@ -101,8 +103,6 @@ export class Regions {
   #invalidated: [number, number][] = [];
   /** Modules installed since `#keep`: their regions, and the slots that each calls a pc through. */
   #fresh: { pc: number; regions: readonly RegionCode[]; links: readonly (readonly [number, number])[] }[] = [];
-  /** Installed in baseline code. */
-  #toOptimise: CachedResult[] = [];
   /** Table slots that hold the region of a pc: links of modules to it. */
   readonly #links = new Map<number, number[]>();
   readonly #functions = new Map<number, WebAssembly.ImportValue>();
@@ -164,7 +164,6 @@ export class Regions {
     this.#notBefore.clear();
     this.#links.clear();
     this.#fresh = [];
-    this.#toOptimise = [];
     this.#functions.clear();
     this.#options.cache?.forget();
     this.#refused.clear();
@@ -267,9 +266,8 @@ export class Regions {
     if (cache.knows(pc, this.checks) && !this.#refused.has(pc)) {
       const found = cache.take(pc, this.checks);
       try {
-        if (found && this.#install(found.result, false)) {
-          this.#account(found.result);
-          if (found.bytes) this.#toOptimise.push(found);
+        if (found && this.#install(found, false)) {
+          this.#account(found);
           return true;
         }
       } catch (e) {
@@ -287,7 +285,7 @@ export class Regions {
 
   /** To be called now and then: jobs that had to wait may go out. */
   poll(): void {
-    if (this.#pending.size > 0 || this.#toOptimise.length > 0) this.#compiler.pump();
+    if (this.#pending.size > 0) this.#compiler.pump();
   }
 
   /** The region whose indirect jumps may well go to `pc`, but did not when it was translated. */
@@ -314,26 +312,8 @@ export class Regions {
     this.checks = checks;
     this.watchStores = watchStores;
     this.#code.dropRegions();
-    this.#toOptimise = [];
     // What the workers are making is of the old kind.
     this.#invalidated.push([0, 2 ** 32]);
-  }
-
-  /** Translations of earlier runs begin in baseline code: V8's optimising compiler takes its time. */
-  #optimise({ result, bytes, replace }: CachedResult): { job: JobRequest; done: (result: CompileResult) => void } {
-    if (this.#outstanding++ === 0) this.#invalidated = [];
-    const { checks, watchStores } = this;
-    const nothing = { entries: [], wanted: [], jumpTargets: [], functionStarts: [], options: { checks, watchStores } };
-    return {
-      job: { isa: this.#options.isa, memory: this.#memory.memory, ...nothing, baseline: bytes! },
-      done: ({ module, compileMs }) => {
-        if (module) {
-          replace(module);
-          this.#install({ ...result, module, compileMs }, true);
-        }
-        this.#outstanding--;
-      },
-    };
   }
 
   #regionOptions(): JobRequest['options'] {
@@ -362,17 +342,15 @@ export class Regions {
 
   #source = (): { job: JobRequest; done: (result: CompileResult) => void } | null => {
     const { cache } = this.#options;
-    if (cache?.holdsBack()) return null;
-    const found = this.#toOptimise.shift();
-    if (found) return this.#optimise(found);
+    const heldBack = cache?.holdsBack() ?? false;
     let keepIn = null as KeepIn | null;
     const entries: number[] = [];
     const tries = new Map<number, number>();
     // What is entered most goes first.
     const queue = [...this.#pending.keys()].map((pc) => ({ pc, entered: this.#code.entered(pc) }));
     queue.sort((a, b) => b.entered - a.entered);
-    for (const { pc } of queue) {
-      if (entries.length === BATCH) break;
+    for (const { pc, entered } of queue) {
+      if (entries.length === BATCH || (heldBack && entered < HOT_ANYWAY)) break;
       const n = this.#pending.get(pc)!;
       const known = this.#code.hasRegion(pc);
       if (known && this.#again.has(pc) && performance.now() < (this.#notBefore.get(pc) ?? 0)) continue;

@@ -11,10 +11,20 @@ const setFlagsFromString = (flag: string): void => process.getBuiltinModule('nod
 export const isBaselineOnly = (): boolean =>
   (globalThis as { uktxLauncher?: { baselineOnly: boolean } }).uktxLauncher?.baselineOnly ?? false;
 
-/** The usual tiers again, for the translator in the workers. The first flag alone does not bring back the second, which it implied to be off. */
+/** The first flag alone does not bring back the others, which it implied to be off. */
+const WASM_TIERS = ['--no-liftoff-only', '--wasm-tier-up', '--wasm-dynamic-tiering'];
+
+/**
+ * For translations of earlier runs: they begin in baseline code, and V8 optimises in the background those functions that have
+ * run for some 10 ms. A loop among them gets to the new code when it leaves for attention and comes back.
+ */
+export function allowWasmTiers(): void {
+  for (const flag of WASM_TIERS) setFlagsFromString(flag);
+}
+
+/** The usual tiers again, for the translator in the workers. */
 export function allowTiers(): void {
-  for (const flag of ['--no-liftoff-only', '--wasm-tier-up', '--wasm-dynamic-tiering', '--maglev', '--opt'])
-    setFlagsFromString(flag);
+  for (const flag of [...WASM_TIERS, '--maglev', '--opt']) setFlagsFromString(flag);
 }
 
 /** The mask covers the first 32 functions of a module: no more regions are put into one. */
