@@ -108,6 +108,18 @@ export const runOptions = [
     value: 'CALL=VALUE',
     description: 'answer a number, or an error such as EPERM, to a system call without doing it',
   },
+  {
+    name: 'profile',
+    type: 'string',
+    value: 'FILE',
+    description: "write a profile of the guest's functions, as a .cpuprofile",
+  },
+  {
+    name: 'perf-map',
+    type: 'boolean',
+    env: 'UKTX_PERF_MAP',
+    description: "let perf(1) know the guest's functions by name (/tmp/perf-PID.map)",
+  },
   { name: 'stats', type: 'boolean', description: 'print counters to stderr at exit' },
   { name: 'stats-file', type: 'string', value: 'FILE', description: 'write the counters to a file as JSON' },
   {
@@ -241,6 +253,9 @@ export interface RunOptions {
   answers: ReadonlyMap<string, number>;
   stats: boolean;
   statsFile?: string;
+  /** File for the profile. */
+  profile?: string;
+  perfMap: boolean;
   cpu?: string;
   jit: boolean;
   jitVerify: boolean;
@@ -368,6 +383,7 @@ export function toRunOptions(values: RawValues, rest: readonly string[], environ
     straceTimes: flag('strace-times'),
     answers: parseAnswers(list('stub'), list('fake')),
     stats: flag('stats'),
+    perfMap: flag('perf-map'),
     jit: text('jit') !== 'off',
     jitVerify: text('jit') === 'verify',
     jitSync: flag('jit-sync') || text('jit') === 'verify',
@@ -381,6 +397,7 @@ export function toRunOptions(values: RawValues, rest: readonly string[], environ
     ...optional('memory', size('memory')),
     ...optional('stackSize', size('stack-size')),
     ...optional('statsFile', text('stats-file')),
+    ...optional('profile', text('profile')),
     ...optional('cpu', text('cpu')),
     ...optional('jitThreshold', count('jit-threshold')),
     ...optional('jitWorkers', count('jit-workers')),

@@ -59,8 +59,14 @@ export async function run(options: RunOptions, hooks: RunHooks = {}): Promise<nu
   const host = new NodeHost(options.memory);
   const stdio = openStdio();
   const root = mountGuestRoot(options, host, guestCpu, stdio.terminal);
-  const usesCache = options.jit && !options.dump && !options.jitVerify && options.injectFault === undefined;
-  const onDifference = options.jitVerify ? await (await import('./verify-report.ts')).differenceReporter(host) : null;
+  // What shows translations to people has them made, with names.
+  const named = options.perfMap || options.jitVerify || (options.dump?.includes('wat') ?? false);
+  const nameOf = named ? (await import('./guest-names.ts')).guestNames(() => kernel) : null;
+  const usesCache = options.jit && !options.dump && !named && options.injectFault === undefined;
+  if (options.perfMap) mapForPerf();
+  const onDifference = options.jitVerify
+    ? await (await import('./verify-report.ts')).differenceReporter(host, nameOf!)
+    : null;
   const cache = usesCache ? openCodeCache(options, (m) => host.diagnostic(m)) : null;
   const engines = new EngineTable({
     compiler: new Compiler(options.jitWorkers ?? (availableParallelism() >= 4 ? 2 : 1), options.jitSync),
@@ -73,6 +79,7 @@ export async function run(options: RunOptions, hooks: RunHooks = {}): Promise<nu
         checks: options.memoryChecks ?? 'null',
         cache,
         ...(onDifference && { onDifference }),
+        ...(nameOf && { nameOf }),
         ...(options.injectFault !== undefined && { fault: options.injectFault }),
         ...(options.dump?.includes('wat') && { onText: (text: string) => host.raw(`${text}\n`) }),
         onError: (stack) => {
@@ -84,7 +91,9 @@ export async function run(options: RunOptions, hooks: RunHooks = {}): Promise<nu
     }),
   });
   const scheduler = new Scheduler(engines);
-  const kernel = new Kernel({
+  const profiler = options.profile === undefined ? null : new (await import('../runtime/profile.ts')).Profiler();
+  scheduler.profiler = profiler;
+  const kernel: Kernel = new Kernel({
     host,
     vfs: root.vfs,
     createMemory: (program) => engines.takeMemory(program ?? null),
@@ -139,6 +148,7 @@ export async function run(options: RunOptions, hooks: RunHooks = {}): Promise<nu
     await kernel.net.shutdown();
     cache?.close();
     report(options, host, kernel, engines, task, status, cache);
+    if (profiler) write(host, options.profile!, profiler.report());
     const { files } = root.overlay.changes();
     if (files > 0)
       host.diagnostic(
@@ -242,11 +252,21 @@ function report(
     hostResidentBytes: process.memoryUsage.rss(),
   };
   if (options.statsFile !== undefined) {
-    try {
-      writeFileSync(options.statsFile, `${JSON.stringify(stats, null, 2)}\n`);
-    } catch (e) {
-      host.diagnostic(`cannot write ${options.statsFile}: ${(e as Error).message}`);
-    }
+    write(host, options.statsFile, `${JSON.stringify(stats, null, 2)}\n`);
   }
   if (options.stats) for (const line of JSON.stringify(stats, null, 2).split('\n')) host.diagnostic(line);
+}
+
+function write(host: NodeHost, file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (e) {
+    host.diagnostic(`cannot write ${file}: ${(e as Error).message}`);
+  }
+}
+
+/** Has V8 list what workers compile from now on in /tmp/perf-PID.map; its log, which comes with that, goes nowhere. */
+function mapForPerf(): void {
+  const { setFlagsFromString } = process.getBuiltinModule('node:v8');
+  for (const flag of ['--logfile=+', '--no-logfile-per-isolate', '--perf-basic-prof']) setFlagsFromString(flag);
 }

@@ -1,6 +1,7 @@
 /** What `--jit=verify` says of a difference, and the end of the run. */
 import type { Engine } from '../runtime/engine.ts';
 import type { Difference } from '../runtime/jit/verifier.ts';
+import type { LinearMemory } from '../runtime/linear-memory.ts';
 import type { NodeHost } from '../runtime/node-host.ts';
 import { printBlock } from '../translator/ir/print.ts';
 import { formatDisassembly, loadDisassembler } from '../translator/x86_64/disassemble.ts';
@@ -14,12 +15,18 @@ const LISTED = 6;
 const hex = (n: number): string => `0x${n.toString(16)}`;
 
 /** Makes what the engine calls with the first difference. */
-export async function differenceReporter(host: NodeHost): Promise<(engine: Engine, difference: Difference) => never> {
+export async function differenceReporter(
+  host: NodeHost,
+  nameOf: (memory: LinearMemory, pc: number) => string | null,
+): Promise<(engine: Engine, difference: Difference) => never> {
   const disassemble = await loadDisassembler();
   return (engine, { entry, trace, findings }) => {
     const { isa, memory, code, front, regions } = engine;
     const say = (text: string): void => host.raw(`${text}\n`);
-    host.diagnostic(`--jit=verify: the region at ${hex(entry)} does not do what the interpreter does`);
+    const name = nameOf(memory, entry);
+    host.diagnostic(
+      `--jit=verify: the region at ${hex(entry)}${name ? ` (${name})` : ''} does not do what the interpreter does`,
+    );
     for (const finding of findings) say(`  ${finding}`);
     const first = Math.max(0, trace.length - TRACED);
     say(`blocks run: ${trace.length}${first > 0 ? `, the last ${TRACED}` : ''}`);

@@ -58,6 +58,7 @@ export interface JitOptions {
   /** As in RegionsOptions. */
   fault?: string;
   onText?: (text: string) => void;
+  nameOf?: (memory: LinearMemory, pc: number) => string | null;
 }
 
 /** Bytes of host stack for regions: V8's limit less what the interpreter and JavaScript need. */

@@ -15,6 +15,7 @@ import type { GuestTask } from '../kernel/task/guest-task.ts';
 import type { Machine } from '../kernel/task/machine.ts';
 import type { EngineTable } from './engine-table.ts';
 import { nowMs } from './node-host.ts';
+import type { Profiler } from './profile.ts';
 import { ENDED, SLICE_OVER, ThreadRunner } from './thread.ts';
 
 /** Time after which the host's event loop gets a turn and another thread the processor, in milliseconds. */
@@ -34,6 +35,8 @@ export class Scheduler implements Machine {
   #current: AddressSpace | null = null;
   /** Whole slices that real-time threads have had since others were given one. */
   #realtimeSlices = 0;
+  /** Told where guests are (--profile). */
+  profiler: Profiler | null = null;
   /** Steps made, to see whether anything happened. */
   #steps = 0;
 
@@ -57,7 +60,7 @@ export class Scheduler implements Machine {
     this.#engines.forgetCode(memory);
   }
   start(task: GuestTask): void {
-    this.#enqueue(new ThreadRunner(task, (t) => this.#engines.of(t.mm.memory, t.cpu.isa)));
+    this.#enqueue(new ThreadRunner(task, (t) => this.#engines.of(t.mm.memory, t.cpu.isa), this.profiler));
     if (!this.#running) this.#later();
   }
 

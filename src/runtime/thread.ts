@@ -23,6 +23,7 @@ import {
 } from '../translator/ir/layout.ts';
 import type { Engine } from './engine.ts';
 import type { GuestContext } from './isa.ts';
+import type { Profiler } from './profile.ts';
 import { nowMs, usedMs } from './node-host.ts';
 
 /** Block exits between looks at the clock: some milliseconds. */
@@ -62,12 +63,14 @@ const catchesFaults = ({ sighand }: GuestTask): boolean => sighand.catches(SIGSE
 export class ThreadRunner {
   readonly task: GuestTask;
   readonly #engineOf: (task: GuestTask) => Engine;
+  readonly #profiler: Profiler | null;
   #engine: Engine;
   #context: GuestContext;
 
   /** `engineOf` gives the engine of the task's current address space: execve(2) changes it. */
-  constructor(task: GuestTask, engineOf: (task: GuestTask) => Engine) {
+  constructor(task: GuestTask, engineOf: (task: GuestTask) => Engine, profiler: Profiler | null = null) {
     this.task = task;
+    this.#profiler = profiler;
     this.#engineOf = engineOf;
     this.#engine = engineOf(task);
     this.#context = task.cpu as GuestContext;
@@ -77,6 +80,7 @@ export class ThreadRunner {
   step(sliceEnd: number): Promise<unknown> | typeof SLICE_OVER | typeof ENDED {
     const from = nowMs();
     this.task.runningSince = from;
+    this.#profiler?.begin();
     try {
       return this.#step(sliceEnd);
     } finally {
@@ -102,6 +106,7 @@ export class ThreadRunner {
       while (this.#runCode(0) < 0) {
         // A system call: synchronous ones that leave nothing to do go straight back to the code.
         const result = dispatchSyscall(task);
+        this.#profiler?.called(task);
         if (typeof result !== 'number') return result;
         this.#engine.regions?.setExactFaults(catchesFaults(task));
         if (++calls >= CALLS_PER_LOOK) {
@@ -151,6 +156,7 @@ export class ThreadRunner {
         return 0;
       }
       exits[reason]!++;
+      this.#profiler?.left(this.task);
       at = 0;
       switch (reason) {
         case exitReason.miss:

@@ -1,7 +1,7 @@
 /** Real programs under uktx against the same programs run natively: stdout, exit status, files, and stderr where it is fixed. */
 import { expect, it } from 'vitest';
 import { cases } from './cases.ts';
-import { type Case, guestStderr, resolveCommand, runGuest, runNative } from './run.ts';
+import { type Case, guestStderr, limitOf, resolveCommand, runGuest, runNative } from './run.ts';
 
 const wanted = process.env.UKTX_SLOW ? cases.filter((c) => c.slow) : cases.filter((c) => !c.slow);
 
@@ -31,6 +31,6 @@ for (const c of wanted) {
         if ('missing' in found) context.skip(found.missing);
         else await compare(c, found.command);
       },
-      ((c.limit ?? 60) * 2 + 10) * 1000,
+      (limitOf(c) * 2 + 10) * 1000,
     );
 }

@@ -36,6 +36,8 @@ export interface Outcome {
 }
 
 const WAYS = ['UKTX_JIT', 'UKTX_JIT_THRESHOLD', 'UKTX_JIT_SYNC', 'UKTX_MEMORY_CHECKS'];
+/** Seconds that a case may take. */
+export const limitOf = (c: Case): number => (c.limit ?? 60) * (process.env.UKTX_JIT === 'verify' ? 5 : 1);
 const launcher = join(import.meta.dirname, '../../bin/uktx');
 const signals: Record<string, number> = {
   SIGHUP: 1,
@@ -77,7 +79,7 @@ export function resolveCommand(c: Case): { command: string[] } | { missing: stri
 function spawnAndCollect(command: readonly string[], cwd: string, c: Case): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(command[0]!, command.slice(1), { cwd, env: environment(c) });
-    const limit = (c.limit ?? 60) * 1000;
+    const limit = limitOf(c) * 1000;
     const timer = setTimeout(() => {
       child.kill('SIGKILL');
       reject(new Error(`no end within ${limit / 1000} s: ${command.join(' ')}`));

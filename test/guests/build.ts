@@ -39,6 +39,8 @@ export const guests: Record<string, Guest> = {
   'socket-states': gcc('socket-states.c', 'gcc', '-static', ...pinned),
   'socket-messages': gcc('socket-messages.c', 'gcc', '-static', ...pinned),
   'control-flow': gcc('control-flow.c', 'gcc', '-O1', '-fno-optimize-sibling-calls', ...dynamic),
+  // Not stripped.
+  named: { source: 'named.c', compiler: 'gcc', options: ['-O1', '-fno-optimize-sibling-calls', ...dynamic] },
   wild: gcc('wild.c', 'gcc', '-O1', ...dynamic),
   floats: gcc('floats.c', 'gcc', '-fno-math-errno', ...dynamic),
   threads: gcc('threads.c', 'gcc', ...dynamic, '-pthread'),

@@ -107,6 +107,7 @@ async function compile(job: CompileJob): Promise<CompileResult> {
       functionStarts: job.functionStarts,
       ...(job.executed && { isCold: coldOf(job.executed) }),
       options: job.options,
+      ...(job.names && { nameOf: (pc: number) => job.names!.get(pc) ?? null }),
       ...(names && {
         onRegion: ({ entry, blocks }) => {
           ir.push(`region 0x${entry.toString(16)}`, ...[...blocks.values()].map((block) => printBlock(block, names)));

@@ -35,6 +35,8 @@ export interface CompileJob {
   keepIn?: KeepIn;
   /** Nothing is to run it now: V8 does not compile it. */
   translateOnly?: boolean;
+  /** Guest names of functions. */
+  names?: ReadonlyMap<number, string>;
   /** Text that is wanted, too: IR of the regions as it is after all passes, Wasm text of the module. */
   text?: readonly ('ir' | 'wat')[];
   /** Level of binaryen's optimiser; 0 or none: it is left out. */

@@ -32,6 +32,8 @@ const NEVER = 0xffff_ffff;
 
 const constant = (n: number): WebAssembly.Global => new WebAssembly.Global({ value: 'i32' }, n);
 
+const hasName = (entry: readonly [number, string | null]): entry is readonly [number, string] => entry[1] !== null;
+
 export interface RegionStats {
   requested: number;
   regions: number;
@@ -59,6 +61,8 @@ export interface RegionsOptions {
   fault?: string;
   /** Text of each translation is wanted: see CompileJob. */
   onText?: (text: string) => void;
+  /** Guest names of functions, where they are wanted in modules. */
+  nameOf?: (memory: LinearMemory, pc: number) => string | null;
 }
 
 /** What slots without a region hold: for functions that are called, and for what is jumped to. */
@@ -322,6 +326,12 @@ export class Regions {
     return { checks, watchStores, ...(verify && { verify }), ...(fault !== undefined && { fault }) };
   }
 
+  #names(pcs: readonly number[]): { names?: Map<number, string> } {
+    const { nameOf } = this.#options;
+    if (!nameOf) return {};
+    return { names: new Map(pcs.flatMap((pc) => [[pc, nameOf(this.#memory, pc)] as const]).filter(hasName)) };
+  }
+
   /** IR and Wasm text of the region at `pc`, translated once more; empty when there is none. The guest waits. */
   describe(pc: number): string {
     const jumpTargets = [...this.#code.jumpTargets];
@@ -334,6 +344,7 @@ export class Regions {
       jumpTargets,
       functionStarts,
       options: this.#regionOptions(),
+      ...this.#names([pc]),
       text: ['ir', 'wat'],
       translateOnly: true,
     };
@@ -380,6 +391,7 @@ export class Regions {
         jumpTargets,
         functionStarts: [...this.#code.functionStarts()],
         options: this.#regionOptions(),
+        ...this.#names([...entries, ...wanted]),
         ...(this.#options.onText && { text: ['wat'] }),
         // By then most of what will ever run there has run.
         ...(this.#options.threshold >= SELECTIVE_THRESHOLD && {
