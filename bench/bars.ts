@@ -91,6 +91,7 @@ export function bars(r: Results): Bar[] {
     limit,
   });
   const kernels = { engines: jit, tasks: r.kernels };
+  const aarch64 = { engines: jit, tasks: r.aarch64 };
   const real = { engines: jit, tasks: r.real };
   const calls = { engines: run, tasks: r.systemCalls };
   const call = (name: string, than: EngineId) => (e: EngineId) => only(r.systemCalls, name, e, than);
@@ -110,6 +111,16 @@ export function bars(r: Results): Bar[] {
       ...least('kernels, speed by qemu, slowest', 0.9),
       ...kernels,
       find: (e) => inverse(slowest(r.kernels, e, 'qemu')),
+    },
+    {
+      ...most('AArch64 kernels, time by native x86-64, geometric mean', 2.8),
+      ...aarch64,
+      find: (e) => plain(meanRatio(r.aarch64, e, 'native')),
+    },
+    {
+      ...least('AArch64 kernels, speed by qemu-aarch64, geometric mean', 3),
+      ...aarch64,
+      find: (e) => inverse(plain(meanRatio(r.aarch64, e, 'qemu'))),
     },
     { ...most('real programs, time by native, slowest', 4), ...real, find: (e) => slowest(r.real, e, 'native') },
     {

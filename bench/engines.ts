@@ -23,18 +23,33 @@ function firstLine(command: string, ...args: string[]): string | null {
   return r.status === 0 ? r.stdout.trim().split('\n')[0]! : null;
 }
 
+/** Version of the first of these commands that is there, and its name. */
+function findQemu(isa: string): { name: string; version: string } | null {
+  for (const name of [`qemu-${isa}`, `qemu-${isa}-static`]) {
+    const version = firstLine(name, '--version');
+    if (version !== null) return { name, version };
+  }
+  return null;
+}
+
+/** The same engines for AArch64 programs: the emulator is qemu-aarch64, and what is native stays native. */
+export function aarch64Engines(engines: readonly Engine[]): Engine[] {
+  const qemu = findQemu('aarch64');
+  return engines.flatMap((e) => {
+    if (e.id !== 'qemu') return [e];
+    return qemu ? [{ ...e, label: 'qemu-aarch64', version: qemu.version, prefix: [qemu.name] }] : [];
+  });
+}
+
 /**
  * The engines of this machine. A build of uktx without a translator to WebAssembly has the interpreter alone; one without
  * a code cache on disk starts cold every time.
  */
 export function findEngines(uktx: string, scratch: string): Engine[] {
   const engines: Engine[] = [{ id: 'native', label: 'native', version: '', prefix: [], warmUp: false }];
-  for (const name of ['qemu-x86_64', 'qemu-x86_64-static']) {
-    const version = firstLine(name, '--version');
-    if (version === null) continue;
-    engines.push({ id: 'qemu', label: 'qemu-x86_64', version, prefix: [name], warmUp: false });
-    break;
-  }
+  const qemu = findQemu('x86_64');
+  if (qemu)
+    engines.push({ id: 'qemu', label: 'qemu-x86_64', version: qemu.version, prefix: [qemu.name], warmUp: false });
   const help = spawnSync(uktx, ['run', '--help'], { encoding: 'utf8' });
   if (help.status !== 0) throw new Error(`${uktx} run --help: ${help.stderr || help.error}`);
   const version = firstLine(uktx, '--version') ?? '';

@@ -4,6 +4,8 @@ import { packageRoot } from '../src/runtime/package-root.ts';
 import type { EngineId } from './engines.ts';
 
 export const guestFolder = join(packageRoot(), 'bench/guests');
+/** The same kernels as AArch64 programs. */
+export const aarch64GuestFolder = join(guestFolder, 'aarch64');
 export const scriptFolder = join(packageRoot(), 'bench/scripts');
 
 export interface Kernel {
@@ -48,8 +50,8 @@ export function repetitions(engine: EngineId, quick: boolean): number {
   }
 }
 
-export const kernelCommand = (k: Kernel, engine: EngineId, quick: boolean): string[] => [
-  join(guestFolder, k.name),
+export const kernelCommand = (k: Kernel, engine: EngineId, quick: boolean, folder = guestFolder): string[] => [
+  join(folder, k.name),
   String(quick ? k.quick : k.size),
   '--repeat',
   String(repetitions(engine, quick)),

@@ -131,6 +131,7 @@ function tiles(r: Results): string {
   const out: string[] = [];
   for (const [name, results] of [
     ['kernels', r.kernels],
+    ['AArch64 kernels', r.aarch64],
     ['real programs', r.real],
   ] as const) {
     const [native, qemu] = id ? [meanRatio(results, id, 'native'), meanRatio(results, id, 'qemu')] : [null, null];
@@ -238,6 +239,12 @@ export function htmlReport(r: Results): string {
       comparison(r, r.kernels, ms, true),
       '<h2>Kernels, until then</h2><p>Milliseconds a process took beyond its steady-state work: start, translation, slower first repetitions. The lines are the repetitions of one run in order.</p>',
       warmUp(r),
+    );
+  if (r.aarch64.length > 0)
+    body.push(
+      '<h2>Kernels as AArch64 programs</h2><p>The same programs built for AArch64, as a multiple of the x86-64 program on the bare processor; qemu is qemu-aarch64.</p>',
+      ratioPlot(r, r.aarch64, ms, limit(5)),
+      comparison(r, r.aarch64, ms, true),
     );
   if (r.real.length > 0)
     body.push(

@@ -108,6 +108,11 @@ export function textReport(r: Results): string {
       warmUpTable(r),
     );
   }
+  if (r.aarch64.length > 0)
+    out.push(
+      title('Kernels as AArch64 programs (ms a repetition; native: x86-64, qemu: qemu-aarch64)'),
+      comparison(r, r.aarch64, ms, true),
+    );
   if (r.real.length > 0)
     out.push(
       title('Real programs, whole runs (ms; the interpreter does a tenth, compared with a native tenth)'),

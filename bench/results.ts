@@ -5,8 +5,16 @@ import type { OneLoopResult } from './one-loop.ts';
 import { cellOf, figure, ratio, type TaskResult } from './schedule.ts';
 import { geometricMean } from './statistics.ts';
 
-export type SectionId = 'kernels' | 'real' | 'start-up' | 'system-calls' | 'one-loop' | 'memory';
-export const sectionIds: readonly SectionId[] = ['kernels', 'real', 'one-loop', 'start-up', 'system-calls', 'memory'];
+export type SectionId = 'kernels' | 'aarch64' | 'real' | 'start-up' | 'system-calls' | 'one-loop' | 'memory';
+export const sectionIds: readonly SectionId[] = [
+  'kernels',
+  'aarch64',
+  'real',
+  'one-loop',
+  'start-up',
+  'system-calls',
+  'memory',
+];
 
 export interface MemoryResult {
   name: string;
@@ -24,6 +32,8 @@ export interface Results {
   rounds: number;
   engines: { id: EngineId; label: string; version: string }[];
   kernels: TaskResult[];
+  /** The kernels as AArch64 programs; native is the x86-64 program, qemu is qemu-aarch64. */
+  aarch64: TaskResult[];
   real: TaskResult[];
   wholeRuns: TaskResult[];
   startUp: TaskResult[];
@@ -35,6 +45,7 @@ export interface Results {
 
 export const allTasks = (r: Results): TaskResult[] => [
   ...r.kernels,
+  ...r.aarch64,
   ...r.real,
   ...r.wholeRuns,
   ...r.startUp,
@@ -105,8 +116,8 @@ export function jsonReport(r: Results, bars: unknown): string {
         repetitionsNs: c.repetitionsNs,
       })),
     }));
-  const { kernels, real, wholeRuns, startUp, integerLoop, systemCalls, ...rest } = r;
-  const sections = { kernels, real, wholeRuns, startUp, integerLoop, systemCalls };
+  const { kernels, aarch64, real, wholeRuns, startUp, integerLoop, systemCalls, ...rest } = r;
+  const sections = { kernels, aarch64, real, wholeRuns, startUp, integerLoop, systemCalls };
   const oneLoop = r.oneLoop.map(({ engine, ...o }) => ({ engine: engine.id, ...o }));
   const json = {
     format: 1,

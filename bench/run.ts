@@ -145,7 +145,7 @@ async function main(): Promise<number> {
     quick: flags.quick,
     rounds,
     engines: engines.map(({ id, label, version }) => ({ id, label, version })),
-    ...{ kernels: [], real: [], wholeRuns: [], startUp: [], integerLoop: [], systemCalls: [], oneLoop: [], memory: [] },
+    ...{ kernels: [], aarch64: [], real: [], wholeRuns: [], startUp: [], integerLoop: [], systemCalls: [], oneLoop: [], memory: [] },
   };
   const measure = async (section: SectionId, tasks: () => Task[], times = rounds): Promise<TaskResult[]> =>
     chosenSections.has(section) ? await runTasks(tasks(), times, limits, progress) : [];
@@ -157,6 +157,8 @@ async function main(): Promise<number> {
   };
 
   results.kernels = await measure('kernels', () => sections.kernelTasks(choice));
+  save();
+  results.aarch64 = await measure('aarch64', () => sections.aarch64Tasks(choice));
   save();
   results.real = await measure('real', () => sections.realTasks(choice, inputMaker(scratch)));
   save();

@@ -1,9 +1,10 @@
 /** The tasks of each section, from the tables of programs and the engines there are. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Engine } from './engines.ts';
+import { aarch64Engines, type Engine } from './engines.ts';
 import { isExecutable } from './measure.ts';
 import {
+  aarch64GuestFolder,
   guestFolder,
   type InputMaker,
   kernelCommand,
@@ -33,6 +34,20 @@ export function kernelTasks(choice: Choice): Task[] {
       about: k.about,
       measure: 'steady',
       lanes: choice.engines.map((e) => lane(e, kernelCommand(k, e.id, choice.quick))),
+    }));
+}
+
+/** AArch64 programs under qemu-aarch64 and uktx, beside the same program as native x86-64. */
+export function aarch64Tasks(choice: Choice): Task[] {
+  const engines = aarch64Engines(choice.engines);
+  const folder = (e: Engine): string => (e.id === 'native' ? guestFolder : aarch64GuestFolder);
+  return kernels
+    .filter((k) => wanted(choice, 'aarch64', k.name))
+    .map((k) => ({
+      name: k.name,
+      about: k.about,
+      measure: 'steady',
+      lanes: engines.map((e) => lane(e, kernelCommand(k, e.id, choice.quick, folder(e)))),
     }));
 }
 

@@ -41,7 +41,7 @@ const resultsOf = (taskResults: TaskResult[]): Results => ({
   rounds: 1,
   engines: engines.map((id) => ({ id, label: id, version: '' })),
   kernels: taskResults,
-  ...{ real: [], wholeRuns: [], startUp: [], integerLoop: [], systemCalls: [], oneLoop: [], memory: [] },
+  ...{ aarch64: [], real: [], wholeRuns: [], startUp: [], integerLoop: [], systemCalls: [], oneLoop: [], memory: [] },
 });
 const bar = (r: Results, text: string) => bars(r).find((b) => b.requirement.startsWith(text))!;
 
