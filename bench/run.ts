@@ -145,7 +145,17 @@ async function main(): Promise<number> {
     quick: flags.quick,
     rounds,
     engines: engines.map(({ id, label, version }) => ({ id, label, version })),
-    ...{ kernels: [], aarch64: [], real: [], wholeRuns: [], startUp: [], integerLoop: [], systemCalls: [], oneLoop: [], memory: [] },
+    ...{
+      kernels: [],
+      aarch64: [],
+      real: [],
+      wholeRuns: [],
+      startUp: [],
+      integerLoop: [],
+      systemCalls: [],
+      oneLoop: [],
+      memory: [],
+    },
   };
   const measure = async (section: SectionId, tasks: () => Task[], times = rounds): Promise<TaskResult[]> =>
     chosenSections.has(section) ? await runTasks(tasks(), times, limits, progress) : [];

@@ -33,11 +33,12 @@ export async function runProgram(
   command: string,
   args: string[],
   limit = TIME_LIMIT_MS,
+  env = process.env,
 ): Promise<Outcome & { stderr: string }> {
   const cwd = mkdtempSync(join(tmpdir(), 'uktx-conformance-'));
   try {
     return await new Promise((resolve, reject) => {
-      const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+      const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
       const out: Buffer[] = [];
       const err: Buffer[] = [];
       let timedOut = false;
@@ -130,6 +131,16 @@ export class Builds {
       if (++this.#unsaved >= 50) this.save();
     }
     return { key, program: known.ok ? program : null, native: known.native };
+  }
+
+  /**
+   * Whether the program prints the same with a longer environment, thus another stack address: qemu-user does not randomise
+   * addresses, so that two equal runs do not show that a test prints some.
+   */
+  async printsNoAddress(built: Built): Promise<boolean> {
+    const [command, ...args] = this.#tools.runner.concat(built.program!);
+    const env = { ...process.env, UKTX_CONFORMANCE_PADDING: 'x'.repeat(5000) };
+    return (await runProgram(command!, args, TIME_LIMIT_MS, env)).stdout === built.native!.stdout;
   }
 
   save(): void {

@@ -5,7 +5,16 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -81,7 +90,10 @@ function describeFiles(folder: string, below = ''): string {
 
 function run(work: string, command: string[]): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command[0]!, command.slice(1), { env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` }, detached: true });
+    const child = spawn(command[0]!, command.slice(1), {
+      env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` },
+      detached: true,
+    });
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     const timer = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), LIMIT_MS);
@@ -132,8 +144,7 @@ const underUktx = (root: string, line: string, flags: string[]): Promise<Outcome
 function missing(root: string): string | null {
   if (!existsSync(join(root, 'usr/bin/env')))
     return `no Debian arm64 programs in ${root} (conformance/packages/make-root.sh makes them)`;
-  for (const tool of ['qemu-aarch64', 'unshare'])
-    if (spawnSync(tool, ['--version']).error) return `no ${tool} here`;
+  for (const tool of ['qemu-aarch64', 'unshare']) if (spawnSync(tool, ['--version']).error) return `no ${tool} here`;
   const trial = spawnSync(
     'unshare',
     ['--user', '--map-root-user', '--mount', 'mount', '-t', 'binfmt_misc', 'none', '/proc/sys/fs/binfmt_misc'],

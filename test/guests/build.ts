@@ -14,12 +14,45 @@ export interface Guest {
   compiler: string;
   options: readonly string[];
   prebuilt?: boolean;
+  /** For the compiler. */
+  env?: Record<string, string>;
 }
 
 const gcc = (source: string, compiler: string, ...options: string[]): Guest => ({ source, compiler, options: ['-O2', '-s', '-w', ...options] });
 const dynamic = ['-fPIE', '-pie'];
 const pinned = ['-fno-pie', '-no-pie'];
 const staticPie = ['-fPIE', '-static-pie'];
+
+/** Debian's musl-dev:arm64 (or its unpacked root) with the cross compiler; there is no musl-gcc for it. */
+const muslRoot = process.env.UKTX_MUSL_AARCH64 ?? '';
+const musl = (name: string): string => `${muslRoot}/usr/lib/aarch64-linux-musl/${name}`;
+const aarch64Musl = (start: string, ...options: string[]): Guest =>
+  gcc(
+    'hello.c',
+    'aarch64-linux-gnu-gcc',
+    ...['-nostdinc', '-isystem', `${muslRoot}/usr/include/aarch64-linux-musl`],
+    ...['-isystem', '/usr/lib/gcc-cross/aarch64-linux-gnu/12/include', '-nostdlib', ...options],
+    ...[musl(start), musl('crti.o'), musl('crtn.o'), '-Wl,--start-group', musl('libc.a'), '-lgcc', '-Wl,--end-group'],
+  );
+/** A rustc that has the target (rustup target add aarch64-unknown-linux-gnu). */
+const aarch64Rust = (linker: string, ...options: string[]): Guest => ({
+  source: 'hello.rs',
+  compiler: process.env.UKTX_RUSTC ?? 'rustc',
+  options: [
+    ...['-O', '-C', 'strip=symbols', '--target', 'aarch64-unknown-linux-gnu'],
+    ...['-C', `linker=${linker}`, ...options],
+  ],
+});
+const staticPieLinker = join(here, 'aarch64-static-pie-linker.sh');
+const go = (env: Record<string, string>, ...options: string[]): Guest => ({
+  source: 'hello.go',
+  compiler: 'go',
+  options: ['build', '-trimpath', ...options],
+  env: { GO111MODULE: 'off', GOFLAGS: '', ...env },
+});
+const arm64 = { GOARCH: 'arm64', CGO_ENABLED: '1', CC: 'aarch64-linux-gnu-gcc' };
+const cross = 'aarch64-linux-gnu-gcc';
+const crossCpp = 'aarch64-linux-gnu-g++';
 
 export const guests: Record<string, Guest> = {
   'hello-c': { ...gcc('hello.c', 'gcc', ...dynamic), prebuilt: true },
@@ -51,12 +84,33 @@ export const guests: Record<string, Guest> = {
   pthreads: gcc('pthreads.c', 'gcc', ...dynamic, '-pthread'),
   'code-generation': gcc('code-generation.c', 'gcc', '-O1', ...dynamic, '-pthread'),
   processes: gcc('processes.c', 'gcc', ...dynamic, '-pthread'),
+  'exec-chain': gcc('exec-chain.c', 'gcc', '-static', ...pinned),
+  'exec-chain-aarch64': gcc('exec-chain.c', cross, '-static', ...pinned),
+  'signal-frame-aarch64': gcc('signal-frame-aarch64.c', cross, '-static', ...pinned),
+  'hello-c-aarch64': gcc('hello.c', cross, ...dynamic),
+  'hello-c-no-pie-aarch64': gcc('hello.c', cross, ...pinned),
+  'hello-c-static-aarch64': gcc('hello.c', cross, '-static', ...pinned),
+  'hello-c-static-pie-aarch64': gcc('hello.c', cross, ...staticPie),
+  'hello-musl-static-aarch64': { ...aarch64Musl('crt1.o', '-static', ...pinned), prebuilt: true },
+  'hello-musl-static-pie-aarch64': { ...aarch64Musl('rcrt1.o', ...staticPie), prebuilt: true },
+  'hello-cpp-aarch64': gcc('hello.cpp', crossCpp, '-std=c++17', ...dynamic),
+  'hello-cpp-static-aarch64': gcc('hello.cpp', crossCpp, '-std=c++17', '-static', ...pinned),
+  'hello-cpp-static-pie-aarch64': gcc('hello.cpp', crossCpp, '-std=c++17', ...staticPie),
+  'hello-rust-aarch64': aarch64Rust(cross),
+  'hello-rust-static-aarch64': aarch64Rust(cross, '-C', 'target-feature=+crt-static', '-C', 'relocation-model=static'),
+  'hello-rust-static-pie-aarch64': aarch64Rust(staticPieLinker, '-C', 'target-feature=+crt-static', '-C', 'relocation-model=pie'),
+  'hello-go-static-aarch64': go({ GOARCH: 'arm64', CGO_ENABLED: '0' }, '-ldflags=-s -w'),
+  'hello-go-static-pie-aarch64': go(arm64, '-buildmode=pie', '-ldflags=-s -w -linkmode=external -extldflags "-static-pie"'),
+  'hello-go-aarch64': go(arm64, '-ldflags=-s -w -linkmode=external'),
+  'hello-go-pie-aarch64': go(arm64, '-buildmode=pie', '-ldflags=-s -w -linkmode=external'),
 };
 
 function compile(name: string, to: string): string | null {
-  const { source, compiler, options } = guests[name]!;
-  const libraries = compiler === 'rustc' ? [] : ['-lm'];
-  const r = spawnSync(compiler, [...options, join(here, source), '-o', to, ...libraries], { encoding: 'utf8' });
+  const { source, compiler, options, env } = guests[name]!;
+  const libraries = /\.c(pp)?$/.test(source) && !options.includes('-nostdlib') ? ['-lm'] : [];
+  // `go build` wants its options before the files.
+  const words = compiler === 'go' ? [...options, '-o', to, join(here, source)] : [...options, join(here, source), '-o', to, ...libraries];
+  const r = spawnSync(compiler, words, { encoding: 'utf8', env: { ...process.env, ...env } });
   if (r.error) return `no ${compiler} here`;
   return r.status === 0 ? null : `${compiler} fails: ${r.stderr.trim().split('\n')[0]}`;
 }

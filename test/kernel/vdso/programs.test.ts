@@ -24,7 +24,12 @@ beforeAll(() => {
           ['static', 'gcc', ['-static']],
         ] as const)
       : []),
-    ...(existsSync(cross) ? ([['aarch64', cross, ['-static']]] as const) : []),
+    ...(existsSync(cross)
+      ? ([
+          ['aarch64-static', cross, ['-static']],
+          ['aarch64-dynamic', cross, []],
+        ] as const)
+      : []),
   ]) {
     const r = spawnSync(compiler, ['-O2', '-pthread', ...flags, '-o', join(scratch, name), source], {
       encoding: 'utf8',
@@ -48,11 +53,16 @@ function million(program: string, ...flags: string[]): void {
   expect(syscalls.exit_group).toBe(1);
 }
 
-describe.runIf(existsSync(cross))('aarch64', () => {
+describe.runIf(existsSync(cross)).each(['static', 'dynamic'])('aarch64, %s', (kind) => {
+  const name = `aarch64-${kind}`;
+  // The libraries are those of the cross compiler.
+  const flags = (): string[] => ['--rootfs', '/usr/aarch64-linux-gnu', '-v', `${scratch}:/work:ro`];
+  const program = `/work/${name}`;
   it.each(parts.filter((part) => !oursOnly.has(part)))('%s', (part) => {
-    expect(run(uktx, ['run', '--jit=off', join(scratch, 'aarch64'), part])).toEqual({ status: 0, output: '' });
+    expect(run(uktx, ['run', '--jit=off', ...flags(), program, part])).toEqual({ status: 0, output: '' });
   });
-  it('a million calls make no system call', () => million(join(scratch, 'aarch64'), '--jit=off'), 60_000);
+  it('a million calls make no system call, interpreted', () => million(program, '--jit=off', ...flags()), 60_000);
+  it('a million calls make no system call, translated', () => million(program, ...flags()), 60_000);
 });
 
 describe.runIf(possible).each(['dynamic', 'static'])('%s', (kind) => {
