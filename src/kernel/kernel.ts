@@ -180,6 +180,7 @@ export class Kernel {
   /** Takes a process out of the table (it has been waited for, or nobody will). */
   forget(process: Process): void {
     this.processes.delete(process.pid);
+    this.vfs.forgetName('proc', String(process.pid));
   }
   onProcessExit(listener: (process: Process) => void): void {
     this.#exitListeners.push(listener);

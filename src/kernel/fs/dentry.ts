@@ -55,12 +55,18 @@ export class Dentry {
   /** The name is gone. Open files and working directories may still lead here. */
   detach(): void {
     this.deleted = true;
-    if (this.parent?.child(this.name) === this) this.parent.#children!.delete(this.name);
+    this.#leave();
+  }
+  #leave(): void {
+    const { parent } = this;
+    if (!parent || parent.child(this.name) !== this) return;
+    if (parent.#children!.get(this.name) === this) strong--;
+    parent.#children!.delete(this.name);
   }
 
   /** rename(2): takes the place `name` in `parent`; what stood there is deleted. */
   moveTo(parent: Dentry, name: string): void {
-    if (this.parent?.child(this.name) === this) this.parent.#children!.delete(this.name);
+    this.#leave();
     this.name = name;
     this.parent = parent;
     parent.#enter(this);

@@ -101,6 +101,11 @@ export class Vfs {
     mount.mountpoint.mounts = left.length > 0 ? left : null;
   }
 
+  /** A name at the root of all file systems of a type has gone: its dentry would keep what it stood for (proc_flush_pid). */
+  forgetName(fsType: string, name: string): void {
+    for (const { fs, root } of this.#mounts) if (fs.type === fsType) root.child(name)?.detach();
+  }
+
   /** All mounts, in order of mounting, for /proc/mounts and /proc/self/mountinfo. */
   mounts(root: Path | null = null): MountInfo[] {
     return this.#mounts.map((m) => ({

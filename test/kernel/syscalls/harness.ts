@@ -2,7 +2,8 @@
 import { errnoName } from '../../../src/kernel/abi/errno.ts';
 import type { FsContext } from '../../../src/kernel/fs/fs-context.ts';
 import type { OpenFile } from '../../../src/kernel/fs/open-file.ts';
-import type { Vfs } from '../../../src/kernel/fs/vfs.ts';
+import { Tmpfs } from '../../../src/kernel/fs/tmpfs.ts';
+import { Vfs } from '../../../src/kernel/fs/vfs.ts';
 import { Kernel, type KernelOptions } from '../../../src/kernel/kernel.ts';
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../../src/kernel/mm/guest-memory.ts';
 import { Observer } from '../../../src/kernel/syscalls/observer.ts';
@@ -143,7 +144,7 @@ export class Machine {
     this.memory = new FakeGuestMemory(init.memorySize ?? 0x100_0000);
     this.kernel = new Kernel({
       host: this.host,
-      vfs: init.vfs as Vfs,
+      vfs: init.vfs ?? new Vfs(new Tmpfs()),
       options: { pid: 100, ...init.options },
       createMemory: () => this.memory,
       network: init.network ?? null,

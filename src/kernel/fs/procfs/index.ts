@@ -7,7 +7,7 @@ import type { OfProcess } from '../../task/pidfd.ts';
 import type { Task } from '../../task/task.ts';
 import { KERNEL_RELEASE, KERNEL_VERSION } from '../../task/version.ts';
 import { pathName } from '../fs-context.ts';
-import { type DirEntry, type Inode, S_IFDIR, S_IFLNK, type Stat } from '../inode.ts';
+import { type DirEntry, type Inode, type MagicTarget, S_IFDIR, S_IFLNK, S_IFMT, type Stat } from '../inode.ts';
 import { GeneratedFile, MagicLink, makedev, PROC_SUPER_MAGIC, PseudoDir, PseudoFs, PseudoLink } from '../pseudo.ts';
 import { auxv, cmdlineEntry, environ } from './arguments.ts';
 import { type CpuDescription, defaultCpu } from './cpu.ts';
@@ -177,11 +177,17 @@ class ProcRoot extends PseudoDir {
   }
 }
 
+const pidFiles: ReadonlyMap<string, PidEntry> = new Map(pidEntries.map((entry) => [entry.name, entry]));
+/** What else stands in /proc/PID; the last three are directories. */
+const PID_NAMES = ['cwd', 'root', 'exe', 'net', 'ns', 'task'];
+const PID_DIRECTORIES = 3;
+
 /** /proc/PID, and with a thread /proc/PID/task/TID. */
 class PidDir extends PseudoDir implements OfProcess {
   readonly #proc: ProcFs;
   readonly #process: Process;
   readonly #thread: GuestTask | null;
+  readonly #made = new Map<string, Inode>();
 
   get namedProcess(): Process | null {
     return this.#thread ? null : this.#process;
@@ -192,50 +198,74 @@ class PidDir extends PseudoDir implements OfProcess {
     this.#proc = proc;
     this.#process = process;
     this.#thread = thread;
-    const { uid, gid } = this.#owner();
-    for (const entry of pidEntries) {
-      if (thread ? entry.processOnly : entry.threadOnly) continue;
-      this.add(entry.name, this.#file(entry));
+    this.nlink += thread ? PID_DIRECTORIES - 1 : PID_DIRECTORIES;
+  }
+
+  /** What stands in the directory of a process is made when it is asked for: most processes look at one file of theirs. */
+  override lookup(name: string, task?: Task): Inode | null {
+    const have = this.#made.get(name);
+    if (have) return have;
+    const made = this.#make(name);
+    if (!made) return super.lookup(name, task);
+    this.#made.set(name, made);
+    return made;
+  }
+  override readdir(task?: Task): DirEntry[] {
+    const entries: DirEntry[] = [];
+    for (const name of [...pidFiles.keys(), ...PID_NAMES]) {
+      const inode = this.lookup(name, task);
+      if (!inode) continue;
+      const { ino, mode } = inode.stat();
+      entries.push({ name, ino, type: mode & S_IFMT });
     }
-    const link = (
-      name: string,
-      text: (t: GuestTask, task?: Task) => string,
-      place: (t: GuestTask) => GuestTask['fs']['cwd'] | null,
-    ): void => {
-      const target = (): GuestTask => this.#living();
-      this.add(
-        name,
-        new OwnedLink(
-          this,
-          (task) => text(target(), task),
-          () => {
-            const where = place(target());
-            return where ? { kind: 'place', place: where } : null;
-          },
-        ),
-      );
-    };
+    return [...entries, ...super.readdir(task)];
+  }
+  #make(name: string): Inode | null {
+    const entry = pidFiles.get(name);
+    if (entry) return (this.#thread ? entry.processOnly : entry.threadOnly) ? null : this.#file(entry);
     const rootOf = (reader: Task | undefined, t: GuestTask): GuestTask['fs']['root'] => (reader ?? t).fs.root;
-    link(
-      'cwd',
-      (t, reader) => pathName(t.fs.cwd, rootOf(reader, t)),
-      (t) => t.fs.cwd,
-    );
-    link(
-      'root',
-      (t, reader) => pathName(t.fs.root, rootOf(reader, t)),
-      (t) => t.fs.root,
-    );
-    link(
-      'exe',
-      (t, reader) => exeName(t, rootOf(reader, t)),
-      (t) => t.process.exe,
-    );
-    this.add('net', proc.net);
-    const ns = this.add('ns', new PseudoDir(proc, { mode: S_IFDIR | 0o511, uid, gid }));
+    switch (name) {
+      case 'cwd':
+        return this.#link(
+          (t, reader) => pathName(t.fs.cwd, rootOf(reader, t)),
+          (t) => t.fs.cwd,
+        );
+      case 'root':
+        return this.#link(
+          (t, reader) => pathName(t.fs.root, rootOf(reader, t)),
+          (t) => t.fs.root,
+        );
+      case 'exe':
+        return this.#link(
+          (t, reader) => exeName(t, rootOf(reader, t)),
+          (t) => t.process.exe,
+        );
+      case 'net':
+        return this.#proc.net;
+      case 'ns':
+        return this.#namespaces();
+      case 'task':
+        return this.#thread ? null : new TaskDir(this.#proc, this.#process);
+      default:
+        return null;
+    }
+  }
+  #link(
+    text: (t: GuestTask, task?: Task) => string,
+    place: (t: GuestTask) => GuestTask['fs']['cwd'] | null,
+  ): OwnedLink {
+    const find = (): MagicTarget | null => {
+      const where = place(this.#living());
+      return where ? { kind: 'place', place: where } : null;
+    };
+    return new OwnedLink(this, (task) => text(this.#living(), task), find);
+  }
+  #namespaces(): PseudoDir {
+    const { uid, gid } = this.#owner();
+    const ns = new PseudoDir(this.#proc, { mode: S_IFDIR | 0o511, uid, gid });
     for (const [name, text] of Object.entries(namespaces))
-      ns.add(name, new PseudoLink(proc, text, { size: 0, uid, gid }));
-    if (!thread) this.add('task', new TaskDir(proc, process));
+      ns.add(name, new PseudoLink(this.#proc, text, { size: 0, uid, gid }));
+    return ns;
   }
 
   #subject(): Subject {
