@@ -57,7 +57,7 @@ export interface RunHooks {
 /** Runs a program to its end; the result is the exit status for the host. */
 export async function run(options: RunOptions, hooks: RunHooks = {}): Promise<number> {
   const host = new NodeHost(options.memory);
-  const stdio = openStdio();
+  const stdio = openStdio(process.env.UKTX_CLOSED_FDS);
   const root = mountGuestRoot(options, host, guestCpu, stdio.terminal);
   // What shows translations to people has them made, with names.
   const named = options.perfMap || options.jitVerify || (options.dump?.includes('wat') ?? false);

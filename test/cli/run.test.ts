@@ -35,6 +35,17 @@ describe.runIf(linuxHost)('uktx run', () => {
     expect(r.stderr).toMatch(/^uktx: .*text: not an ELF file.*\n$/);
     expect(run(['/etc/passwd'])).toMatchObject({ status: 126, stderr: 'uktx: /etc/passwd: permission denied\n' });
   });
+  it('leaves descriptors closed that are closed', () => {
+    const list = (redirections: string): string => {
+      const words = `exec "$0" run /bin/ls /proc/self/fd 3>&1 ${redirections}`;
+      const r = spawnSync('/bin/sh', ['-c', words, uktx], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+      return r.stdout;
+    };
+    expect(list('')).toBe('0\n1\n2\n3\n');
+    // ls opens the directory as the first free one.
+    expect(list('<&-')).toBe('0\n1\n2\n');
+    expect(list('2>&-')).toBe('0\n1\n2\n');
+  });
   it('finds programs by PATH', () => expect(run(['echo', 'x']).stdout).toBe('x\n'));
   it('leaves flags behind PROGRAM to the guest, --help too', () => {
     expect(run(['echo', '--strace', '-e', '--help']).stdout).toBe('--strace -e --help\n');

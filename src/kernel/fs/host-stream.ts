@@ -190,10 +190,11 @@ export interface Stdio {
   readonly terminal: Terminal | null;
 }
 
-/** Opens the host's descriptors 0, 1 and 2 for the guest, each by what it is. */
-export function openStdio(): Stdio {
+/** Opens the host's descriptors 0, 1 and 2 for the guest, each by what it is, but for those among the digits of `closed`. */
+export function openStdio(closed = ''): Stdio {
   let terminal: Terminal | null = null;
   const files = [0, 1, 2].map((fd): OpenFile | null => {
+    if (closed.includes(String(fd))) return null;
     let mode: number;
     try {
       mode = hostStat(fd).mode & S_IFMT;
