@@ -8,6 +8,7 @@ import type { IsaRuntime } from '../../runtime/isa.ts';
 import type { LinearMemory } from '../../runtime/linear-memory.ts';
 import type { Block } from '../../translator/ir/block.ts';
 import { functionOf, isDispatch } from '../../translator/region/discover.ts';
+import type { BlockAddresses, SwitchTable } from '../../translator/region/abi.ts';
 import type { CodeImage } from './images.ts';
 
 /** Entries of one switch table, and tables tried for one function. */
@@ -32,6 +33,8 @@ interface FunctionNotes {
   dispatches: boolean;
   /** Constants that could be addresses of tables. */
   constants: Set<number>;
+  /** Tables whose form the front end has read off the code. */
+  tables: SwitchTable[];
 }
 
 /** Guest addresses that control goes to from a block. */
@@ -104,7 +107,7 @@ export async function findBlocks(
     for (const pc of targets(block)) want(pc);
     if (block.exit.kind === 'call' && block.exit.target !== null && inside(block.exit.target))
       found.callTargets.add(block.exit.target);
-    note(notes, starts, block);
+    note(notes, starts, block, front.blockAddresses?.(memory.u8, block));
     // Addresses of functions that are passed on, as main's is by _start.
     for (const { imm } of block.insts) {
       const pc = Number(imm);
@@ -117,30 +120,73 @@ export async function findBlocks(
   return found;
 }
 
-function note(notes: Map<number, FunctionNotes>, starts: readonly number[], block: Block): void {
+function note(notes: Map<number, FunctionNotes>, starts: readonly number[], block: Block, made?: BlockAddresses): void {
   const f = functionOf(starts, block.pc);
   let known = notes.get(f);
   if (!known) {
-    known = { dispatches: false, constants: new Set() };
+    known = { dispatches: false, constants: new Set(), tables: [] };
     notes.set(f, known);
   }
   if (isDispatch(block)) known.dispatches = true;
+  for (const n of made?.addresses ?? []) known.constants.add(n);
+  if (made?.table) known.tables.push(made.table);
   for (const { imm } of block.insts) {
     const n = Number(imm);
     if (n > 0xffff && n < 2 ** 32 && n % 4 === 0) known.constants.add(n);
   }
 }
 
-/** Targets of the switch tables that functions with indirect jumps may use: 32-bit distances from the table, or addresses. */
+/** Targets of one table of known form, if it lies at `table`; none beyond the first that leaves [start, end). */
+function* tableTargets(
+  code: CodeImage,
+  form: SwitchTable,
+  table: number,
+  base: number,
+  start: number,
+  end: number,
+): Generator<number> {
+  const data = code.data.find((d) => table >= d.start && table < d.start + d.bytes.length);
+  if (!data) return;
+  const view = new DataView(data.bytes.buffer, data.bytes.byteOffset, data.bytes.length);
+  const most = Math.min(form.entries ?? MAX_ENTRIES, MAX_ENTRIES);
+  for (let k = 0, at = table - data.start; k < most && at + form.bytes <= view.byteLength; k++, at += form.bytes) {
+    const entry =
+      form.bytes === 1
+        ? form.signed
+          ? view.getInt8(at)
+          : view.getUint8(at)
+        : form.bytes === 2
+          ? form.signed
+            ? view.getInt16(at, true)
+            : view.getUint16(at, true)
+          : form.signed
+            ? view.getInt32(at, true)
+            : view.getUint32(at, true);
+    const target = base + entry * 2 ** form.shift;
+    if (target < start || target >= end) return;
+    yield target;
+  }
+}
+
+/** Targets of the switch tables that functions with indirect jumps may use: 32-bit distances from the table, addresses, or of a form that is known. */
 function* switchTargets(
   code: CodeImage,
   starts: readonly number[],
   notes: ReadonlyMap<number, FunctionNotes>,
 ): Generator<number> {
-  for (const [f, { dispatches, constants }] of notes) {
+  for (const [f, { dispatches, constants, tables }] of notes) {
     if (!dispatches || f < 0) continue;
     const start = starts[f]!;
     const end = starts[f + 1] ?? code.end;
+    for (const form of tables) {
+      // A table made outside of a loop, or kept on the stack: any address of the function's that is not its code may be it.
+      const candidates = form.table !== null ? [form.table] : [...constants].filter((a) => a < start || a >= end);
+      for (const table of candidates.slice(0, MAX_TABLES)) {
+        const base = form.base === 'table' ? table : form.base;
+        if (base !== null) yield* tableTargets(code, form, table, base, start, end);
+      }
+    }
+    if (tables.length > 0) continue;
     for (const table of [...constants].slice(0, MAX_TABLES)) {
       const data = code.data.find((d) => table >= d.start && table < d.start + d.bytes.length);
       if (!data) continue;

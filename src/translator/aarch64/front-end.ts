@@ -3,12 +3,13 @@ import type { Block } from '../ir/block.ts';
 import { Bytecode } from '../ir/bytecode.ts';
 import { DeadCodePass } from '../ir/passes/dead-code.ts';
 import { verifyBlock } from '../ir/verify.ts';
-import type { RegionBlock, RegionFrontEnd } from '../region/abi.ts';
+import type { BlockAddresses, RegionBlock, RegionFrontEnd } from '../region/abi.ts';
 import { abi } from './abi.ts';
 import { createOpTable } from './index.ts';
 import { type FlagsOrigin, liftBlock, liftRegionBlock } from './lift.ts';
 import { slotNames } from './names.ts';
 import { CC_OP, CC_RES } from './state.ts';
+import { blockAddresses } from './switch-tables.ts';
 
 const raisesFlags =
   /^(a64\.v?f(?!lags|p[cs]r)|a64\.flags\.fcmp|a64\.soft$|a64\.half_round|a64\.[su]cvtf|f(32x4|64x2)\.(eq|ge|gt|convert)|i32x4\.trunc_sat)/;
@@ -65,6 +66,9 @@ export class A64FrontEnd implements RegionFrontEnd {
   raisesFloatFlags({ insts }: Block): boolean {
     for (let k = 0; k < insts.length; k++) if (this.#raisesFlags[insts[k]!.op.id]) return true;
     return false;
+  }
+  blockAddresses(code: Uint8Array, block: Block): BlockAddresses {
+    return blockAddresses(code, block);
   }
   sameFlags(a: unknown, b: unknown): boolean {
     const [x, y] = [a as FlagsOrigin, b as FlagsOrigin];

@@ -27,6 +27,27 @@ export interface RegionBlock {
   readonly flagsOrigin: unknown;
 }
 
+/** A table of distances that an indirect jump reads its target from. */
+export interface SwitchTable {
+  /** Guest address; null: one of the addresses that the function makes elsewhere. */
+  readonly table: number | null;
+  /** What a scaled entry is added to; `'table'`: the table itself. Null: not known. */
+  readonly base: number | 'table' | null;
+  readonly bytes: 1 | 2 | 4;
+  readonly signed: boolean;
+  /** An entry is multiplied by 2 to this. */
+  readonly shift: number;
+  /** How many; null: not known. */
+  readonly entries: number | null;
+}
+
+/** What a block makes of addresses by arithmetic that the IR's constants do not show. */
+export interface BlockAddresses {
+  readonly addresses: readonly number[];
+  /** Of the indirect jump at its end. */
+  readonly table: SwitchTable | null;
+}
+
 /** The front end as region forming uses it. */
 export interface RegionFrontEnd {
   readonly table: OpTable;
@@ -44,6 +65,8 @@ export interface RegionFrontEnd {
   ): RegionBlock | null;
   /** Whether the block uses floating point that raises sticky flags (see FrontEnd of the runtime). */
   raisesFloatFlags(block: Block): boolean;
+  /** For an ISA whose instructions make addresses in parts. `code` are guest bytes from address 0 on. */
+  blockAddresses?(code: Uint8Array, block: Block): BlockAddresses;
   /** Whether two flag origins are the same. */
   sameFlags(a: unknown, b: unknown): boolean;
 }

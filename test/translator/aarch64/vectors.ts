@@ -15,6 +15,7 @@ import {
   Random,
   randomInteger,
   SP_PLACE,
+  VECTOR_PLACE,
 } from './machine-state.ts';
 
 export interface Vector {
@@ -40,11 +41,12 @@ export function fileOf(row: Row): string {
     : 'simd';
 }
 
-const has = (row: Row, letter: string): boolean => row.encoding.includes(letter);
+export const has = (row: Row, letter: string): boolean => row.encoding.includes(letter);
 const isMemory = (row: Row): boolean => fileOf(row) === 'load';
 /** Loads and stores relative to the pc. */
 const isLiteral = (row: Row): boolean => isMemory(row) && bits(row, 29, 3) === '011' && bits(row, 25, 2) === '00';
-const isFloat = (row: Row): boolean =>
+/** Rows that FPCR is about. */
+export const isFloat = (row: Row): boolean =>
   /^(f|scvtf|ucvtf)/.test(row.mnemonic) && !/^fmov/.test(row.mnemonic) && ['simd', 'float'].includes(fileOf(row));
 
 function put(row: Row, word: number, letter: string, value: number): number {
@@ -157,6 +159,85 @@ function profileOf(row: Row, k: number): Profile {
   return (['f32', 'f64', 'f32', 'f64', 'integer'] as const)[k % 5]!;
 }
 
+export type Format = 'f16' | 'f32' | 'f64';
+
+/** The format of a floating-point row's operands. */
+export function formatOf(row: Row): Format {
+  const scalar = fileOf(row) === 'float';
+  if (/^fcvt(l|n|xn)2?$/.test(row.mnemonic)) {
+    // To or from the format of twice or half the width.
+    const wide = bits(row, 22, 1) === '1';
+    if (row.mnemonic.startsWith('fcvtl')) return wide ? 'f32' : 'f16';
+    return wide ? 'f64' : 'f32';
+  }
+  const type = bits(row, 23, 2);
+  if (scalar && type === '11') return 'f16';
+  return type[1] === '1' ? 'f64' : 'f32';
+}
+
+/** What an operand can be. */
+export const kinds = ['zero', 'subnormal', 'normal', 'infinity', 'quiet NaN', 'signalling NaN'] as const;
+export type Kind = (typeof kinds)[number];
+/** Two of each kind, of either sign; the fractions are arbitrary. */
+const examples: Record<Format, Record<Kind, readonly [bigint, bigint]>> = {
+  f16: {
+    zero: [0n, 0x8000n],
+    subnormal: [0x0155n, 0x8001n],
+    normal: [0x3e01n, 0xd234n],
+    infinity: [0x7c00n, 0xfc00n],
+    'quiet NaN': [0x7e12n, 0xfe00n],
+    'signalling NaN': [0x7c01n, 0xfd34n],
+  },
+  f32: {
+    zero: [0n, 0x8000_0000n],
+    subnormal: [0x0012_3456n, 0x8000_0001n],
+    normal: [0x3fc0_0001n, 0xc57a_5a5an],
+    infinity: [0x7f80_0000n, 0xff80_0000n],
+    'quiet NaN': [0x7fc1_2345n, 0xffc0_0000n],
+    'signalling NaN': [0x7f80_0001n, 0xffa1_2345n],
+  },
+  f64: {
+    zero: [0n, 1n << 63n],
+    subnormal: [0x0001_2345_6789_abcdn, (1n << 63n) | 1n],
+    normal: [0x3ff8_0000_0000_0001n, 0xc0af_4b4b_4b4b_4b4bn],
+    infinity: [0x7ff0n << 48n, 0xfff0n << 48n],
+    'quiet NaN': [0x7ff8_1234_5678_9abcn, 0xfff8n << 48n],
+    'signalling NaN': [(0x7ff0n << 48n) | 1n, 0xfff4_1234_5678_9abcn],
+  },
+};
+
+/** Every kind of operand with every other, each in another mode: rounding, flush to zero, default NaN. */
+function edgeVectors(row: Row, r: Random): Vector[] {
+  const format = formatOf(row);
+  const width = { f16: 16n, f32: 32n, f64: 64n }[format];
+  const vectors: Vector[] = [];
+  for (let k = 0; k < kinds.length * kinds.length; k++) {
+    const overrides: Override[] = [];
+    const seed = r.word();
+    let word = assemble(row, r, overrides);
+    if (word === null) continue;
+    // Three registers that are not the same.
+    for (const [letter, n] of [
+      ['n', 1],
+      ['m', 2],
+      ['a', 3],
+    ] as const)
+      if (has(row, letter)) word = put(row, word, letter, n + r.below(4) * 4);
+    if (decode(word) !== row) continue;
+    const chosen = [kinds[k % 6]!, kinds[(k + Math.floor(k / 6)) % 6]!, kinds[(k * 5 + 2) % 6]!];
+    for (const [n, letter] of ['n', 'm', 'a'].entries()) {
+      if (!has(row, letter)) continue;
+      const register = extract(field(row, letter), word);
+      let half = 0n;
+      for (let lane = 0n; lane < 64n; lane += width) half |= examples[format][chosen[n]!][r.below(2)]! << lane;
+      overrides.push([VECTOR_PLACE + register * 2, half]);
+    }
+    if (MODES) overrides.push([FPCR_PLACE, BigInt(k % 17) << 22n]);
+    vectors.push({ words: [word], seed, profile: format, overrides });
+  }
+  return vectors;
+}
+
 /** Vectors of a row; `salt` other than 0 makes other ones. */
 export function vectorsOf(row: Row, salt = 0): Vector[] {
   const r = new Random(hash(keyOf(row)) + salt * 7919);
@@ -171,6 +252,7 @@ export function vectorsOf(row: Row, salt = 0): Vector[] {
     if (MODES && isFloat(row) && r.chance(40)) overrides.push([FPCR_PLACE, BigInt(r.below(32)) << 22n]);
     vectors.push({ words: [word], seed, profile: profileOf(row, vectors.length), overrides });
   }
+  if (isFloat(row)) vectors.push(...edgeVectors(row, r));
   return vectors;
 }
 
