@@ -41,8 +41,8 @@ const script = new vm.Script(source, {
   filename: file,
   cachedData: code,
 });
-/** What the bundle knows of all this; `baselineOnly`: V8's optimising compilers are off. */
-const launcher = { baselineOnly: true, saveCode: null };
+/** What the bundle knows of all this; `baselineOnly`: it began without V8's optimising compilers; `tiers`: they are on by now. */
+const launcher = { baselineOnly: true, tiers: false, saveCode: null };
 globalThis.uktxLauncher = launcher;
 // UKTX_PRIME: the build adds what further programs need.
 if (code === undefined || script.cachedDataRejected || process.env.UKTX_PRIME) {
@@ -50,7 +50,7 @@ if (code === undefined || script.cachedDataRejected || process.env.UKTX_PRIME) {
   launcher.saveCode = () => {
     launcher.saveCode = null;
     const temporary = `${codeFile}.${process.pid}`;
-    setFlags(USUAL);
+    if (!launcher.tiers) setFlags(USUAL);
     try {
       // A worker may have changed further flags for the moment.
       if (v8.cachedDataVersionTag() !== tag) return;
@@ -62,7 +62,7 @@ if (code === undefined || script.cachedDataRejected || process.env.UKTX_PRIME) {
       // A package that this user cannot write to: it works without, some 20 ms slower.
       fs.rmSync(temporary, { force: true });
     } finally {
-      setFlags(BASELINE);
+      if (!launcher.tiers) setFlags(BASELINE);
     }
   };
   process.on('exit', () => launcher.saveCode?.());

@@ -7,9 +7,10 @@
 /** node:v8 brings thirty more modules along, which a short run does without. */
 const setFlagsFromString = (flag: string): void => process.getBuiltinModule('node:v8').setFlagsFromString(flag);
 
+const { uktxLauncher } = globalThis as { uktxLauncher?: { baselineOnly: boolean; tiers: boolean } };
+
 /** Whether Node was started by the launcher: otherwise V8 is left to optimise as it sees fit. */
-export const isBaselineOnly = (): boolean =>
-  (globalThis as { uktxLauncher?: { baselineOnly: boolean } }).uktxLauncher?.baselineOnly ?? false;
+export const isBaselineOnly = (): boolean => uktxLauncher?.baselineOnly ?? false;
 
 /** The first flag alone does not bring back the others, which it implied to be off. */
 const WASM_TIERS = ['--no-liftoff-only', '--wasm-tier-up', '--wasm-dynamic-tiering'];
@@ -19,12 +20,14 @@ const WASM_TIERS = ['--no-liftoff-only', '--wasm-tier-up', '--wasm-dynamic-tieri
  * run for some 10 ms. A loop among them gets to the new code when it leaves for attention and comes back.
  */
 export function allowWasmTiers(): void {
+  if (uktxLauncher) uktxLauncher.tiers = true;
   for (const flag of WASM_TIERS) setFlagsFromString(flag);
 }
 
 /** The usual tiers again, for the translator in the workers. */
 export function allowTiers(): void {
-  for (const flag of [...WASM_TIERS, '--maglev', '--opt']) setFlagsFromString(flag);
+  allowWasmTiers();
+  for (const flag of ['--maglev', '--opt']) setFlagsFromString(flag);
 }
 
 /** The mask covers the first 32 functions of a module: no more regions are put into one. */
