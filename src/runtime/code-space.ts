@@ -17,6 +17,7 @@ import {
   REGION_CACHE_ENTRIES,
 } from '../translator/ir/layout.ts';
 import type { RegionFrontEnd } from '../translator/region/abi.ts';
+import { functionOf } from '../translator/region/discover.ts';
 import type { StoredBlock } from './cache/block-store.ts';
 import { BlockEncoder } from './block-encoder.ts';
 import { type CodeTemplate, keepTemplate, placeTemplate, templateOf } from './code-template.ts';
@@ -289,7 +290,7 @@ export class CodeSpace implements CodeOwner {
     const stub = this.#stubs.get(pc);
     return stub ? 0xffff_ffff - this.#memory.u32[(stub.ip + stubLayout.counter) >>> 2]! : 0;
   }
-  /** Whether the block at `pc` is where a direct call goes to or returns to. */
+  /** Whether the block at `pc` is where a call goes to or returns to. */
   isCallOrReturn(pc: number): boolean {
     return this.#callTargets.has(pc) || this.#returnSites.has(pc);
   }
@@ -300,15 +301,28 @@ export class CodeSpace implements CodeOwner {
     return this.#returnSites.has(pc);
   }
   #sortedStarts: number[] = [];
-  /** Addresses that direct calls go to, in order: where functions begin, as far as is known. */
+  /** Addresses that calls go to, in order: where functions begin, as far as is known. */
   functionStarts(): readonly number[] {
     if (this.#sortedStarts.length !== this.#callTargets.size)
       this.#sortedStarts = [...this.#callTargets].sort((a, b) => a - b);
     return this.#sortedStarts;
   }
-  /** The op at `ip` wanted to go to `pc`, for which there was no code. */
-  noteMiss(ip: number, pc: number): void {
-    if (this.hotThreshold > 0 && this.blockAt(ip)?.exit === 'indirect') this.jumpTargets.add(pc);
+  #addCallTarget(pc: number): void {
+    if (this.#callTargets.has(pc)) return;
+    const starts = this.functionStarts() as number[];
+    this.#callTargets.add(pc);
+    starts.splice(functionOf(starts, pc) + 1, 0, pc);
+  }
+  /** The op at `ip`, or a region that `called` it, wanted to go to `pc`, for which there was no code. */
+  noteMiss(ip: number, pc: number, called: boolean): void {
+    if (this.hotThreshold === 0) return;
+    const from = this.blockAt(ip);
+    if (called || from?.exit === 'call') this.#addCallTarget(pc);
+    if (from?.exit !== 'indirect' || this.#callTargets.has(pc)) return;
+    const starts = this.functionStarts();
+    // A jump out of the function, as a PLT entry's, is a call to another one.
+    if (functionOf(starts, from.pc) === functionOf(starts, pc)) this.jumpTargets.add(pc);
+    else this.#addCallTarget(pc);
   }
   /** Guest addresses of counted blocks that have been entered at least `times`, and have no region. */
   warm(times: number): number[] {
@@ -430,7 +444,7 @@ export class CodeSpace implements CodeOwner {
   }
   /** Where the exit of `owner` that leads to `pc` goes on. */
   #linkTarget(owner: CodeBlock | null, pc: number, flavour: number): number {
-    if (owner?.exit === 'call' && this.hotThreshold > 0) this.#callTargets.add(pc);
+    if (owner?.exit === 'call' && this.hotThreshold > 0) this.#addCallTarget(pc);
     const counted = owner !== null && (owner.exit === 'call' || pc < owner.end);
     return counted ? this.countedEntry(pc, flavour) : this.entry(pc, flavour);
   }

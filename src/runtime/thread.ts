@@ -15,6 +15,7 @@ import {
   PAGE_MAPPED,
   PAGE_TABLE,
   PAGE_WRITE,
+  SLOT_CALLED,
   SLOT_EXIT_ARG,
   SLOT_EXIT_IP,
   SLOT_FAULT_ACCESS,
@@ -160,7 +161,7 @@ export class ThreadRunner {
       at = 0;
       switch (reason) {
         case exitReason.miss:
-          code.noteMiss(this.#slot(SLOT_EXIT_IP), context.pc);
+          code.noteMiss(this.#slot(SLOT_EXIT_IP), context.pc, this.#slot(SLOT_CALLED) === context.pc);
           if (!code.full) at = code.cachedEntry(context.pc, flavour);
           break;
         case exitReason.link: {

@@ -104,6 +104,7 @@ async function compile(job: CompileJob): Promise<CompileResult> {
       entries: job.entries,
       wanted: new Set(job.wanted),
       jumpTargets: new Set(job.jumpTargets),
+      apart: new Set(job.apart),
       functionStarts: job.functionStarts,
       ...(job.executed && { isCold: coldOf(job.executed) }),
       options: job.options,

@@ -29,6 +29,8 @@ export interface CompileJob {
   entries: number[];
   wanted: number[];
   jumpTargets: number[];
+  /** Entries whose regions get no indirect jumps inside. */
+  apart?: number[];
   /** What has been executed; without it, everything may be. */
   executed?: Executed;
   /** Where the result is to be kept, once a SaveJob says so. */

@@ -92,6 +92,8 @@ export class Regions {
   readonly #pending = new Map<number, number>();
   /** To be translated again, with more targets of their indirect jumps. */
   readonly #again = new Set<number>();
+  /** Places that get a small region of their own until the one they belong to is made again. */
+  readonly #apart = new Set<number>();
   readonly #intervals = new Map<number, number>();
   /** When a region with indirect jumps may be translated again; the interval doubles. */
   readonly #notBefore = new Map<number, number>();
@@ -166,6 +168,7 @@ export class Regions {
     this.#owners.clear();
     this.#intervals.clear();
     this.#notBefore.clear();
+    this.#apart.clear();
     this.#links.clear();
     this.#fresh = [];
     this.#functions.clear();
@@ -197,7 +200,7 @@ export class Regions {
     }
     this.#fresh = [];
     this.#owners.keep((pc) => rangeAt(pc) >= 0);
-    const places = [this.#pending, this.#again, this.#newTargets, this.#refused];
+    const places = [this.#pending, this.#again, this.#apart, this.#newTargets, this.#refused];
     for (const set of places) for (const pc of set.keys()) if (rangeAt(pc) < 0) set.delete(pc);
     this.#options.cache?.forget();
     this.#changeMode(this.checks, this.#memory.writableCode);
@@ -227,7 +230,14 @@ export class Regions {
       this.#code.jumpTargets.add(pc);
       this.#options.cache?.noteJumpTarget(pc);
       this.#newTargets.set(pc, entry);
-      if (this.#code.hasRegion(entry)) this.#again.add(entry);
+      if (this.#code.hasRegion(entry)) {
+        this.#again.add(entry);
+        // Until then it has a small one of its own.
+        if (this.#mustWait(entry)) {
+          this.#apart.add(pc);
+          this.#pending.set(pc, 0);
+        }
+      }
     }
     if (!this.#pending.has(entry)) this.#pending.set(entry, 0);
     this.stats.maxQueue = Math.max(this.stats.maxQueue, this.#pending.size);
@@ -261,6 +271,11 @@ export class Regions {
     const starts = code.functionStarts();
     const start = starts[functionOf(starts, pc)];
     return start !== undefined && pc - start < JUMP_REACH ? start : pc;
+  }
+
+  /** Whether the region at `entry` is not to be made again so soon. */
+  #mustWait(entry: number): boolean {
+    return performance.now() < (this.#notBefore.get(entry) ?? 0);
   }
 
   /** Whether an earlier run's translation serves at `pc`, or there is none but it is too early for one. */
@@ -364,7 +379,7 @@ export class Regions {
       if (entries.length === BATCH || (heldBack && entered < HOT_ANYWAY)) break;
       const n = this.#pending.get(pc)!;
       const known = this.#code.hasRegion(pc);
-      if (known && this.#again.has(pc) && performance.now() < (this.#notBefore.get(pc) ?? 0)) continue;
+      if (known && this.#again.has(pc) && this.#mustWait(pc)) continue;
       // What is kept together is of one file.
       const keep: KeepIn | null = (cache && !this.watchStores && cache.keepIn(pc, this.checks)) || null;
       if (entries.length > 0 && keep?.image !== keepIn?.image) continue;
@@ -389,6 +404,7 @@ export class Regions {
         entries,
         wanted,
         jumpTargets,
+        apart: entries.filter((pc) => this.#apart.delete(pc)),
         functionStarts: [...this.#code.functionStarts()],
         options: this.#regionOptions(),
         ...this.#names([...entries, ...wanted]),

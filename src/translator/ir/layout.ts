@@ -18,7 +18,7 @@ export const JUMP_CACHE = 0xf110_0000;
 export const JUMP_CACHE_ENTRIES = 0x10000;
 /** Region cache: REGION_CACHE_ENTRIES of { pc: u32, table slot: u32 }, by cacheIndex(pc); what indirect jumps of regions look at. */
 export const REGION_CACHE = 0xf130_0000;
-export const REGION_CACHE_ENTRIES = 0x4000;
+export const REGION_CACHE_ENTRIES = 0x10000;
 /** How far higher bits of a pc are moved down: the lowest ones of functions are all zero. */
 export const CACHE_SHIFT = 14;
 export const cacheIndex = (pc: number, entries: number): number => (pc ^ (pc >>> CACHE_SHIFT)) & (entries - 1);
@@ -64,6 +64,8 @@ export const SLOT_ENTERED = 0x40;
 export const SLOT_TRACE = 0x48;
 export const SLOT_TRACE_END = 0x4c;
 export const SLOT_JOURNAL = 0x50;
+/** u64: what a region has called last without there being a region for it. */
+export const SLOT_CALLED = 0x58;
 export const ATTENTION = 0x7fff_ffff;
 
 export const ISA_STATE = 0x80;

@@ -15,6 +15,7 @@ import {
   PAGE_WRITE,
   REGION_CACHE,
   REGION_CACHE_ENTRIES,
+  SLOT_CALLED,
   SLOT_ENTERED,
   SLOT_EXIT_ARG,
   SLOT_EXIT_IP,
@@ -251,7 +252,7 @@ class InterpreterGenerator {
    *
    * @param level what is taken off that stack pointer: 1 where a function that is just beginning may be left with the same
    */
-  addMiss(name: string, level: bigint): void {
+  addMiss(name: string, level: bigint, isCall: boolean): void {
     const { m, abi } = this;
     const { i32, i64 } = binaryen;
     const cpu = (): Expr => m.local.get(0, i32);
@@ -281,6 +282,7 @@ class InterpreterGenerator {
       [i32, i32, i32, i64],
       m.block(null, [
         ...[abi.sp, ...abi.params].map((slot, k) => m.i64.store(slot, 8, cpu(), m.local.get(k + 1, i64))),
+        ...(isCall ? [m.i64.store(SLOT_CALLED, 8, cpu(), pc())] : []),
         m.local.set(entry, cacheOffset(m, pc, JUMP_CACHE_ENTRIES)),
         m.if(m.i32.eqz(known()), m.local.set(entry, m.i32.xor(at(), m.i32.const(8)))),
         m.local.set(stack, m.i32.load(SLOT_STACK, 4, cpu())),
@@ -393,8 +395,8 @@ class InterpreterGenerator {
       body,
     );
     this.addRun();
-    this.addMiss('miss_call', this.abi.returnPops ? 0n : 1n);
-    this.addMiss('miss_jump', 0n);
+    this.addMiss('miss_call', this.abi.returnPops ? 0n : 1n, true);
+    this.addMiss('miss_jump', 0n, false);
     for (const h of this.helpers.values())
       m.addFunctionImport(h.name, 'helpers', h.name, binaryen.createType(h.params), h.result);
     m.addGlobal('table_hash', binaryen.i32, false, m.i32.const(code.hash));

@@ -46,6 +46,8 @@ export interface ModuleRequest {
   wanted: ReadonlySet<number>;
   /** Guest addresses that indirect jumps have been seen to go to. */
   jumpTargets?: ReadonlySet<number>;
+  /** Entries whose regions are to be small ones, without indirect jumps inside. */
+  apart?: ReadonlySet<number>;
   /** Addresses where functions are known to begin, in order: an indirect jump goes to targets in its own function. */
   functionStarts?: readonly number[];
   limits?: RegionLimits;
@@ -59,6 +61,8 @@ export interface ModuleRequest {
 }
 
 const MAX_REGIONS = 24;
+const NO_TARGETS: ReadonlySet<number> = new Set();
+const apartLimits: RegionLimits = { maxBlocks: 50, maxInstructions: 250 };
 const MAX_MODULE_INSTRUCTIONS = 8000;
 
 /** One for all modules: its columns have their size then. */
@@ -195,13 +199,15 @@ function gather(front: RegionFrontEnd, code: CodeReader, request: ModuleRequest,
       break;
     }
     if (covered.has(queue[k]!)) continue;
+    const entry = queue[k]!;
+    const apart = request.apart?.has(entry) ?? false;
     const region = formRegion(
       front,
       code,
-      queue[k]!,
-      request.jumpTargets,
+      entry,
+      apart ? NO_TARGETS : request.jumpTargets,
       request.functionStarts,
-      request.limits,
+      apart ? apartLimits : request.limits,
       request.isCold,
     );
     if (!region) continue;
