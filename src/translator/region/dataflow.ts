@@ -6,6 +6,7 @@ import type { Block, Inst } from '../ir/block.ts';
 import { isWhole } from '../ir/expr.ts';
 import { CONST, TEMPS } from '../ir/layout.ts';
 import { isDispatch, type Region, successors } from './discover.ts';
+import { loadsOnEdge, placeRegisters, storesOnEdge } from './placement.ts';
 import type { RegisterUnits, Units } from './units.ts';
 
 export interface BlockFlow {
@@ -14,6 +15,15 @@ export interface BlockFlow {
   dirtyIn: Units;
   /** Dirty at the end, before the exit. */
   dirtyOut: Units;
+  /** Dirty for the blocks that follow: behind a call, what it gave back. */
+  dirtyNext: Units;
+  /** Not in their locals at the start, and for the blocks that follow. */
+  absentIn: Units;
+  absentOut: Units;
+  /** To be read into their locals at the start. */
+  loads: Units;
+  /** At the start: the others are written before anybody could see them. */
+  matters: Units;
   liveIn: Units;
   /**
    * Flags at its end come from an adjustment of the stack pointer. They say nothing that the code a return goes to could want
@@ -36,15 +46,14 @@ export const mayLeave = (inst: Inst): boolean => inst.op.kind === 'helper';
 export const isAccess = (inst: Inst): boolean =>
   inst.op.kind === 'load' || inst.op.kind === 'store' || inst.op.kind === 'rmw';
 
-/** Registers dirty after a call: those it gives back. */
-export const afterCall = (units: RegisterUnits): Units => units.results;
-
 /** What the blocks of a region share. */
 export interface RegionFlow {
   readonly blocks: Map<number, BlockFlow>;
   readonly dispatch: readonly number[];
-  /** Dirty where any of the indirect jumps inside the region begins. */
+  /** Dirty between the indirect jumps inside the region and their targets. */
   dispatchDirty: Units;
+  /** In the vCPU state alone there: no target wants them in their locals. */
+  dispatchAbsent: Units;
   /** Live at any of their targets. */
   dispatchLive: Units;
 }
@@ -57,58 +66,29 @@ export function analyse(region: Region, units: RegisterUnits, options: FlowOptio
       block,
       dirtyIn: 0n,
       dirtyOut: 0n,
+      dirtyNext: 0n,
+      absentIn: 0n,
+      absentOut: 0n,
+      loads: 0n,
+      matters: 0n,
       liveIn: 0n,
       flagsOfStack: flagsOfStack(block, units),
       faultSpill: 0n,
     });
-  const flows: RegionFlow = { blocks, dispatch: region.dispatch, dispatchDirty: 0n, dispatchLive: 0n };
-  spreadDirty(region, units, flows);
+  const flows: RegionFlow = {
+    blocks,
+    dispatch: region.dispatch,
+    dispatchDirty: 0n,
+    dispatchAbsent: 0n,
+    dispatchLive: 0n,
+  };
+  placeRegisters(region, units, flows, options);
   spreadLive(region, units, flows, options);
   for (const flow of blocks.values()) removeDead(flow, units, flows, options);
   // With dead writes gone fewer registers are dirty, and fewer live.
-  spreadDirty(region, units, flows);
+  placeRegisters(region, units, flows, options);
   spreadLive(region, units, flows, options);
   return flows;
-}
-
-function spreadDirty(region: Region, units: RegisterUnits, regionFlow: RegionFlow): void {
-  const flows = regionFlow.blocks;
-  const written = new Map<number, Units>();
-  for (const flow of flows.values()) {
-    let set = 0n;
-    for (const inst of flow.block.insts) set |= units.writes(inst);
-    written.set(flow.block.pc, set);
-    flow.dirtyIn = 0n;
-  }
-  const reached = new Set([region.entry, ...region.dispatch]);
-  for (const pc of reached) flows.get(pc)!.dirtyIn = units.params;
-  const work = [...reached];
-  let atDispatch = units.params;
-  const reach = (pc: number, dirty: Units): void => {
-    const to = flows.get(pc);
-    if (!to) return;
-    const merged = to.dirtyIn | dirty;
-    if (merged === to.dirtyIn && reached.has(pc)) return;
-    reached.add(pc);
-    to.dirtyIn = merged;
-    work.push(pc);
-  };
-  while (work.length > 0) {
-    const flow = flows.get(work.pop()!)!;
-    flow.dirtyOut = flow.dirtyIn | written.get(flow.block.pc)!;
-    const out = flow.block.exit.kind === 'call' ? afterCall(units) : flow.dirtyOut;
-    for (const next of successors(flow.block, [])) reach(next, out);
-    // All indirect jumps meet before they part again.
-    if (isDispatch(flow.block) && (atDispatch | out) !== atDispatch) {
-      atDispatch |= out;
-      for (const next of region.dispatch) reach(next, atDispatch);
-    }
-  }
-  regionFlow.dispatchDirty = units.params;
-  for (const flow of flows.values()) {
-    flow.faultSpill = flow.dirtyOut;
-    if (isDispatch(flow.block)) regionFlow.dispatchDirty |= flow.dirtyOut;
-  }
 }
 
 /** What a return writes back. */
@@ -131,7 +111,8 @@ export function liveAtExit(flow: BlockFlow, units: RegisterUnits, regionFlow: Re
     const next = flows.get(pc);
     if (!next) return leave(pc);
     // A back edge polls, and may leave with everything written back.
-    return next.liveIn | (pc <= flow.block.exitPc ? writtenBack(flow.dirtyOut, pc) : 0n);
+    const inside = (next.liveIn & ~loadsOnEdge(flow, next) & ~next.absentIn) | storesOnEdge(flow, next);
+    return inside | (pc <= flow.block.exitPc ? writtenBack(flow.dirtyOut, pc) : 0n);
   };
   const writtenBack = (set: Units, pc: number): Units => (options.flagsDeadAt(pc) ? set & ~units.flags : set);
   const leave = (pc: number): Units => writtenBack(leaving, pc);
@@ -148,14 +129,15 @@ export function liveAtExit(flow: BlockFlow, units: RegisterUnits, regionFlow: Re
     case 'call':
       return e.target === null ? leaving | operand(e.slot) : leave(e.target);
     case 'ret':
-      return atReturn(flow, units) | units.params | units.results | operand(e.slot);
+      return atReturn(flow, units) | units.results | operand(e.slot);
     case 'indirect': {
       if (regionFlow.dispatch.length === 0 || !isDispatch(flow.block)) return leaving | operand(e.slot);
-      return regionFlow.dispatchDirty | regionFlow.dispatchLive | operand(e.slot);
+      const stored = flow.dirtyNext & regionFlow.dispatchAbsent;
+      return stored | ((regionFlow.dispatchDirty | regionFlow.dispatchLive) & ~flow.absentOut) | operand(e.slot);
     }
     case 'syscall':
     case 'trap':
-      return leaving;
+      return flow.dirtyOut;
   }
 }
 

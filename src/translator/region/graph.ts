@@ -97,23 +97,29 @@ function dominators(
   return idom;
 }
 
+/** A cycle that has several entries. */
+export interface Irreducible {
+  readonly entries: readonly number[];
+  readonly nodes: ReadonlySet<number>;
+}
+
 /**
- * The entries of a cycle that has several: going to them by way of one new node that tells them apart makes that cycle
- * reducible. Null when there is none; otherwise apply it and ask again.
+ * A cycle with several entries: going to them by way of one node that tells them apart makes it reducible. Null when there is
+ * none; otherwise apply it and ask again.
  */
-export function severalEntries(successors: readonly (readonly number[])[]): number[] | null {
+export function severalEntries(successors: readonly (readonly number[])[]): Irreducible | null {
   const all = new Set(successors.keys());
   return entriesWithin(successors, all);
 }
 
-function entriesWithin(successors: readonly (readonly number[])[], nodes: ReadonlySet<number>): number[] | null {
+function entriesWithin(successors: readonly (readonly number[])[], nodes: ReadonlySet<number>): Irreducible | null {
   for (const component of components(successors, nodes)) {
     const inside = new Set(component);
     const entries = new Set<number>();
     if (inside.has(0)) entries.add(0);
     for (let node = 0; node < successors.length; node++)
       if (!inside.has(node)) for (const to of successors[node]!) if (inside.has(to)) entries.add(to);
-    if (entries.size > 1) return [...entries];
+    if (entries.size > 1) return { entries: [...entries], nodes: inside };
     const [header] = entries;
     inside.delete(header!);
     const found = entriesWithin(successors, inside);
@@ -123,7 +129,10 @@ function entriesWithin(successors: readonly (readonly number[])[], nodes: Readon
 }
 
 /** Strongly connected components of more than one node among `nodes` (R. Tarjan, 1972), without recursion. */
-function components(successors: readonly (readonly number[])[], nodes: ReadonlySet<number>): number[][] {
+export function components(
+  successors: readonly (readonly number[])[],
+  nodes: ReadonlySet<number> = new Set(successors.keys()),
+): number[][] {
   const index = new Int32Array(successors.length).fill(-1);
   const low = new Int32Array(successors.length);
   const onStack = new Uint8Array(successors.length);

@@ -4,6 +4,7 @@
  * Its interface is that of binaryen's JavaScript as far as op semantics use it, and they serve either.
  */
 import type { Expr } from '../ir/expr.ts';
+import { branchHints } from './branch-hints.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { type Opcode, opcodes, prefix } from './opcodes.ts';
 
@@ -110,6 +111,9 @@ export class Assembler {
   readonly #labels = new Map<string, number>();
   #indexOf = new Map<string, number>();
   #out = new ByteWriter();
+  /** Where the function being written begins, and its conditions that rarely hold, counted from there. */
+  #start = 0;
+  #rare: number[] = [];
 
   constructor() {
     for (const op of opcodes) this.#define(op);
@@ -303,7 +307,13 @@ export class Assembler {
       out.byte(0);
       out.unsigned(this.#functionIndex(name));
     });
-    this.#section(10, this.#functions, (f) => this.#function(f));
+    const beforeCode = out.length;
+    const rare: [number, number[]][] = [];
+    this.#section(10, this.#functions, (f) => {
+      this.#rare = [];
+      this.#function(f);
+      if (this.#rare.length > 0) rare.push([this.#functionIndex(f.name), this.#rare]);
+    });
     // Names of functions, for profilers.
     out.byte(0);
     const size = out.reserve();
@@ -313,7 +323,27 @@ export class Assembler {
       out.text(name);
     });
     out.fill(size);
-    return out.take();
+    const module = out.take();
+    const hints = branchHints(rare);
+    return Buffer.concat([module.subarray(0, beforeCode), hints, module.subarray(beforeCode)]);
+  }
+  /** Whether a condition is likely to be false: it leads out of the function, or has a helper work out a rare value. */
+  #isRare(then: Expr, alone: boolean): boolean {
+    const more = this.#more[this.#immediate[then]!];
+    switch (this.#kind[then]) {
+      case RETURN:
+        return true;
+      case CALL:
+        return !alone;
+      case PLAIN:
+        return !alone && this.#a[then] !== NO && this.#isRare(this.#a[then]!, alone);
+      case BLOCK: {
+        const last = (more as Body).children.at(-1);
+        return last !== undefined && this.#isRare(last, alone);
+      }
+      default:
+        return false;
+    }
   }
   #importWriters(): (() => void)[] {
     const out = this.#out;
@@ -361,6 +391,7 @@ export class Assembler {
   #function({ vars, body }: Func): void {
     const out = this.#out;
     const size = out.reserve();
+    this.#start = out.length;
     const runs: [number, ValueType][] = [];
     for (const type of vars) {
       const last = runs.at(-1);
@@ -436,6 +467,7 @@ export class Assembler {
         return;
       case IF:
         this.#expression(this.#a[e]!);
+        if (this.#isRare(this.#b[e]!, this.#type[e] === types.none)) this.#rare.push(out.length - this.#start);
         out.byte(0x04);
         out.byte(this.#type[e]!);
         this.#nesting++;

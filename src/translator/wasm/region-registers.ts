@@ -344,8 +344,8 @@ export class RegionRegisters implements SlotAccess {
     }
     return out;
   }
-  /** Reads registers from the vCPU state. */
-  reload(set: Units): Expr[] {
+  /** Reads registers from the vCPU state. What is not in `absent` must stay as it is in its local. */
+  reload(set: Units, absent: Units = this.#units.all): Expr[] {
     const m = this.#m;
     const out: Expr[] = [];
     const done = new Set<number>();
@@ -357,7 +357,12 @@ export class RegionRegisters implements SlotAccess {
         else out.push(m.local.set(place.high, m.i64.load(slot, 8, this.cpu())));
       } else if (place.kind === 'vector' && !done.has(slot & ~15)) {
         done.add(slot & ~15);
-        out.push(m.local.set(place.index, m.v128.load(slot & ~15, 8, this.cpu())));
+        const alone = (this.#units.access(slot & ~15, 'v128') & ~set & ~absent) !== 0n;
+        out.push(
+          alone
+            ? this.write(slot, 'f64', m.f64.load(slot, 8, this.cpu()))
+            : m.local.set(place.index, m.v128.load(slot & ~15, 8, this.cpu())),
+        );
       }
     }
     return out;

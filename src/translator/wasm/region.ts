@@ -18,15 +18,17 @@ import {
   SLOT_WHY,
 } from '../ir/layout.ts';
 import { compareExpr, compareOperand } from '../ir/ops/integer.ts';
-import { afterCall, atReturn, type BlockFlow, isAccess, type RegionFlow } from '../region/dataflow.ts';
+import { atReturn, type BlockFlow, isAccess, type RegionFlow } from '../region/dataflow.ts';
 import { isDispatch, type Region } from '../region/discover.ts';
 import { type FlowShape, severalEntries, shapeOf } from '../region/graph.ts';
 import { bytesStored } from '../region/journal.ts';
+import { loadsOnEdge, storesOnEdge } from '../region/placement.ts';
 import { isZeroing, type RegisterUnits, type Units } from '../region/units.ts';
 import { type Assembler, types } from './assembler.ts';
 import { cacheOffset, createBuilder, type ImportedHelper, Locals } from './builder.ts';
 import { GuestAccess, isExact, type RegionOptions } from './region-access.ts';
 import { keepOld, noteBlock, traceIsFull } from './region-journal.ts';
+import { makeReducible } from './reducible.ts';
 import { RegionRegisters } from './region-registers.ts';
 import { type Edge, moveEntry, type Node, structured } from './structure.ts';
 
@@ -350,7 +352,8 @@ class RegionEmitter {
         return this.jumpTo(outside(e.slot), dirtyOut);
       case 'call': {
         const next = this.flows.get(e.returnPc);
-        const reload = next ? next.liveIn : afterCall(units) | units.params;
+        // What the code behind it needs is read on the way there.
+        const reload = next ? 0n : units.params;
         const out: Expr[] = [];
         let call: Expr;
         if (e.target === null) {
@@ -386,13 +389,14 @@ class RegionEmitter {
     const nodes: Node[] = [];
     for (const flow of flows.values()) nodes.push(this.node(flow, numberOf));
     if (dispatch.length > 0) this.addDispatch(nodes, numberOf);
-    const shape = this.reducible(nodes);
+    const through = dispatch.length > 0 ? { node: flows.size + 1, label: this.#case } : null;
+    const shape = makeReducible(m, nodes, () => this.locals.add('i32'), through);
     const body = structured(m, nodes, shape);
     const entry = flows.get(region.entry)!;
     // A loop to the entry must not run the prologue again: it stands before the body.
-    let live = entry.liveIn;
+    let live = entry.liveIn & ~entry.absentIn;
     if (dispatch.length > 0) live |= this.flow.dispatchDirty;
-    for (const pc of dispatch) live |= flows.get(pc)!.liveIn;
+    for (const pc of dispatch) live |= flows.get(pc)!.liveIn & ~this.flow.dispatchAbsent;
     const prologue = [...this.enter(), ...registers.reload(live & ~units.params)];
     m.addFunction(
       name,
@@ -406,15 +410,22 @@ class RegionEmitter {
   /** A block as a node of the control-flow graph: code and ways out. */
   node(flow: BlockFlow, numberOf: ReadonlyMap<number, number>): Node {
     const { block, dirtyOut } = flow;
-    const code = this.body(flow);
+    const code = [...this.registers.reload(flow.loads & flow.liveIn, flow.absentIn), ...this.body(flow)];
     const e = block.exit;
     const edges: Edge[] = [];
     const go = (target: number): void => {
       const backward = target <= block.exitPc;
       const to = numberOf.get(target);
       if (to === undefined) edges.push({ to: null, code: [this.tailTo(target, dirtyOut, backward)] });
-      else if (!backward) edges.push({ to, code: [] });
-      else edges.push({ to, code: [this.poll(this.constPc(target), this.neededAt(target, dirtyOut))] });
+      else {
+        const poll = backward ? [this.poll(this.constPc(target), this.neededAt(target, dirtyOut))] : [];
+        const next = this.flows.get(target)!;
+        const agree = [
+          ...this.registers.spill(storesOnEdge(flow, next)),
+          ...this.registers.reload(loadsOnEdge(flow, next), flow.absentOut),
+        ];
+        edges.push({ to, code: [...poll, ...agree] });
+      }
     };
     let condition: Expr | null = null;
     if (e.kind === 'jump') go(e.target);
@@ -427,16 +438,26 @@ class RegionEmitter {
     } else {
       code.push(...this.exit(flow));
       if (e.kind === 'call' && numberOf.has(e.returnPc)) go(e.returnPc);
-      if (this.#target >= 0 && isDispatch(block)) edges.push({ to: this.flows.size, code: [] });
+      if (this.#target >= 0 && isDispatch(block)) {
+        const { dispatchLive, dispatchDirty, dispatchAbsent } = this.flow;
+        const loads = flow.absentOut & (dispatchLive | dispatchDirty) & ~dispatchAbsent;
+        const code = [
+          ...this.registers.spill(flow.dirtyNext & dispatchAbsent),
+          ...this.registers.reload(loads, flow.absentOut),
+        ];
+        edges.push({ to: this.flows.size, code });
+      }
     }
     return { code, condition, index: null, edges };
   }
 
   /** Where the region's indirect jumps go, when they go to one of its blocks. */
   #target = -1;
+  /** Number of the edge that the last node of the dispatcher takes. */
+  #case = -1;
   /**
-   * Adds the node that all indirect jumps of the region go through, number `flows.size`, and before the entry a node for
-   * those who enter the region at one of their targets.
+   * Adds the two nodes that all indirect jumps of the region go through, numbers `flows.size` and the next: one that looks the
+   * target up, one that goes there. And before the entry a node for those who enter the region at one of the targets.
    */
   addDispatch(nodes: Node[], numberOf: ReadonlyMap<number, number>): void {
     const { m, region, flow } = this;
@@ -449,14 +470,23 @@ class RegionEmitter {
     const offset = this.locals.add('i32');
     const at = (): Expr => m.local.get(offset, i32);
     const entry = m.i32.load16_u(table, 2, m.i32.add(m.global.get('tables', i32), m.i32.shl(at(), m.i32.const(1))));
-    const inReach = m.i32.and(m.i32.lt_u(at(), m.i32.const(size)), m.i64.eqz(m.i64.shr_u(pc(), m.i64.const(32n))));
+    // With the lowest target taken off, what is below it is out of reach, too.
+    const inReach = m.i64.lt_u(m.i64.sub(pc(), this.constPc(low)), m.i64.const(BigInt(size)));
+    this.#case = this.locals.add('i32');
     nodes.push({
       code: [
         this.poll(pc(), flow.dispatchDirty),
         m.local.set(offset, m.i32.sub(m.i32.wrap(pc()), m.i32.const(low | 0))),
+        m.local.set(this.#case, m.if(inReach, entry, m.i32.const(0))),
       ],
       condition: null,
-      index: m.if(inReach, entry, m.i32.const(0)),
+      index: null,
+      edges: [{ to: dispatcher + 1, code: [] }],
+    });
+    nodes.push({
+      code: [],
+      condition: null,
+      index: m.local.get(this.#case, i32),
       edges: [
         { to: null, code: this.jumpTo(pc(), flow.dispatchDirty) },
         ...dispatch.map((target) => ({ to: numberOf.get(target)!, code: [] })),
@@ -475,39 +505,6 @@ class RegionEmitter {
       : { to: 0, code: [] };
     const entered = m.i32.load(SLOT_ENTRY, 4, this.cpu());
     moveEntry(nodes, { code: [], condition: entered, index: null, edges: [elsewhere, usual] });
-  }
-
-  /** Adds nodes that tell apart the entries of cycles which have several, until structured code can express the graph. */
-  reducible(nodes: Node[]): FlowShape {
-    const { m } = this;
-    const successors = (): number[][] => nodes.map((n) => n.edges.flatMap((e) => (e.to === null ? [] : [e.to])));
-    for (;;) {
-      const shape = shapeOf(successors());
-      if (shape.reducible) return shape;
-      const entries = severalEntries(successors());
-      if (!entries) throw new Error('control flow is neither reducible nor not');
-      const label = this.locals.add('i32');
-      const dispatch = nodes.length;
-      for (const node of nodes)
-        for (const edge of node.edges) {
-          const k = edge.to === null ? -1 : entries.indexOf(edge.to);
-          if (k < 0) continue;
-          edge.code = [...edge.code, m.local.set(label, m.i32.const(k))];
-          edge.to = dispatch;
-        }
-      const edges = entries.map((to): Edge => ({ to, code: [] }));
-      nodes.push({ code: [], condition: null, index: m.local.get(label, i32), edges });
-      // The entry of the graph is not entered through an edge.
-      if (entries.includes(0)) {
-        const first: Node = {
-          code: [m.local.set(label, m.i32.const(entries.indexOf(0)))],
-          condition: null,
-          index: null,
-          edges: [{ to: dispatch, code: [] }],
-        };
-        moveEntry(nodes, first);
-      }
-    }
   }
 
   /** Charges the host stack for this frame; leaves when there is not enough, or attention is wanted. */
