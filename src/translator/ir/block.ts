@@ -33,21 +33,27 @@ export interface Condition {
 export type Exit =
   | { kind: 'jump'; target: number }
   | { kind: 'branch'; condition: Condition; taken: number; fallthrough: number }
-  | { kind: 'call'; target: number | null; slot: Operand; returnPc: number }
+  /** `guess`: what the slot is likely to hold. */
+  | { kind: 'call'; target: number | null; slot: Operand; returnPc: number; guess?: number }
   | { kind: 'ret'; slot: Operand }
   | { kind: 'indirect'; slot: Operand }
   | { kind: 'syscall'; next: number }
   | { kind: 'trap'; trap: TrapNumber };
 
-export interface Block {
+/** Also the return of a function that stands in its caller's block: it goes to `to` unless the guest meddled with it. */
+export type RegionExit = Exit | { kind: 'return'; slot: Operand; to: number };
+
+export interface Block<E = Exit> {
   pc: number;
   /** Guest bytes [pc, end) were read to make the block. */
   end: number;
   insts: Inst[];
-  exit: Exit;
+  exit: E;
   /** Address of the last guest instruction, to which the exit belongs. */
   exitPc: number;
   guestInstructions: number;
+  /** In regions: further guest code in the block, of the function that its own code calls. */
+  callee?: { pc: number; end: number };
 }
 
 /** Collects one block. Temporaries live until the next `beginInstruction`. */

@@ -1,5 +1,5 @@
 /** IR as text, for --dump, golden tests and the verifier's complaints. */
-import type { Block, Condition, Exit, Inst } from './block.ts';
+import type { Block, Condition, Inst, RegionExit } from './block.ts';
 import { CONST, SLOT_PC, SLOT_ZERO, TEMPS, VECTOR_TEMPS } from './layout.ts';
 
 /** Names an ISA's slots; null for one it does not know. */
@@ -34,7 +34,7 @@ export function printInst(inst: Inst, names: SlotNames): string {
 const printCondition = (c: Condition, names: SlotNames): string =>
   `${c.compare}.${c.width} ${slotName(c.a, names)}, ${c.b === CONST ? number(c.imm) : slotName(c.b, names)}`;
 
-export function printExit(e: Exit, names: SlotNames): string {
+export function printExit(e: RegionExit, names: SlotNames): string {
   const hex = (n: number): string => `0x${n.toString(16)}`;
   switch (e.kind) {
     case 'jump':
@@ -42,9 +42,11 @@ export function printExit(e: Exit, names: SlotNames): string {
     case 'branch':
       return `branch ${printCondition(e.condition, names)} -> ${hex(e.taken)} else ${hex(e.fallthrough)}`;
     case 'call':
-      return `call ${e.target === null ? slotName(e.slot, names) : hex(e.target)} returns ${hex(e.returnPc)}`;
+      return `call ${e.target === null ? slotName(e.slot, names) : hex(e.target)} returns ${hex(e.returnPc)}${e.guess === undefined ? '' : ` likely ${hex(e.guess)}`}`;
     case 'ret':
       return `ret ${slotName(e.slot, names)}`;
+    case 'return':
+      return `return ${slotName(e.slot, names)} likely ${hex(e.to)}`;
     case 'indirect':
       return `indirect ${slotName(e.slot, names)}`;
     case 'syscall':
@@ -55,7 +57,7 @@ export function printExit(e: Exit, names: SlotNames): string {
 }
 
 /** One line per op, two-blank indented, exit last. */
-export function printBlock(block: Block, names: SlotNames): string {
+export function printBlock(block: Block<RegionExit>, names: SlotNames): string {
   const lines = [`block 0x${block.pc.toString(16)}`];
   for (const inst of block.insts) lines.push(`  ${printInst(inst, names)}`);
   lines.push(`  ${printExit(block.exit, names)}`);

@@ -1,5 +1,5 @@
 /** What translated regions must know of an ISA: which registers they keep in Wasm locals and pass to each other. */
-import type { Block } from '../ir/block.ts';
+import type { Block, RegionExit } from '../ir/block.ts';
 import type { OpTable } from '../ir/op.ts';
 
 /** Slots, as in the ISA's state.ts. */
@@ -64,9 +64,9 @@ export interface RegionFrontEnd {
     flags: unknown,
   ): RegionBlock | null;
   /** Whether the block uses floating point that raises sticky flags (see FrontEnd of the runtime). */
-  raisesFloatFlags(block: Block): boolean;
   /** For an ISA whose instructions make addresses in parts. `code` are guest bytes from address 0 on. */
   blockAddresses?(code: Uint8Array, block: Block): BlockAddresses;
+  raisesFloatFlags(block: Block<RegionExit>): boolean;
   /** Whether two flag origins are the same. */
   sameFlags(a: unknown, b: unknown): boolean;
 }

@@ -2,15 +2,15 @@
  * Dataflow over a region: which registers may be dirty (newer in their local than in the vCPU state), and which are live
  * (needed in their local). Where a region is left, dirty ones are written back, which makes them live there.
  */
-import type { Block, Inst } from '../ir/block.ts';
+import type { Block, Inst, RegionExit } from '../ir/block.ts';
 import { isWhole } from '../ir/expr.ts';
 import { CONST, TEMPS } from '../ir/layout.ts';
-import { isDispatch, type Region, successors } from './discover.ts';
+import { isBackEdge, isDispatch, type Region, successors } from './discover.ts';
 import { loadsOnEdge, placeRegisters, storesOnEdge } from './placement.ts';
 import type { RegisterUnits, Units } from './units.ts';
 
 export interface BlockFlow {
-  readonly block: Block;
+  readonly block: Block<RegionExit>;
   /** Dirty at the start. */
   dirtyIn: Units;
   /** Dirty at the end, before the exit. */
@@ -96,7 +96,7 @@ export const atReturn = (flow: BlockFlow, units: RegisterUnits): Units =>
   flow.flagsOfStack ? flow.dirtyOut & ~units.flags : flow.dirtyOut;
 
 /** Whether the flags at the end of a block come from an adjustment of the stack pointer. */
-function flagsOfStack(block: Block, units: RegisterUnits): boolean {
+function flagsOfStack(block: Block<RegionExit>, units: RegisterUnits): boolean {
   const setter = block.insts.findLast((inst) => (units.writes(inst) & units.flags) !== 0n);
   return (setter?.op.name.startsWith('flags.') ?? false) && setter?.inputs[0] === units.abi.sp;
 }
@@ -112,7 +112,7 @@ export function liveAtExit(flow: BlockFlow, units: RegisterUnits, regionFlow: Re
     if (!next) return leave(pc);
     // A back edge polls, and may leave with everything written back.
     const inside = (next.liveIn & ~loadsOnEdge(flow, next) & ~next.absentIn) | storesOnEdge(flow, next);
-    return inside | (pc <= flow.block.exitPc ? writtenBack(flow.dirtyOut, pc) : 0n);
+    return inside | (isBackEdge(flow.block, pc) ? writtenBack(flow.dirtyOut, pc) : 0n);
   };
   const writtenBack = (set: Units, pc: number): Units => (options.flagsDeadAt(pc) ? set & ~units.flags : set);
   const leave = (pc: number): Units => writtenBack(leaving, pc);
@@ -128,6 +128,8 @@ export function liveAtExit(flow: BlockFlow, units: RegisterUnits, regionFlow: Re
       );
     case 'call':
       return e.target === null ? leaving | operand(e.slot) : leave(e.target);
+    case 'return':
+      return to(e.to) | leaving | operand(e.slot);
     case 'ret':
       return atReturn(flow, units) | units.results | operand(e.slot);
     case 'indirect': {
@@ -211,7 +213,8 @@ function removeDead(flow: BlockFlow, units: RegisterUnits, flows: RegionFlow, op
   if (e.kind === 'branch') {
     readTemp(e.condition.a, false);
     if (e.condition.b !== CONST) readTemp(e.condition.b, false);
-  } else if (e.kind === 'ret' || e.kind === 'indirect' || e.kind === 'call') readTemp(e.slot, false);
+  } else if (e.kind === 'ret' || e.kind === 'return' || e.kind === 'indirect' || e.kind === 'call')
+    readTemp(e.slot, false);
   const dirtyBefore: Units[] = [];
   let dirty = flow.dirtyIn;
   for (const inst of insts) {

@@ -2,9 +2,10 @@
  * Region forming: from an entry along jumps, branches and the return sites of calls, so that a region is the part of a
  * guest function that can be reached from there, up to a limit.
  */
-import type { Block } from '../ir/block.ts';
-import { SLOT_ZERO, trap } from '../ir/layout.ts';
+import type { Block, RegionExit } from '../ir/block.ts';
+import { trap } from '../ir/layout.ts';
 import type { RegionBlock, RegionFrontEnd } from './abi.ts';
+import { fixedWord, withCallee } from './inline.ts';
 
 export interface RegionLimits {
   maxBlocks: number;
@@ -16,13 +17,15 @@ const dispatchLimits: RegionLimits = { maxBlocks: 2000, maxInstructions: 10_000 
 
 export interface Region {
   readonly entry: number;
-  /** In order of discovery; the first is the entry. */
-  readonly blocks: Map<number, Block>;
+  /** In order of discovery; the first is the entry. Those of functions that stand in the region have fractions for a pc. */
+  readonly blocks: Map<number, Block<RegionExit>>;
   readonly guestInstructions: number;
-  /** Guest addresses that direct calls go to. */
+  /** Guest addresses that calls are known to go to. */
   readonly callees: ReadonlySet<number>;
   /** Blocks of the region that its indirect jumps (`isDispatch`) are known to go to; none: they leave the region. */
   readonly dispatch: readonly number[];
+  /** Guest bytes beside those of the blocks that it was made from: [start, end) pairs. */
+  readonly looked: readonly (readonly [number, number])[];
 }
 
 /** Guest bytes as the translator may read them. */
@@ -48,14 +51,16 @@ export function functionOf(starts: readonly number[], pc: number): number {
 }
 
 /** An indirect jump as of a switch: one through a fixed address in memory (a PLT entry) is a tail call. */
-export function isDispatch(block: Block): boolean {
-  if (block.exit.kind !== 'indirect') return false;
-  const last = block.insts.at(-1);
-  return !(last?.op.kind === 'load' && last.inputs[0] === SLOT_ZERO);
+export function isDispatch(block: Block<RegionExit>): boolean {
+  return block.exit.kind === 'indirect' && fixedWord(block) === null;
 }
 
+/** Whether going to `to` may close a loop: somebody who wants attention is looked for there. Copies of functions have no loops. */
+export const isBackEdge = ({ exit, exitPc }: Block<RegionExit>, to: number): boolean =>
+  (exit.kind === 'jump' || exit.kind === 'branch') && to <= exitPc && Number.isInteger(to);
+
 /** Targets inside the function: where control goes from the block without leaving it. `dispatch` is as in Region. */
-export function successors(block: Block, dispatch: readonly number[]): readonly number[] {
+export function successors(block: Block<RegionExit>, dispatch: readonly number[]): readonly number[] {
   const e = block.exit;
   switch (e.kind) {
     case 'jump':
@@ -64,6 +69,8 @@ export function successors(block: Block, dispatch: readonly number[]): readonly 
       return e.taken === e.fallthrough ? [e.taken] : [e.fallthrough, e.taken];
     case 'call':
       return [e.returnPc];
+    case 'return':
+      return [e.to];
     case 'indirect':
       return isDispatch(block) ? dispatch : [];
     case 'ret':
@@ -139,15 +146,25 @@ export function formRegion(
   const dispatch = [...found.values()].some(({ block }) => isDispatch(block)) ? known() : [];
   specialiseFlags(front, found, entry, dispatch, lift);
 
-  const blocks = new Map<number, Block>();
+  const blocks = new Map<number, Block<RegionExit>>();
   const callees = new Set<number>();
+  const looked: [number, number][] = [];
+  const own = [...found.values()].reduce((sum, { block }) => sum + block.guestInstructions, 0);
+  const inliner = { code, lift: (pc: number) => lift(pc, null, null)?.block ?? null, isCold, looked };
   instructions = 0;
-  for (const [pc, { block }] of found) {
-    blocks.set(pc, block);
-    instructions += block.guestInstructions;
-    if (block.exit.kind === 'call' && block.exit.target !== null) callees.add(block.exit.target);
+  let number = 0;
+  for (const { block } of found.values()) {
+    // A region at most doubles by what it calls.
+    const whole = instructions < own * 2 && ++number < 4096 ? withCallee(block, number, inliner) : [block];
+    for (const part of whole) {
+      blocks.set(part.pc, part);
+      instructions += part.guestInstructions;
+      if (part.exit.kind !== 'call') continue;
+      const callee = part.exit.target ?? part.exit.guess;
+      if (callee !== undefined) callees.add(callee);
+    }
   }
-  return { entry, blocks, guestInstructions: instructions, callees, dispatch };
+  return { entry, blocks, guestInstructions: instructions, callees, dispatch, looked };
 }
 
 /**

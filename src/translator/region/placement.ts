@@ -6,7 +6,7 @@
  */
 import { CONST, TEMPS } from '../ir/layout.ts';
 import { atReturn, type BlockFlow, type FlowOptions, isAccess, mayLeave, type RegionFlow } from './dataflow.ts';
-import { isDispatch, type Region, successors } from './discover.ts';
+import { isBackEdge, isDispatch, type Region, successors } from './discover.ts';
 import { components } from './graph.ts';
 import type { RegisterUnits, Units } from './units.ts';
 
@@ -56,10 +56,14 @@ function effectOf(flow: BlockFlow, region: Region, units: RegisterUnits, options
   if (e.kind === 'branch') {
     ends(e.condition.a);
     ends(e.condition.b);
-  } else if (e.kind === 'ret' || e.kind === 'indirect' || e.kind === 'call') ends(e.slot);
+  } else if (e.kind === 'ret' || e.kind === 'return' || e.kind === 'indirect' || e.kind === 'call') ends(e.slot);
   let passed = 0n;
   if (e.kind === 'ret') passed = units.results;
-  else if (e.kind === 'call' || (e.kind === 'indirect' && (region.dispatch.length === 0 || !isDispatch(block))))
+  else if (
+    e.kind === 'call' ||
+    e.kind === 'return' ||
+    (e.kind === 'indirect' && (region.dispatch.length === 0 || !isDispatch(block)))
+  )
     passed = units.params;
   else if (e.kind !== 'indirect' && successors(block, []).some((pc) => !region.blocks.has(pc))) passed = units.params;
   needed |= passed & ~written;
@@ -111,7 +115,7 @@ function spreadMatters(
   while (work.length > 0) {
     const pc = work.pop()!;
     const flow = flows.get(pc)!;
-    const { exit, exitPc } = flow.block;
+    const { exit } = flow.block;
     let out = 0n;
     if (exit.kind === 'call') out = exit.target === null ? units.all : outside(exit.target);
     else if (exit.kind === 'ret') out = atReturn({ ...flow, dirtyOut: units.all }, units);
@@ -119,7 +123,7 @@ function spreadMatters(
       for (const next of successors(flow.block, [])) {
         const to = flows.get(next);
         // Back edges poll.
-        if (!to || next <= exitPc) out |= outside(next);
+        if (!to || isBackEdge(flow.block, next)) out |= outside(next);
         if (to) out |= to.matters;
       }
     else out = units.all;

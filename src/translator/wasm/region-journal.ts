@@ -3,7 +3,6 @@
  * stores overwrite, so that the runtime can undo all of it, and have the interpreter do the same again. Neither touches a
  * register or changes what dataflow sees.
  */
-import type { Block } from '../ir/block.ts';
 import type { Expr } from '../ir/expr.ts';
 import { JOURNAL_ENTRY, SLOT_JOURNAL, SLOT_TRACE, SLOT_TRACE_END } from '../ir/layout.ts';
 import { pieces } from '../region/journal.ts';
@@ -35,8 +34,8 @@ export function keepOld(m: Assembler, pointer: () => Expr, offset: number, bytes
   return out;
 }
 
-/** Writes down that a block is run. */
-export function noteBlock(m: Assembler, { pc, end }: Block): Expr[] {
+/** Writes down that the guest's code at [pc, end) is run. */
+export function noteBlock(m: Assembler, { pc, end }: { pc: number; end: number }): Expr[] {
   const cpu = (): Expr => m.local.get(0, i32);
   const at = (): Expr => m.i32.load(SLOT_TRACE, 4, cpu());
   return [

@@ -1,5 +1,4 @@
 /** Regions of one Wasm module: forms them, runs the passes, emits. Runs in compile workers and in prewarm. */
-import type { Block } from '../ir/block.ts';
 import type { RegionFrontEnd } from '../region/abi.ts';
 import { analyse } from '../region/dataflow.ts';
 import { type CodeReader, formRegion, type Region, type RegionLimits } from '../region/discover.ts';
@@ -123,6 +122,7 @@ export function compileModule(front: RegionFrontEnd, code: CodeReader, request: 
       });
       if (request.options.fault) injectFault(request.options.fault, flows, units);
       request.onRegion?.(region);
+      for (const [start, end] of region.looked) looked.push([start, end]);
       const name = regionName(region.entry, request);
       emitRegion(out, name, region, flows, units, {
         ...request.options,
@@ -225,7 +225,8 @@ function gather(front: RegionFrontEnd, code: CodeReader, request: ModuleRequest,
 
 function rangesOf(region: Region): [number, number][] {
   const sorted = [...region.blocks.values()]
-    .map((b: Block): [number, number] => [b.pc, b.end])
+    .filter((b) => Number.isInteger(b.pc))
+    .map((b): [number, number] => [b.pc, b.end])
     .sort((a, b) => a[0] - b[0]);
   const out: [number, number][] = [];
   for (const [start, end] of sorted) {

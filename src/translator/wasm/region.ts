@@ -2,7 +2,7 @@
  * Emits one region as a Wasm function: a guest call as a Wasm call, a guest return as a Wasm return of the popped pc. See
  * docs/regions.md for the convention.
  */
-import type { Condition, Exit, Inst } from '../ir/block.ts';
+import type { Condition, Inst, RegionExit } from '../ir/block.ts';
 import type { Expr, OperandType } from '../ir/expr.ts';
 import {
   CONST,
@@ -19,9 +19,8 @@ import {
 } from '../ir/layout.ts';
 import { compareExpr, compareOperand } from '../ir/ops/integer.ts';
 import { atReturn, type BlockFlow, isAccess, type RegionFlow } from '../region/dataflow.ts';
-import { isDispatch, type Region } from '../region/discover.ts';
-import { type FlowShape, severalEntries, shapeOf } from '../region/graph.ts';
 import { bytesStored } from '../region/journal.ts';
+import { isBackEdge, isDispatch, type Region } from '../region/discover.ts';
 import { loadsOnEdge, storesOnEdge } from '../region/placement.ts';
 import { isZeroing, type RegisterUnits, type Units } from '../region/units.ts';
 import { type Assembler, types } from './assembler.ts';
@@ -260,7 +259,11 @@ class RegionEmitter {
   body(flow: BlockFlow): Expr[] {
     const { m } = this;
     const { block } = flow;
-    const out: Expr[] = this.options.verify ? noteBlock(m, block) : [];
+    const { verify } = this.options;
+    const out: Expr[] = [];
+    // A copy of no instruction is where a call leaves it.
+    if (verify && block.guestInstructions > 0) out.push(...noteBlock(m, { pc: Math.floor(block.pc), end: block.end }));
+    let toNote = verify ? block.callee : undefined;
     this.dirty = flow.dirtyIn;
     this.access.faultLabel = `fault${block.pc}`;
     const { insts } = block;
@@ -270,6 +273,10 @@ class RegionEmitter {
       let end = k + 1;
       while (end < insts.length && insts[end]!.pc === pc) end++;
       const group = insts.slice(k, end);
+      if (toNote && pc >= toNote.pc && pc < toNote.end) {
+        out.push(...noteBlock(m, toNote));
+        toNote = undefined;
+      }
       atExit = pc === block.exitPc;
       this.locals.reset();
       this.registers.beginInstruction(group, atExit ? exitOperands(block.exit) : []);
@@ -281,6 +288,7 @@ class RegionEmitter {
       }
       k = end;
     }
+    if (toNote) out.push(...noteBlock(m, toNote));
     if (!atExit) {
       this.locals.reset();
       this.registers.beginInstruction([], exitOperands(block.exit));
@@ -300,13 +308,23 @@ class RegionEmitter {
     return compareExpr(this.b, c.compare, c.width, this.registers.read(c.a, type), right);
   }
 
-  /** Calls a region and compares the pc it returns; then `reload`. */
-  call(target: Expr, returnPc: number, reload: Units): Expr[] {
+  /** Calls the region at `pc`. */
+  callKnown(pc: number): Expr[] {
+    const { m } = this;
+    const name = this.out.functionOf(pc);
+    if (name) return [this.take(m.call(name, this.params(), types.none))];
+    return [this.storePc(this.constPc(pc)), this.take(m.callIndirect(this.link(pc), this.params(), this.#signature))];
+  }
+  /** Keeps what a call gives back. */
+  take(call: Expr): Expr {
+    return this.m.setPair(this.#packed, this.#callResult, call);
+  }
+  /** Compares the pc that a call has given back; then `reload`. */
+  returned(returnPc: number, reload: Units): Expr[] {
     const { m, units } = this;
     const result = (): Expr => m.local.get(this.#callResult, i64);
     const packed = (): Expr => m.local.get(this.#packed, i64);
     return [
-      m.setPair(this.#packed, this.#callResult, target),
       m.if(m.i32.ne(m.i32.wrap(packed()), m.i32.const(returnPc | 0)), this.returnPair(packed(), result())),
       this.registers.write(units.abi.sp, 'i64', m.i64.shr_u(packed(), m.i64.const(32n))),
       this.registers.write(units.abi.result, 'i64', result()),
@@ -347,6 +365,13 @@ class RegionEmitter {
           ),
         ];
       }
+      case 'return': {
+        const target = this.locals.take('i64');
+        const pc = (): Expr => m.local.get(target, i64);
+        const elsewhere = m.i64.ne(pc(), this.constPc(e.to));
+        const leave = m.block(null, this.jumpTo(pc(), dirtyOut));
+        return [m.local.set(target, outside(e.slot)), m.if(elsewhere, leave)];
+      }
       case 'indirect':
         if (this.#target >= 0 && isDispatch(block)) return [m.local.set(this.#target, outside(e.slot))];
         return this.jumpTo(outside(e.slot), dirtyOut);
@@ -355,25 +380,22 @@ class RegionEmitter {
         // What the code behind it needs is read on the way there.
         const reload = next ? 0n : units.params;
         const out: Expr[] = [];
-        let call: Expr;
         if (e.target === null) {
           const target = this.locals.take('i64');
-          out.push(
-            m.local.set(target, outside(e.slot)),
-            ...registers.spill(dirtyOut & ~units.params),
-            this.storePc(m.local.get(target, i64)),
-          );
-          call = m.callIndirect(this.cachedSlot(target, missSlot.call), this.params(), this.#signature);
-        } else {
-          out.push(...registers.spill(this.neededAt(e.target, dirtyOut) & ~units.params));
-          const name = this.out.functionOf(e.target);
-          if (name) call = m.call(name, this.params(), types.none);
+          const pc = (): Expr => m.local.get(target, i64);
+          const found = [
+            this.storePc(pc()),
+            this.take(m.callIndirect(this.cachedSlot(target, missSlot.call), this.params(), this.#signature)),
+          ];
+          out.push(m.local.set(target, outside(e.slot)), ...registers.spill(dirtyOut & ~units.params));
+          if (e.guess === undefined) out.push(...found);
           else {
-            out.push(this.storePc(this.constPc(e.target)));
-            call = m.callIndirect(this.link(e.target), this.params(), this.#signature);
+            const guessed = m.i64.eq(pc(), this.constPc(e.guess));
+            out.push(m.if(guessed, m.block(null, this.callKnown(e.guess)), m.block(null, found)));
           }
-        }
-        out.push(...this.call(call, e.returnPc, reload));
+        } else
+          out.push(...registers.spill(this.neededAt(e.target, dirtyOut) & ~units.params), ...this.callKnown(e.target));
+        out.push(...this.returned(e.returnPc, reload));
         if (!next) out.push(this.tailTo(e.returnPc, units.results, false));
         return out;
       }
@@ -414,7 +436,7 @@ class RegionEmitter {
     const e = block.exit;
     const edges: Edge[] = [];
     const go = (target: number): void => {
-      const backward = target <= block.exitPc;
+      const backward = isBackEdge(block, target);
       const to = numberOf.get(target);
       if (to === undefined) edges.push({ to: null, code: [this.tailTo(target, dirtyOut, backward)] });
       else {
@@ -438,6 +460,7 @@ class RegionEmitter {
     } else {
       code.push(...this.exit(flow));
       if (e.kind === 'call' && numberOf.has(e.returnPc)) go(e.returnPc);
+      if (e.kind === 'return') go(e.to);
       if (this.#target >= 0 && isDispatch(block)) {
         const { dispatchLive, dispatchDirty, dispatchAbsent } = this.flow;
         const loads = flow.absentOut & (dispatchLive | dispatchDirty) & ~dispatchAbsent;
@@ -537,12 +560,14 @@ class RegionEmitter {
   }
 }
 
-const exitOperands = (e: Exit): { slot: number; type: OperandType }[] => {
+const exitOperands = (e: RegionExit): { slot: number; type: OperandType }[] => {
   if (e.kind === 'branch') {
     const type = compareOperand(e.condition.compare, e.condition.width);
     return [e.condition.a, e.condition.b].filter((slot) => slot !== CONST).map((slot) => ({ slot, type }));
   }
-  return e.kind === 'ret' || e.kind === 'indirect' || e.kind === 'call' ? [{ slot: e.slot, type: 'i64' }] : [];
+  return e.kind === 'ret' || e.kind === 'return' || e.kind === 'indirect' || e.kind === 'call'
+    ? [{ slot: e.slot, type: 'i64' }]
+    : [];
 };
 
 /** Adds the function of a region to the module. */
