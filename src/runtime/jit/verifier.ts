@@ -25,9 +25,9 @@ import {
   TEMPS,
   TRACE,
 } from '../../translator/ir/layout.ts';
-import { flagsDeadAt } from '../../translator/region/flags-dead.ts';
+import { DeadRegisters } from '../../translator/region/dead.ts';
 import { bytesStored, pieces } from '../../translator/region/journal.ts';
-import { RegisterUnits } from '../../translator/region/units.ts';
+import { RegisterUnits, type Units } from '../../translator/region/units.ts';
 import type { CodeBlock, CodeSpace } from '../code-space.ts';
 import type { FlagReader, GuestFrontEnd } from '../isa.ts';
 import type { LinearMemory } from '../linear-memory.ts';
@@ -259,7 +259,11 @@ export class Verifier {
     const { memory, nameOf } = this.#parts;
     const now = memory.u8.subarray(cpu, cpu + TEMPS);
     if (Buffer.compare(now.subarray(ISA_STATE), this.#result.subarray(ISA_STATE)) === 0) return [];
-    const { abi } = this.#parts.front;
+    const { front, code } = this.#parts;
+    const { abi } = front;
+    const reader = { bytes: memory.u8, limit: (at: number): number => code.limit(at) };
+    // What the code there does not ask for regions need not have written back.
+    const dead = new DeadRegisters(front, reader, this.#units, []).at(pc);
     const view = new DataView(this.#result.buffer);
     const out: string[] = [];
     let flags = false;
@@ -268,9 +272,10 @@ export class Verifier {
       const interpreter = memory.i64[(cpu + slot) >>> 3]!;
       if (region === interpreter) continue;
       if (slot >= abi.flags.first && slot <= abi.flags.last) flags = true;
-      else out.push(`${nameOf(slot)}: region ${hex64(region)}, interpreter ${hex64(interpreter)}`);
+      else if ((this.#units.of(slot) & dead) === 0n)
+        out.push(`${nameOf(slot)}: region ${hex64(region)}, interpreter ${hex64(interpreter)}`);
     }
-    if (flags && !this.#flagsFree(spans, pc)) {
+    if (flags && !this.#flagsFree(spans, dead)) {
       const read = (get: (slot: number) => bigint): number => {
         const [op, a, b, result] = [0, 8, 16, 24].map((at) => get(abi.flags.first + at));
         return this.#parts.flags()(Number(op), a!, b!, result!);
@@ -282,14 +287,13 @@ export class Verifier {
     }
     return out;
   }
-  /** Whether regions may have left the flags alone: the code at `pc` does not ask for them, or a return has given them up. */
-  #flagsFree(spans: readonly Span[], pc: number): boolean {
+  /** Whether regions may have left the flags alone: nobody asks for them, or a return has given them up. */
+  #flagsFree(spans: readonly Span[], dead: Units): boolean {
     for (let k = spans.length - 1; k >= 0; k--) {
       if (spans[k]!.flags === 'given up') return true;
       if (spans[k]!.flags === 'set') break;
     }
-    const { front, memory, code } = this.#parts;
-    return flagsDeadAt(front, { bytes: memory.u8, limit: (at) => code.limit(at) }, this.#units, pc, []);
+    return (this.#units.flags & ~dead) === 0n;
   }
 
   #span(pc: number, end: number): Span | null {

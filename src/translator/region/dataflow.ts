@@ -37,8 +37,8 @@ export interface BlockFlow {
 export interface FlowOptions {
   /** Memory accesses may fault with exact state: the block's dirty registers are live throughout. */
   exactFaults: boolean;
-  /** Whether flags are dead when the guest goes to `pc` outside of the region. */
-  flagsDeadAt: (pc: number) => boolean;
+  /** What is dead when the guest goes to `pc`, inside of the region or not. */
+  deadAt: (pc: number) => Units;
 }
 
 /** Whether an instruction may leave the region after having looked at its inputs. */
@@ -114,7 +114,7 @@ export function liveAtExit(flow: BlockFlow, units: RegisterUnits, regionFlow: Re
     const inside = (next.liveIn & ~loadsOnEdge(flow, next) & ~next.absentIn) | storesOnEdge(flow, next);
     return inside | (isBackEdge(flow.block, pc) ? writtenBack(flow.dirtyOut, pc) : 0n);
   };
-  const writtenBack = (set: Units, pc: number): Units => (options.flagsDeadAt(pc) ? set & ~units.flags : set);
+  const writtenBack = (set: Units, pc: number): Units => set & ~options.deadAt(pc);
   const leave = (pc: number): Units => writtenBack(leaving, pc);
   switch (e.kind) {
     case 'jump':

@@ -110,7 +110,7 @@ function spreadMatters(
   const predecessors = predecessorsOf(region);
   const work = [...flows.keys()];
   for (const flow of flows.values()) flow.matters = 0n;
-  const outside = (pc: number): Units => (options.flagsDeadAt(pc) ? units.all & ~units.flags : units.all);
+  const outside = (pc: number): Units => units.all & ~options.deadAt(pc);
   const reached = new Set<number>();
   while (work.length > 0) {
     const pc = work.pop()!;

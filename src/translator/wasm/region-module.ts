@@ -3,8 +3,8 @@ import type { RegionFrontEnd } from '../region/abi.ts';
 import { analyse } from '../region/dataflow.ts';
 import { type CodeReader, formRegion, type Region, type RegionLimits } from '../region/discover.ts';
 import { injectFault } from '../region/faults.ts';
-import { flagsDeadAt } from '../region/flags-dead.ts';
-import { RegisterUnits } from '../region/units.ts';
+import { DeadRegisters } from '../region/dead.ts';
+import { RegisterUnits, type Units } from '../region/units.ts';
 import { Assembler, types } from './assembler.ts';
 import type { ImportedHelper } from './builder.ts';
 import { SLOT_ENTRY, SLOT_PC } from '../ir/layout.ts';
@@ -81,9 +81,11 @@ export function compileModule(front: RegionFrontEnd, code: CodeReader, request: 
     let tableBytes = 0;
     const helpers = new Map<string, ImportedHelper>();
     const links = new Map<number, number>();
-    const dead = new Map<number, boolean>();
     const looked: [number, number][] = [];
     const exact = request.options.checks === 'range' || request.options.checks === 'full';
+    const dead = new DeadRegisters(front, code, units, looked);
+    // Code that is about to be changed may want its registers after all.
+    const mayBeDead = request.options.watchStores ? units.flags : units.all;
     const out = {
       m,
       helpers,
@@ -105,20 +107,12 @@ export function compileModule(front: RegionFrontEnd, code: CodeReader, request: 
         tableBytes += table.byteLength;
         return tableBytes - table.byteLength;
       },
-      flagsDeadAt(pc: number): boolean {
-        if (exact) return false;
-        let known = dead.get(pc);
-        if (known === undefined) {
-          known = flagsDeadAt(front, code, units, pc, looked);
-          dead.set(pc, known);
-        }
-        return known;
-      },
+      deadAt: (pc: number): Units => (exact ? 0n : dead.at(pc) & mayBeDead),
     };
     for (const region of regions.values()) {
       const flows = analyse(region, units, {
         exactFaults: exact || request.options.watchStores,
-        flagsDeadAt: out.flagsDeadAt,
+        deadAt: out.deadAt,
       });
       if (request.options.fault) injectFault(request.options.fault, flows, units);
       request.onRegion?.(region);

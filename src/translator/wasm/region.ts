@@ -50,8 +50,8 @@ export interface RegionModule {
    * on, 0 elsewhere; from the global `tables` on.
    */
   jumpTable(low: number, size: number, targets: readonly number[]): number;
-  /** Whether the guest code at `pc` sets all flags before it reads any. */
-  flagsDeadAt(pc: number): boolean;
+  /** What the guest code at `pc` writes before it reads it. */
+  deadAt(pc: number): Units;
 }
 
 class RegionEmitter {
@@ -134,9 +134,9 @@ class RegionEmitter {
     else out.push(this.storePc(this.constPc(pc)), m.returnCallIndirect(this.link(pc), this.params(), this.#signature));
     return m.block(null, out);
   }
-  /** Without the flags, if the code at `pc` does not read them. */
+  /** Without what the code at `pc` does not ask for. */
   neededAt(pc: number, dirty: Units): Units {
-    return this.out.flagsDeadAt(pc) ? dirty & ~this.units.flags : dirty;
+    return dirty & ~this.out.deadAt(pc);
   }
   link(pc: number): Expr {
     const { m } = this;

@@ -1,0 +1,86 @@
+/** What code elsewhere does not want to know. */
+import type { RegionExit } from '../ir/block.ts';
+import { CONST, TEMPS } from '../ir/layout.ts';
+import type { RegionFrontEnd } from './abi.ts';
+import type { CodeReader } from './discover.ts';
+import type { RegisterUnits, Units } from './units.ts';
+
+/** How many blocks are looked at to find out about one place. */
+const REACH = 6;
+
+/** What a block does to registers, and how it ends; null where nothing is known of what comes then. */
+interface Effect {
+  /** Read before they are written. */
+  readonly read: Units;
+  /** Written before they are read. */
+  readonly dead: Units;
+  readonly exit: RegionExit | null;
+}
+
+/** Registers and flags that the guest's code writes before it reads them, whatever way it takes. */
+export class DeadRegisters {
+  readonly #front: RegionFrontEnd;
+  readonly #code: CodeReader;
+  readonly #units: RegisterUnits;
+  readonly #looked: [number, number][];
+  readonly #effects = new Map<number, Effect>();
+  readonly #known = new Map<number, Units>();
+
+  /** The bytes it looks at are added to `looked`: [start, end) pairs. */
+  constructor(front: RegionFrontEnd, code: CodeReader, units: RegisterUnits, looked: [number, number][]) {
+    this.#front = front;
+    this.#code = code;
+    this.#units = units;
+    this.#looked = looked;
+  }
+
+  /** Dead at `pc`. The stack pointer never is: the runtime looks at it. */
+  at(pc: number): Units {
+    let known = this.#known.get(pc);
+    if (known === undefined) {
+      let left = REACH;
+      const from = (at: number): Units => {
+        if (left-- <= 0) return 0n;
+        const { read, dead, exit } = this.#effect(at);
+        return dead | (this.#behind(exit, from) & ~read);
+      };
+      known = from(pc) & ~this.#units.of(this.#units.abi.sp);
+      this.#known.set(pc, known);
+    }
+    return known;
+  }
+  #behind(exit: RegionExit | null, from: (pc: number) => Units): Units {
+    if (exit?.kind === 'jump') return from(exit.target);
+    if (exit?.kind === 'branch') return from(exit.fallthrough) & from(exit.taken);
+    if (exit?.kind === 'call' && exit.target !== null) return from(exit.target);
+    return 0n;
+  }
+  #effect(pc: number): Effect {
+    let effect = this.#effects.get(pc);
+    if (!effect) {
+      effect = this.#look(pc);
+      this.#effects.set(pc, effect);
+    }
+    return effect;
+  }
+  #look(pc: number): Effect {
+    const units = this.#units;
+    const limit = this.#code.limit(pc);
+    const lifted = limit > pc ? this.#front.liftRegionBlock(this.#code.bytes, pc, limit, null, null) : null;
+    if (!lifted) return { read: 0n, dead: 0n, exit: null };
+    const { block } = lifted;
+    this.#looked.push([pc, block.end]);
+    let read = 0n;
+    let dead = 0n;
+    for (const inst of block.insts) {
+      if (inst.op.opaque) return { read, dead, exit: null };
+      read |= units.reads(inst) & ~dead;
+      dead |= units.writes(inst) & ~read;
+    }
+    const { exit } = block;
+    if (exit.kind === 'branch')
+      for (const slot of [exit.condition.a, exit.condition.b])
+        if (slot !== CONST && slot < TEMPS) read |= units.of(slot) & ~dead;
+    return { read, dead, exit };
+  }
+}
