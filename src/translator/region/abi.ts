@@ -63,9 +63,9 @@ export interface RegionFrontEnd {
     leaders: ReadonlySet<number> | null,
     flags: unknown,
   ): RegionBlock | null;
-  /** Whether the block uses floating point that raises sticky flags (see FrontEnd of the runtime). */
   /** For an ISA whose instructions make addresses in parts. `code` are guest bytes from address 0 on. */
   blockAddresses?(code: Uint8Array, block: Block): BlockAddresses;
+  /** Whether the block uses floating point that raises sticky flags (see FrontEnd of the runtime). */
   raisesFloatFlags(block: Block<RegionExit>): boolean;
   /** Whether two flag origins are the same. */
   sameFlags(a: unknown, b: unknown): boolean;
