@@ -348,6 +348,10 @@ export class CodeSpace implements CodeOwner {
       if (region?.ranges.some(([start, end]) => start <= pc && pc < end)) return region.pc;
     return null;
   }
+  /** Whether the region is installed. */
+  holds(region: RegionCode): boolean {
+    return this.#stubs.get(region.pc)?.region === region;
+  }
   hasRegion(pc: number): boolean {
     return (this.#stubs.get(pc)?.region ?? null) !== null;
   }

@@ -74,6 +74,8 @@ export const guests: Record<string, Guest> = {
   'control-flow': gcc('control-flow.c', 'gcc', '-O1', '-fno-optimize-sibling-calls', ...dynamic),
   // Not stripped.
   named: { source: 'named.c', compiler: 'gcc', options: ['-O1', '-fno-optimize-sibling-calls', ...dynamic] },
+  generator: gcc('generator.c', 'gcc', '-O1', ...dynamic),
+  'odd-control': gcc('odd-control.cpp', 'g++', '-std=c++17', ...dynamic),
   wild: gcc('wild.c', 'gcc', '-O1', ...dynamic),
   floats: gcc('floats.c', 'gcc', '-fno-math-errno', ...dynamic),
   threads: gcc('threads.c', 'gcc', ...dynamic, '-pthread'),

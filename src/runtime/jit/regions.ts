@@ -17,6 +17,8 @@ const BATCH = 8;
 /** Hot entries that wait for a worker; more are counted again. */
 const MAX_PENDING = 512;
 const MAX_RETRIES = 3;
+/** Modules from which on dropped ones are looked for. */
+const SWEEP_FROM = 500;
 /** Entries of a block after which code around it that has not run yet is taken to be cold. */
 const SELECTIVE_THRESHOLD = 1000;
 /** Time until a region may be translated a second time, with more targets of its indirect jumps. */
@@ -109,6 +111,8 @@ export class Regions {
   #invalidated: [number, number][] = [];
   /** Modules installed since `#keep`: their regions, and the slots that each calls a pc through. */
   #fresh: { pc: number; regions: readonly RegionCode[]; links: readonly (readonly [number, number])[] }[] = [];
+  /** Number of them at which those that are gone are forgotten. */
+  #sweepAt = SWEEP_FROM;
   /** Table slots that hold the region of a pc: links of modules to it. */
   readonly #links = new Map<number, number[]>();
   readonly #functions = new Map<number, WebAssembly.ImportValue>();
@@ -204,6 +208,28 @@ export class Regions {
     for (const set of places) for (const pc of set.keys()) if (rangeAt(pc) < 0) set.delete(pc);
     this.#options.cache?.forget();
     this.#changeMode(this.checks, this.#memory.writableCode);
+  }
+
+  /** Forgets modules whose regions are gone: a guest that makes code all the time goes through any number of them. */
+  #sweep(): void {
+    const { table } = this.#linkage();
+    const gone = new Set<number>();
+    this.#fresh = this.#fresh.filter(({ regions, links }) => {
+      if (regions.some((region) => this.#code.holds(region))) return true;
+      for (const [target, slot] of links) {
+        table.set(slot, this.#missFor(target));
+        gone.add(slot);
+      }
+      return false;
+    });
+    for (const [target, slots] of this.#links) {
+      const left = slots.filter((slot) => !gone.has(slot));
+      if (left.length === 0) this.#links.delete(target);
+      else if (left.length < slots.length) this.#links.set(target, left);
+    }
+    for (const pc of this.#intervals.keys()) if (!this.#functions.has(pc)) this.#intervals.delete(pc);
+    for (const pc of this.#notBefore.keys()) if (!this.#functions.has(pc)) this.#notBefore.delete(pc);
+    this.#sweepAt = Math.max(SWEEP_FROM, this.#fresh.length * 2);
   }
 
   /** Forgets everything that is under way (the address space is given up). */
@@ -489,6 +515,7 @@ export class Regions {
       if (r.raisesFloatFlags) onFloatUse();
     }
     const { pc } = result.regions[0]!;
+    if (this.#fresh.length >= this.#sweepAt) this.#sweep();
     this.#fresh.push({ pc, regions: [...siblings], links: result.links.map((to, k) => [to, links + k] as const) });
     this.#forgetInside(result);
     stats.linkMs += performance.now() - start;
