@@ -26,8 +26,6 @@ export const jitCases: readonly Case[] = [
   guest('control flow, all accesses checked', 'control-flow', { UKTX_MEMORY_CHECKS: 'full' }),
   guest('tail calls, exceptions, return addresses, registers in handlers', 'odd-control'),
   guest('the same, all accesses checked', 'odd-control', { UKTX_MEMORY_CHECKS: 'full' }),
-  guest('the same, accesses checked by range', 'odd-control', { UKTX_MEMORY_CHECKS: 'range' }),
-  guest('the same, accesses not checked', 'odd-control', { UKTX_MEMORY_CHECKS: 'none' }),
   guest('code made at run time', 'code-generation'),
   guest('code made over and over', 'generator', {}, '0'),
   guest('a pointer into the first page', 'wild'),

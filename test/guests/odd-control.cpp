@@ -29,10 +29,10 @@ static uint64_t op_mix(State *s, const uint8_t *code) { s->a ^= s->a >> 5; retur
 static uint64_t op_loop(State *s, const uint8_t *code) { return --s->steps == 0 ? s->a : table[code[-4]](s, code - 3); }
 static void tail_calls() {
   State s{1, 0};
-  uint64_t r = even(&s, 3000000);
+  uint64_t r = even(&s, 300000);
   printf("tail calls %lu %lu\n", r, s.a);
   static const uint8_t code[] = {0, 1, 0, 2};
-  s = {5, 500000};
+  s = {5, 50000};
   printf("threaded %lu\n", op_mix(&s, code));
 }
 
@@ -59,9 +59,9 @@ NOINLINE static int middle(int depth, int kind) {
 }
 static void exceptions() {
   long caught[4] = {};
-  for (int k = 0; k < 300; k++) {
+  for (int k = 0; k < 100; k++) {
     try {
-      caught[3] += middle(k % 100 == 0 ? 3000 : 40, k);
+      caught[3] += middle(k % 50 == 0 ? 3000 : 40, k);
     } catch (const std::exception &e) { caught[0] += strlen(e.what()); }
     catch (int n) { caught[1] += n; }
     catch (const std::string &s) { caught[2] += s.size(); }
@@ -138,7 +138,7 @@ static void return_addresses() {
   long (*const all[])(long) = {skips, outer_of_two, jump_by_return, where_am_i, retpoline};
   for (auto f : all) {
     long sum = 0;
-    for (long k = 0; k < 20000; k++) sum += f(k);
+    for (long k = 0; k < 3000; k++) sum += f(k);
     printf("return %ld\n", sum);
   }
 }
@@ -230,11 +230,11 @@ static void handlers() {
     bad = address;
     first_rounds = 1;
     seen = 0;
-    for (int k = 0; k < 2000; k++) {
+    for (int k = 0; k < 600; k++) {
       interrupt(kind, address, out);
       first_rounds = 0;
       // The first one comes before its code is translated, the last one long after.
-      if (k == 1998) first_rounds = 1;
+      if (k == 598) first_rounds = 1;
       for (uint64_t v : out) sum = sum * 17 + v;
     }
     printf("%s: signal %d code %d, seen %lx, out %lx\n", name, last_signal, last_code, seen, sum);
