@@ -47,6 +47,7 @@ export function mountGuestRoot(
       sys: new SysFs({ cpu }),
       dev,
       devMounts: dev.mounts,
+      guestMemory: host.memoryTotal,
       clock: () => host.realtime(),
     });
   } catch (e) {

@@ -33,11 +33,15 @@ export interface RootOptions {
   dev?: FileSystem | null;
   /** File systems below /dev (DevFs.mounts). */
   devMounts?: readonly { path: string; fs: FileSystem; source: string }[];
-  /** Bytes the overlay may hold; /dev/shm gets as much. */
+  /** Bytes the overlay may hold. */
   memoryLimit?: number;
+  /** The guest's memory (MemTotal), bytes; half of it is for /dev/shm, as on Linux. Default 2 GiB. */
+  guestMemory?: number;
   /** Realtime clock file times are taken from. */
   clock?: () => [number, number];
 }
+
+const GUEST_MEMORY = 2 ** 31;
 
 export interface GuestRoot {
   vfs: Vfs;
@@ -57,7 +61,7 @@ export function buildRoot(options: RootOptions = {}): GuestRoot {
   ];
   for (const [path, fs, source] of kernelMounts) if (fs) mountAt(vfs, fs, path, { source });
   if (options.dev) {
-    const shm = new Tmpfs({ ...(options.memoryLimit !== undefined && { limit: options.memoryLimit }) });
+    const shm = new Tmpfs({ limit: Math.floor((options.guestMemory ?? GUEST_MEMORY) / 2) });
     mountAt(vfs, shm, '/dev/shm', { source: 'tmpfs' });
     for (const { path, fs, source } of options.devMounts ?? []) mountAt(vfs, fs, `/dev/${path}`, { source });
   }

@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DevFs } from '../../../src/kernel/fs/devfs.ts';
 import { buildRoot } from '../../../src/kernel/fs/root.ts';
 import { Tmpfs } from '../../../src/kernel/fs/tmpfs.ts';
 import { Guest } from './fake-task.ts';
@@ -56,6 +57,11 @@ describe('buildRoot', () => {
       '/data/one',
     ]);
     expect(fs.existsSync(`${folder}/rootfs/data`)).toBe(false);
+  });
+  it('lets /dev/shm hold half of the memory', () => {
+    const { vfs } = buildRoot({ rootfs: { path: `${folder}/rootfs` }, dev: new DevFs(), guestMemory: 2 ** 20 });
+    const { fs: shm } = vfs.lookup('/dev/shm').mount;
+    expect(shm.statfs().blocks * shm.statfs().bsize).toBe(2 ** 19);
   });
   it('mounts the working folder read-write', () => {
     const guest = new Guest(buildRoot({ rw: folder }).vfs);
