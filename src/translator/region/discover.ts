@@ -157,7 +157,8 @@ export function formRegion(
     // A region at most doubles by what it calls.
     const whole = instructions < own * 2 && ++number < 4096 ? withCallee(block, number, inliner) : [block];
     for (const part of whole) {
-      blocks.set(part.pc, part);
+      // The passes change the instructions, which others may have, too.
+      blocks.set(part.pc, { ...part, insts: [...part.insts] });
       instructions += part.guestInstructions;
       if (part.exit.kind !== 'call') continue;
       const callee = part.exit.target ?? part.exit.guess;

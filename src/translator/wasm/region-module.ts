@@ -4,6 +4,7 @@ import { analyse } from '../region/dataflow.ts';
 import { type CodeReader, formRegion, type Region, type RegionLimits } from '../region/discover.ts';
 import { injectFault } from '../region/faults.ts';
 import { DeadRegisters } from '../region/dead.ts';
+import { remembering } from '../region/remember.ts';
 import { RegisterUnits, type Units } from '../region/units.ts';
 import { Assembler, types } from './assembler.ts';
 import type { ImportedHelper } from './builder.ts';
@@ -68,7 +69,12 @@ const MAX_MODULE_INSTRUCTIONS = 8000;
 const assembler = new Assembler();
 
 /** Null when nothing can be translated at the first entry. */
-export function compileModule(front: RegionFrontEnd, code: CodeReader, request: ModuleRequest): CompiledModule | null {
+export function compileModule(
+  frontEnd: RegionFrontEnd,
+  code: CodeReader,
+  request: ModuleRequest,
+): CompiledModule | null {
+  const front = remembering(frontEnd);
   const units = new RegisterUnits(front.abi);
   const left: number[] = [];
   const regions = gather(front, code, request, left);
