@@ -223,6 +223,21 @@ describe('stored blocks', () => {
     }
     expect(s.rejected).toBe(0);
   });
+  it('are not used with two words damaged in their highest bits', () => {
+    const good = aligned(file());
+    const words = new Uint32Array(good.buffer as ArrayBuffer, good.byteOffset, good.length / 4);
+    const first = 4 + 2 * 3;
+    const size = (words.length - first) / 3;
+    for (let a = 1; a < size; a++)
+      for (let b = a + 1; b < size; b++) {
+        const bad = Buffer.from(new Uint8Array(good).buffer as ArrayBuffer);
+        const changed = new Uint32Array(bad.buffer as ArrayBuffer, bad.byteOffset, bad.length / 4);
+        for (let r = first; r < words.length; r += size) for (const k of [a, b]) changed[r + k]! ^= 0x8000_0000;
+        const s = new BlockStore(bad);
+        for (const pc of [0x1000, 0x1100, 0x1203]) expect(s.load(pc, guest, new Uint32Array(64), 80)).toBeNull();
+        expect(s.rejected).toBe(3);
+      }
+  });
   it('are right or not there when any bit of the file has changed', () => {
     const good = new Map<number, string>();
     const read = (s: BlockStore, pc: number): string | null => {

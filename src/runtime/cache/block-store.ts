@@ -58,10 +58,16 @@ export interface StoredBlock {
   secondLink: number;
 }
 
-/** FNV-1a over words. */
+/**
+ * FNV-1a over words, with a shift: a product carries upwards only, so that without it two words with damage in their highest
+ * bytes would make up for each other in one of 256 cases.
+ */
 function checksum(words: Uint32Array, from: number, to: number): number {
   let h = 0x811c9dc5;
-  for (let k = from; k < to; k++) h = Math.imul(h ^ words[k]!, 0x01000193);
+  for (let k = from; k < to; k++) {
+    h = Math.imul(h ^ words[k]!, 0x01000193);
+    h ^= h >>> 15;
+  }
   return h >>> 0;
 }
 

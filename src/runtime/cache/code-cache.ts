@@ -27,7 +27,7 @@ import { encodeProfile, parseProfile, PROFILE, type Profile } from './profile.ts
  * Fetching takes milliseconds, for all functions that are in a module together.
  */
 export const CACHED_THRESHOLD = 50;
-const UNKNOWN_THRESHOLD = 1500;
+const UNKNOWN_THRESHOLD = 3000;
 /** A program in which earlier runs have found this many places hot runs for long. */
 const LONG_RUN_PLACES = 50;
 /** Programs lie below, libraries above (kernel/mm/layout.ts). */
@@ -35,6 +35,8 @@ const LIBRARIES = 0x8000_0000;
 /** Time, and time of the processor, in which a run that finds translations in the cache makes none, in milliseconds. */
 const HOLD_BACK_MS = 1000;
 const HOLD_BACK_CPU_MS = 1500;
+/** Modules held for programs to come. Those that are in use are held by their instances, too. */
+const MODULES_HELD = 500;
 const loaded = nowMs();
 
 export interface CacheStats {
@@ -90,6 +92,7 @@ export class CodeCache {
   /** The one asked for last: it is asked for at each block that is counted. */
   #lastIndex: { folder: string; checks: MemoryChecks; index: IndexView | null } | null = null;
   readonly #nonEmpty = new Set<string>();
+  /** By name of their file, for further processes and programs of the run; the least recently used one in front. */
   readonly #modules = new Map<string, WebAssembly.Module>();
   readonly #used = new Map<string, Image>();
   readonly #blocks = new Map<string, BlockStore>();
@@ -143,7 +146,11 @@ export class CodeCache {
   /** The code of a module, in V8's baseline code; null when its file is gone or damaged. */
   code(image: Image, { wasm }: CachedModule): WebAssembly.Module | null {
     const known = this.#modules.get(wasm);
-    if (known) return known;
+    if (known) {
+      this.#modules.delete(wasm);
+      this.#modules.set(wasm, known);
+      return known;
+    }
     const path = this.folder.file(image.folder, `${wasm}.wasm`);
     const bytes = this.folder.read(path);
     if (!bytes) {
@@ -160,6 +167,10 @@ export class CodeCache {
       this.stats.loads++;
       this.stats.bytes += bytes.length;
       this.#modules.set(wasm, module);
+      for (const oldest of this.#modules.keys()) {
+        if (this.#modules.size <= MODULES_HELD) break;
+        this.#modules.delete(oldest);
+      }
       return module;
     } catch {
       // Of a host that knows more of WebAssembly.
