@@ -13,5 +13,11 @@ export function remembering(front: RegionFrontEnd): RegionFrontEnd {
     }
     return block;
   };
-  return Object.assign(Object.create(front) as RegionFrontEnd, { liftRegionBlock });
+  return {
+    table: front.table,
+    abi: front.abi,
+    liftRegionBlock,
+    raisesFloatFlags: (block) => front.raisesFloatFlags(block),
+    sameFlags: (a, b) => front.sameFlags(a, b),
+  };
 }
