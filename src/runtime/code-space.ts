@@ -17,9 +17,10 @@ import {
   REGION_CACHE_ENTRIES,
 } from '../translator/ir/layout.ts';
 import type { RegionFrontEnd } from '../translator/region/abi.ts';
-import { functionOf } from '../translator/region/discover.ts';
 import type { StoredBlock } from './cache/block-store.ts';
 import { BlockEncoder } from './block-encoder.ts';
+import type { CodeBlock, RegionCode, Stub } from './code-blocks.ts';
+import { CodePlaces } from './code-places.ts';
 import { type CodeTemplate, keepTemplate, placeTemplate, templateOf } from './code-template.ts';
 import { JumpCache } from './jump-cache.ts';
 import type { CodeOwner, LinearMemory } from './linear-memory.ts';
@@ -44,40 +45,6 @@ export interface BlockSource {
   loadBlock(pc: number, at: number, ahead: boolean): StoredBlock | null;
   /** A block was made. */
   keepBlock(block: Block, template: CodeTemplate): void;
-}
-
-export interface CodeBlock {
-  pc: number;
-  end: number;
-  /** Address of its code, and of the first byte after it. */
-  ip: number;
-  ipEnd: number;
-  flavour: number;
-  /** Not entered in any map: made to step over one instruction. */
-  transient: boolean;
-  dead: boolean;
-  /** How it ends; null for stubs. */
-  exit: Block['exit']['kind'] | null;
-  /** It is one of `span`. */
-  isSpan?: boolean;
-}
-
-/** A translated region as the code space watches it. */
-export interface RegionCode {
-  readonly pc: number;
-  /** Guest bytes it was made from. */
-  readonly ranges: readonly (readonly [number, number])[];
-  /** Number in the table of regions. */
-  readonly slot: number;
-  /** Takes it out of the table, with those that call it directly. */
-  drop(): void;
-}
-
-/** What stands before a block that is counted, or has a region. */
-interface Stub {
-  pc: number;
-  ip: number;
-  region: RegionCode | null;
 }
 
 export interface CodeStats {
@@ -118,14 +85,8 @@ export class CodeSpace implements CodeOwner {
   readonly #byPage = new Map<number, Set<CodeBlock | RegionCode>>();
   /** By guest address; of flavour 0, the only one that has regions. */
   readonly #stubs = new Map<number, Stub>();
-  /**
-   * Addresses behind calls. The interpreter comes to one when the function called was not translated yet, which mends
-   * itself: a region for what follows the call is seldom worth it.
-   */
-  readonly #returnSites = new Set<number>();
-  readonly #callTargets = new Set<number>();
-  /** Where indirect jumps (not calls and returns) have gone to. */
-  readonly jumpTargets = new Set<number>();
+  /** Filled where blocks are counted. */
+  readonly places = new CodePlaces();
   /** How often a block is entered until it is hot; 0: blocks are not counted. */
   hotThreshold = 0;
   /** How often the block at a pc is entered until it is hot, where that is known to be something else. */
@@ -210,7 +171,7 @@ export class CodeSpace implements CodeOwner {
     const stored = this.source.loadBlock(pc, ip, ahead);
     if (!stored || !(u8[PAGE_TABLE + Math.floor((stored.end - 1) / PAGE_SIZE)]! & PAGE_EXEC)) return null;
     const { end, exit, returnPc } = stored;
-    if (returnPc !== null && this.hotThreshold > 0) this.#returnSites.add(returnPc);
+    if (returnPc !== null && this.hotThreshold > 0) this.places.addReturnSite(returnPc);
     const ipEnd = ip + Math.max(MIN_BLOCK, stored.words * 4);
     this.#next = ipEnd;
     const code: CodeBlock = { pc, end, ip, ipEnd, flavour: 0, transient: false, dead: false, exit };
@@ -269,7 +230,9 @@ export class CodeSpace implements CodeOwner {
     u32[(ip + stubLayout.pc) >>> 2] = pc;
     const stub: Stub = { pc, ip, region: null };
     this.#stubs.set(pc, stub);
-    const usual = this.#returnSites.has(pc) ? this.hotThreshold * RETURN_SITE_FACTOR : this.hotThreshold;
+    // The interpreter comes to a return site when the function called was not translated yet, which mends itself: a region
+    // for what follows the call is seldom worth it.
+    const usual = this.places.isReturnSite(pc) ? this.hotThreshold * RETURN_SITE_FACTOR : this.hotThreshold;
     this.#count(stub, this.firstCount?.(pc) ?? usual);
     const place = { pc, end: pc + 1, ip, ipEnd: this.#next, flavour: 0, transient: false, dead: false, exit: null };
     this.#blocks.push(place);
@@ -290,39 +253,12 @@ export class CodeSpace implements CodeOwner {
     const stub = this.#stubs.get(pc);
     return stub ? 0xffff_ffff - this.#memory.u32[(stub.ip + stubLayout.counter) >>> 2]! : 0;
   }
-  /** Whether the block at `pc` is where a call goes to or returns to. */
-  isCallOrReturn(pc: number): boolean {
-    return this.#callTargets.has(pc) || this.#returnSites.has(pc);
-  }
-  isCallTarget(pc: number): boolean {
-    return this.#callTargets.has(pc);
-  }
-  isReturnSite(pc: number): boolean {
-    return this.#returnSites.has(pc);
-  }
-  #sortedStarts: number[] = [];
-  /** Addresses that calls go to, in order: where functions begin, as far as is known. */
-  functionStarts(): readonly number[] {
-    if (this.#sortedStarts.length !== this.#callTargets.size)
-      this.#sortedStarts = [...this.#callTargets].sort((a, b) => a - b);
-    return this.#sortedStarts;
-  }
-  #addCallTarget(pc: number): void {
-    if (this.#callTargets.has(pc)) return;
-    const starts = this.functionStarts() as number[];
-    this.#callTargets.add(pc);
-    starts.splice(functionOf(starts, pc) + 1, 0, pc);
-  }
   /** The op at `ip`, or a region that `called` it, wanted to go to `pc`, for which there was no code. */
   noteMiss(ip: number, pc: number, called: boolean): void {
     if (this.hotThreshold === 0) return;
     const from = this.blockAt(ip);
-    if (called || from?.exit === 'call') this.#addCallTarget(pc);
-    if (from?.exit !== 'indirect' || this.#callTargets.has(pc)) return;
-    const starts = this.functionStarts();
-    // A jump out of the function, as a PLT entry's, is a call to another one.
-    if (functionOf(starts, from.pc) === functionOf(starts, pc)) this.jumpTargets.add(pc);
-    else this.#addCallTarget(pc);
+    if (called || from?.exit === 'call') this.places.addCallTarget(pc);
+    if (from?.exit === 'indirect') this.places.noteJump(from.pc, pc);
   }
   /** Guest addresses of counted blocks that have been entered at least `times`, and have no region. */
   warm(times: number): number[] {
@@ -448,7 +384,7 @@ export class CodeSpace implements CodeOwner {
   }
   /** Where the exit of `owner` that leads to `pc` goes on. */
   #linkTarget(owner: CodeBlock | null, pc: number, flavour: number): number {
-    if (owner?.exit === 'call' && this.hotThreshold > 0) this.#addCallTarget(pc);
+    if (owner?.exit === 'call' && this.hotThreshold > 0) this.places.addCallTarget(pc);
     const counted = owner !== null && (owner.exit === 'call' || pc < owner.end);
     return counted ? this.countedEntry(pc, flavour) : this.entry(pc, flavour);
   }
@@ -552,12 +488,10 @@ export class CodeSpace implements CodeOwner {
     for (const { word, before, from, to } of this.#newLinks)
       if (!from.dead && rangeAt(from.pc) !== rangeAt(to)) u32[word] = before;
     this.#newLinks = [];
-    const places = this.#stubs.size + this.#returnSites.size + this.#callTargets.size + this.jumpTargets.size;
-    if (places !== this.#keptPlaces) {
-      const sets = [this.#stubs, this.#returnSites, this.#callTargets, this.jumpTargets];
-      for (const set of sets) for (const pc of set.keys()) if (rangeAt(pc) < 0) set.delete(pc);
-      this.#sortedStarts = [];
-      this.#keptPlaces = this.#stubs.size + this.#returnSites.size + this.#callTargets.size + this.jumpTargets.size;
+    if (this.#stubs.size + this.places.size !== this.#keptPlaces) {
+      for (const pc of this.#stubs.keys()) if (rangeAt(pc) < 0) this.#stubs.delete(pc);
+      this.places.keep((pc) => rangeAt(pc) >= 0);
+      this.#keptPlaces = this.#stubs.size + this.places.size;
     }
     this.#memory.u8.fill(0, REGION_CACHE, REGION_CACHE + REGION_CACHE_ENTRIES * 8);
     this.#jumps.clear();
@@ -569,9 +503,7 @@ export class CodeSpace implements CodeOwner {
     for (const page of [...this.#byPage.keys()]) this.#dropPage(page);
     this.dropRegions();
     this.#stubs.clear();
-    this.#returnSites.clear();
-    this.#callTargets.clear();
-    this.jumpTargets.clear();
+    this.places.clear();
     // Caches without an entry are not written to: that would make a short run's memory larger by 160 pages.
     if (this.#next !== CODE_START) {
       this.#memory.u8.fill(0, REGION_CACHE, REGION_CACHE + REGION_CACHE_ENTRIES * 8);
@@ -626,7 +558,7 @@ export class CodeSpace implements CodeOwner {
     const template = templateOf(block);
     let at = template ? placeTemplate(template, this.#memory.u32, start) : this.#encoder.emit(block, start);
     if (!template && this.#front.keepsBlocks && !transient) keepTemplate(block, this.#encoder.last());
-    if (block.exit.kind === 'call' && this.hotThreshold > 0) this.#returnSites.add(block.exit.returnPc);
+    if (block.exit.kind === 'call' && this.hotThreshold > 0) this.places.addReturnSite(block.exit.returnPc);
     if (at - start < MIN_BLOCK) at = start + MIN_BLOCK;
     this.#next = at;
     const code: CodeBlock = {

@@ -1,12 +1,14 @@
 /** Translated regions of one address space: what is hot, what is being compiled, and the table through which regions call. */
 import { CACHED_THRESHOLD, type KeepIn, type MemoryCache } from '../cache/code-cache.ts';
-import type { CodeSpace, RegionCode } from '../code-space.ts';
+import type { RegionCode } from '../code-blocks.ts';
+import type { CodeSpace } from '../code-space.ts';
 import type { LinearMemory } from '../linear-memory.ts';
 import type { MemoryChecks } from '../../translator/wasm/region-access.ts';
 import { usedMs } from '../node-host.ts';
 import type { Compiler, JobRequest } from './compiler.ts';
 import { JumpOwners } from './jump-owners.ts';
 import type { CompileResult } from './messages.ts';
+import { RegionStats } from './region-stats.ts';
 import { isBaselineOnly } from './v8-flags.ts';
 import { PAGE_SIZE } from '../../kernel/mm/guest-memory.ts';
 import { JUMP_TABLES, JUMP_TABLES_END } from '../../translator/ir/layout.ts';
@@ -35,20 +37,6 @@ const NEVER = 0xffff_ffff;
 const constant = (n: number): WebAssembly.Global => new WebAssembly.Global({ value: 'i32' }, n);
 
 const hasName = (entry: readonly [number, string | null]): entry is readonly [number, string] => entry[1] !== null;
-
-export interface RegionStats {
-  requested: number;
-  regions: number;
-  modules: number;
-  dropped: number;
-  failed: number;
-  guestInstructions: number;
-  wasmBytes: number;
-  translateMs: number;
-  compileMs: number;
-  linkMs: number;
-  maxQueue: number;
-}
 
 export interface RegionsOptions {
   isa: string;
@@ -125,19 +113,7 @@ export class Regions {
   #settled = false;
   /** Called once regions exist. */
   onFirst: (() => void) | null = null;
-  readonly stats: RegionStats = {
-    requested: 0,
-    regions: 0,
-    modules: 0,
-    dropped: 0,
-    failed: 0,
-    guestInstructions: 0,
-    wasmBytes: 0,
-    translateMs: 0,
-    compileMs: 0,
-    linkMs: 0,
-    maxQueue: 0,
-  };
+  readonly stats = new RegionStats();
 
   constructor(
     memory: LinearMemory,
@@ -253,7 +229,7 @@ export class Regions {
     const entry = this.#entryFor(pc);
     if (entry === null) return;
     if (entry !== pc) {
-      this.#code.jumpTargets.add(pc);
+      this.#code.places.jumpTargets.add(pc);
       this.#options.cache?.noteJumpTarget(pc);
       this.#newTargets.set(pc, entry);
       if (this.#code.hasRegion(entry)) {
@@ -290,11 +266,11 @@ export class Regions {
     const code = this.#code;
     const owner = this.#ownerOf(pc);
     // What follows a call inside of a region soon comes to a jump, and with that back into it.
-    if (owner !== null && code.isReturnSite(pc) && this.#owners.holds(owner, pc)) return null;
-    if (code.isCallOrReturn(pc)) return pc;
+    if (owner !== null && code.places.isReturnSite(pc) && this.#owners.holds(owner, pc)) return null;
+    if (code.places.isCallOrReturn(pc)) return pc;
     if (owner !== null) return owner;
-    if (!code.jumpTargets.has(pc)) return pc;
-    const starts = code.functionStarts();
+    if (!code.places.jumpTargets.has(pc)) return pc;
+    const starts = code.places.functionStarts();
     const start = starts[functionOf(starts, pc)];
     return start !== undefined && pc - start < JUMP_REACH ? start : pc;
   }
@@ -335,7 +311,7 @@ export class Regions {
 
   /** The region whose indirect jumps may well go to `pc`, but did not when it was translated. */
   #ownerOf(pc: number): number | null {
-    const owner = this.#owners.of(pc, this.#code.functionStarts());
+    const owner = this.#owners.of(pc, this.#code.places.functionStarts());
     return owner !== null && this.#code.hasRegion(owner) ? owner : null;
   }
 
@@ -375,8 +351,8 @@ export class Regions {
 
   /** IR and Wasm text of the region at `pc`, translated once more; empty when there is none. The guest waits. */
   describe(pc: number): string {
-    const jumpTargets = [...this.#code.jumpTargets];
-    const functionStarts = [...this.#code.functionStarts()];
+    const jumpTargets = [...this.#code.places.jumpTargets];
+    const functionStarts = [...this.#code.places.functionStarts()];
     const job: JobRequest = {
       isa: this.#options.isa,
       memory: this.#memory.memory,
@@ -420,9 +396,12 @@ export class Regions {
     const wanted = this.#code
       .warm(Math.max(1, this.#options.threshold >> 3))
       .filter((pc) => !keepIn || (pc >= keepIn.start && pc < keepIn.end));
-    for (const pc of cache?.jumpTargets(entries[0]!) ?? []) this.#code.jumpTargets.add(pc);
+    for (const pc of cache?.jumpTargets(entries[0]!) ?? []) this.#code.places.jumpTargets.add(pc);
     // A hot place inside of a function with indirect jumps becomes an entry of its region.
-    const jumpTargets = [...this.#code.jumpTargets, ...entries.filter((pc) => !this.#code.isCallOrReturn(pc))];
+    const jumpTargets = [
+      ...this.#code.places.jumpTargets,
+      ...entries.filter((pc) => !this.#code.places.isCallOrReturn(pc)),
+    ];
     return {
       job: {
         isa: this.#options.isa,
@@ -431,7 +410,7 @@ export class Regions {
         wanted,
         jumpTargets,
         apart: entries.filter((pc) => this.#apart.delete(pc)),
-        functionStarts: [...this.#code.functionStarts()],
+        functionStarts: [...this.#code.places.functionStarts()],
         options: this.#regionOptions(),
         ...this.#names([...entries, ...wanted]),
         ...(this.#options.onText && { text: ['wat'] }),
@@ -594,7 +573,7 @@ export class Regions {
 
   #missFor(pc: number): WebAssembly.ImportValue {
     const { misses } = this.#linkage();
-    return this.#code.isCallTarget(pc) ? misses.call : misses.jump;
+    return this.#code.places.isCallTarget(pc) ? misses.call : misses.jump;
   }
 
   /** First of `count` new table slots. */

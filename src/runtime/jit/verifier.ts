@@ -28,7 +28,8 @@ import {
 import { DeadRegisters } from '../../translator/region/dead.ts';
 import { bytesStored, pieces } from '../../translator/region/journal.ts';
 import { RegisterUnits, type Units } from '../../translator/region/units.ts';
-import type { CodeBlock, CodeSpace } from '../code-space.ts';
+import type { CodeBlock } from '../code-blocks.ts';
+import type { CodeSpace } from '../code-space.ts';
 import type { FlagReader, GuestFrontEnd } from '../isa.ts';
 import type { LinearMemory } from '../linear-memory.ts';
 
