@@ -31,8 +31,8 @@ const underQemu = (program: string, args: string[]): Outcome =>
   call('qemu-aarch64', ['-cpu', 'cortex-a76', '-L', ROOT, program, ...args]);
 const underUktx = (program: string, args: string[], flags: string[]): Outcome => {
   const root = existsSync(ROOT) ? ['--rootfs', ROOT] : [];
-  const mount = ['-v', `${dirname(program)}:/work:ro`];
-  return call(uktx, ['run', ...flags, ...root, ...mount, `/work/${basename(program)}`, ...args]);
+  const mount = ['-v', `${dirname(program)}:/programs:ro`];
+  return call(uktx, ['run', ...flags, ...root, ...mount, `/programs/${basename(program)}`, ...args]);
 };
 
 describe.runIf(hasQemu)('prints and returns what it does under qemu-aarch64', () => {

@@ -213,8 +213,7 @@ function removeDead(flow: BlockFlow, units: RegisterUnits, flows: RegionFlow, op
   if (e.kind === 'branch') {
     readTemp(e.condition.a, false);
     if (e.condition.b !== CONST) readTemp(e.condition.b, false);
-  } else if (e.kind === 'ret' || e.kind === 'return' || e.kind === 'indirect' || e.kind === 'call')
-    readTemp(e.slot, false);
+  } else if ('slot' in e) readTemp(e.slot, false);
   const dirtyBefore: Units[] = [];
   let dirty = flow.dirtyIn;
   for (const inst of insts) {

@@ -56,7 +56,7 @@ function effectOf(flow: BlockFlow, region: Region, units: RegisterUnits, options
   if (e.kind === 'branch') {
     ends(e.condition.a);
     ends(e.condition.b);
-  } else if (e.kind === 'ret' || e.kind === 'return' || e.kind === 'indirect' || e.kind === 'call') ends(e.slot);
+  } else if ('slot' in e) ends(e.slot);
   let passed = 0n;
   if (e.kind === 'ret') passed = units.results;
   else if (

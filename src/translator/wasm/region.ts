@@ -565,9 +565,7 @@ const exitOperands = (e: RegionExit): { slot: number; type: OperandType }[] => {
     const type = compareOperand(e.condition.compare, e.condition.width);
     return [e.condition.a, e.condition.b].filter((slot) => slot !== CONST).map((slot) => ({ slot, type }));
   }
-  return e.kind === 'ret' || e.kind === 'return' || e.kind === 'indirect' || e.kind === 'call'
-    ? [{ slot: e.slot, type: 'i64' }]
-    : [];
+  return 'slot' in e ? [{ slot: e.slot, type: 'i64' }] : [];
 };
 
 /** Adds the function of a region to the module. */

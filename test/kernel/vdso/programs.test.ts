@@ -56,8 +56,8 @@ function million(program: string, ...flags: string[]): void {
 describe.runIf(existsSync(cross)).each(['static', 'dynamic'])('aarch64, %s', (kind) => {
   const name = `aarch64-${kind}`;
   // The libraries are those of the cross compiler.
-  const flags = (): string[] => ['--rootfs', '/usr/aarch64-linux-gnu', '-v', `${scratch}:/work:ro`];
-  const program = `/work/${name}`;
+  const flags = (): string[] => ['--rootfs', '/usr/aarch64-linux-gnu', '-v', `${scratch}:/programs:ro`];
+  const program = `/programs/${name}`;
   it.each(parts.filter((part) => !oursOnly.has(part)))('%s', (part) => {
     expect(run(uktx, ['run', '--jit=off', ...flags(), program, part])).toEqual({ status: 0, output: '' });
   });
