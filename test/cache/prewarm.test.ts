@@ -69,7 +69,9 @@ describe.runIf(ready)('prewarm', () => {
     expect(again.before).toBeGreaterThan(again.functions * 0.9);
     expect(again.translated).toBe(again.before);
   });
-  it('goes on where it was killed', { timeout: SLOW }, async () => {
+  // Where the kill falls differs, and rarely one function more or less has a translation of its own then.
+  it('goes on where it was killed', { timeout: SLOW, retry: 2 }, async () => {
+    rmSync(join(scratch, 'killed'), { recursive: true, force: true });
     const folder = join(scratch, 'killed');
     for (const kill of [1500, 3000]) {
       const child = spawn(uktx, ['prewarm', `--cache-dir=${folder}`, program], { env: env(), stdio: 'ignore' });
