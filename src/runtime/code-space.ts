@@ -270,13 +270,18 @@ export class CodeSpace implements CodeOwner {
   }
   /** Where blocks that have been made begin: what has run, and is not the inside of a region. */
   executedBlocks(): Uint32Array {
-    const pcs = this.#byPc.flatMap((blocks) => (blocks ? [...blocks.keys()] : []));
-    return Uint32Array.from(pcs);
+    const maps = this.#byPc.filter((blocks) => blocks !== undefined);
+    const out = new Uint32Array(maps.reduce((sum, { size }) => sum + size, 0));
+    let count = 0;
+    for (const blocks of maps) for (const pc of blocks.keys()) out[count++] = pc;
+    return out;
   }
   /** Bytes that regions were made from, as [start, end) pairs. */
   regionRanges(): Uint32Array {
-    const regions = [...this.#stubs.values()].flatMap(({ region }) => region?.ranges ?? []);
-    return Uint32Array.from(regions.flat());
+    const out: number[] = [];
+    for (const { region } of this.#stubs.values())
+      if (region) for (const [start, end] of region.ranges) out.push(start, end);
+    return Uint32Array.from(out);
   }
   /** Entry of a region that was made from the code at `pc`, among others; null if there is none. */
   regionAround(pc: number): number | null {

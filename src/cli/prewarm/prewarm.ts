@@ -174,7 +174,7 @@ export class Prewarm {
       entries,
       wanted: [...left],
       jumpTargets: [...this.#cache.profile(image).jumpTargets, ...jumpTargets],
-      functionStarts: [...known].sort((a, b) => a - b),
+      functionStarts: Uint32Array.from(known).sort(),
       options: { checks: this.#checks, watchStores: false },
       keepIn: { cache: folder.path, image: image.folder, index: indexName(this.#checks), start, end },
       translateOnly: true,

@@ -10,6 +10,7 @@ import type {
   CompileJob,
   CompileResult,
   Executed,
+  ForgetJob,
   OptimiseJob,
   OptimiseResult,
   SaveJob,
@@ -35,44 +36,74 @@ const slotNames = async (isa: string): Promise<SlotNames> =>
     : await import('../../translator/x86_64/names.ts')
   ).slotNames;
 
+/** That of the last job. */
+let guestMemory: WebAssembly.Memory | null = null;
+
 /** Reads guest code where the page table lets it be executed. */
 function reader(memory: WebAssembly.Memory): CodeReader {
   const bytes = new Uint8Array(memory.buffer);
+  const pages = new Uint8Array(memory.buffer, PAGE_TABLE, GUEST_LIMIT / PAGE_SIZE);
   return {
     bytes,
     limit(pc) {
       if (!(pc >= 0 && pc < GUEST_LIMIT)) return pc;
       let page = Math.floor(pc / PAGE_SIZE);
       const last = page + 2;
-      while (page < last && bytes[PAGE_TABLE + page]! & PAGE_EXEC) page++;
+      while (page < last && pages[page]! & PAGE_EXEC) page++;
       return Math.max(pc, page * PAGE_SIZE);
     },
   };
 }
 
 function coldOf({ blocks, ranges }: Executed): (pc: number) => boolean {
-  const known = new Set(blocks);
+  const known = hashed(blocks);
   const { starts, ends } = merged(ranges);
   return (pc) => {
-    if (known.has(pc)) return false;
+    if (known(pc)) return false;
     const k = functionOf(starts, pc);
     return k < 0 || pc >= ends[k]!;
   };
 }
 
+/**
+ * Whether a number other than 0 is one of `values`: a table with open addressing. A Set of all that has run takes longer to
+ * make than a module does to translate.
+ */
+function hashed(values: Uint32Array): (value: number) => boolean {
+  const mask = 2 ** Math.ceil(Math.log2(2 * values.length + 2)) - 1;
+  const table = new Uint32Array(mask + 1);
+  const placeOf = (value: number): number => {
+    let place = (Math.imul(value, 0x9e37_79b1) >>> 8) & mask;
+    while (table[place] !== 0 && table[place] !== value) place = (place + 1) & mask;
+    return place;
+  };
+  for (const value of values) table[placeOf(value)] = value;
+  return (value) => table[placeOf(value)] === value;
+}
+
+/** Bytes of a range at most, a power of two: blocks are short. */
+const MOST_LENGTH = 2 ** 20;
+
 /** Ranges in order, without overlap. */
-function merged(ranges: Uint32Array): { starts: number[]; ends: number[] } {
-  const pairs = Array.from({ length: ranges.length / 2 }, (_, k) => [ranges[2 * k]!, ranges[2 * k + 1]!] as const);
-  pairs.sort((a, b) => a[0] - b[0]);
-  const starts: number[] = [];
-  const ends: number[] = [];
-  for (const [start, end] of pairs)
-    if (starts.length > 0 && start <= ends.at(-1)!) ends[ends.length - 1] = Math.max(ends.at(-1)!, end);
+function merged(ranges: Uint32Array): { starts: Uint32Array; ends: Uint32Array } {
+  // Start and length in one number, which is exact, for a sort without comparisons in JavaScript.
+  const pairs = new Float64Array(ranges.length / 2);
+  for (let k = 0; k < pairs.length; k++)
+    pairs[k] = ranges[2 * k]! * MOST_LENGTH + Math.min(ranges[2 * k + 1]! - ranges[2 * k]!, MOST_LENGTH - 1);
+  pairs.sort();
+  const starts = new Uint32Array(pairs.length);
+  const ends = new Uint32Array(pairs.length);
+  let count = 0;
+  for (const pair of pairs) {
+    const start = Math.floor(pair / MOST_LENGTH);
+    const end = start + (pair % MOST_LENGTH);
+    if (count > 0 && start <= ends[count - 1]!) ends[count - 1] = Math.max(ends[count - 1]!, end);
     else {
-      starts.push(start);
-      ends.push(end);
+      starts[count] = start;
+      ends[count++] = end;
     }
-  return { starts, ends };
+  }
+  return { starts: starts.subarray(0, count), ends: ends.subarray(0, count) };
 }
 
 /** A worker that only has V8 optimise the interpreter does without. */
@@ -95,12 +126,14 @@ async function compile(job: CompileJob): Promise<CompileResult> {
     error: null,
   };
   try {
+    if (job.memory) guestMemory = job.memory;
+    const memory = guestMemory!;
     const { compileModule } = await translator();
     const front = await frontEnd(job.isa);
     const start = performance.now();
     const ir: string[] = [];
     const names = job.text?.includes('ir') ? await slotNames(job.isa) : null;
-    const compiled = compileModule(front, reader(job.memory), {
+    const compiled = compileModule(front, reader(memory), {
       entries: job.entries,
       wanted: new Set(job.wanted),
       jumpTargets: new Set(job.jumpTargets),
@@ -130,7 +163,7 @@ async function compile(job: CompileJob): Promise<CompileResult> {
       if (!job.translateOnly) result.module = compileOptimised(bytes);
       result.compileMs = performance.now() - translated;
       Object.assign(result, { regions, links, tables, left, wasmBytes: bytes.length });
-      if (job.keepIn) (await keeper()).holdForSaving(job.id, compiled, new Uint8Array(job.memory.buffer), job.keepIn);
+      if (job.keepIn) (await keeper()).holdForSaving(job.id, compiled, new Uint8Array(memory.buffer), job.keepIn);
     }
   } catch (error) {
     result.error = (error as Error).stack ?? String(error);
@@ -140,7 +173,11 @@ async function compile(job: CompileJob): Promise<CompileResult> {
 
 const { port, posted } = workerData as { port: MessagePort; posted: Int32Array };
 
-port.on('message', async (job: CompileJob | OptimiseJob | SaveJob) => {
+port.on('message', async (job: CompileJob | ForgetJob | OptimiseJob | SaveJob) => {
+  if ('forget' in job) {
+    guestMemory = null;
+    return;
+  }
   if ('save' in job) {
     (await keeper()).save(job.id);
     if (job.answer) port.postMessage({ id: job.id, saved: true } satisfies SaveResult);

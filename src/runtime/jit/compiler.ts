@@ -4,10 +4,18 @@ import type { MessagePort, Worker } from 'node:worker_threads';
 import { hostThreads } from '../../kernel/fs/host-fd.ts';
 import { nowMs, usedMs } from '../node-host.ts';
 import { packageRoot } from '../package-root.ts';
-import type { CompileJob, CompileResult, OptimiseJob, OptimiseResult, SaveJob, SaveResult } from './messages.ts';
+import type {
+  CompileJob,
+  CompileResult,
+  ForgetJob,
+  OptimiseJob,
+  OptimiseResult,
+  SaveJob,
+  SaveResult,
+} from './messages.ts';
 import { allowTiers, isBaselineOnly } from './v8-flags.ts';
 
-export type JobRequest = Omit<CompileJob, 'id'>;
+export type JobRequest = Omit<CompileJob, 'id' | 'memory'> & { memory: WebAssembly.Memory };
 
 interface Lane {
   worker: Worker;
@@ -15,6 +23,8 @@ interface Lane {
   busy: boolean;
   /** Its last job that is done. */
   last: number;
+  /** That of its last job. */
+  memory: WebAssembly.Memory | null;
 }
 
 /** Time before which no worker is started, in milliseconds, also of processor time: most programs that end sooner gain nothing from one. */
@@ -62,6 +72,14 @@ export class Compiler {
     const job: SaveJob = { id, save: true, answer: done !== undefined };
     this.#lanes.find((l) => l.last === id)?.port.postMessage(job);
   }
+  /** Has the workers let go of a memory that nothing will be translated from any more. */
+  forget(memory: WebAssembly.Memory): void {
+    for (const lane of this.#lanes) {
+      if (lane.memory !== memory) continue;
+      lane.memory = null;
+      lane.port.postMessage({ id: 0, forget: true } satisfies ForgetJob);
+    }
+  }
   /** Adds a place where jobs come from. */
   addSource(source: () => { job: JobRequest; done: (result: CompileResult) => void } | null): void {
     this.#sources.add(source);
@@ -87,7 +105,7 @@ export class Compiler {
       this.#waiting.set(id, next.done);
       lane.busy = true;
       const posted = Atomics.load(this.#posted, 0);
-      lane.port.postMessage({ ...next.job, id } satisfies CompileJob);
+      this.#post(lane, next.job, id);
       if (this.synchronous) this.#await(lane, id, posted);
     }
   }
@@ -101,9 +119,19 @@ export class Compiler {
       found = result;
     });
     const posted = Atomics.load(this.#posted, 0);
-    lane.port.postMessage({ ...job, id } satisfies CompileJob);
+    this.#post(lane, job, id);
     this.#await(lane, id, posted);
     return found!;
+  }
+  #post(lane: Lane, { memory, ...job }: JobRequest, id: number): void {
+    const message: CompileJob = { ...job, id };
+    if (lane.memory !== memory) message.memory = lane.memory = memory;
+    const { executed } = job;
+    const transfer = [job.functionStarts, ...(executed ? [executed.blocks, executed.ranges] : [])];
+    lane.port.postMessage(
+      message,
+      transfer.map(({ buffer }) => buffer as ArrayBuffer),
+    );
   }
   #next(): { job: JobRequest; done: (result: CompileResult) => void } | null {
     for (const source of this.#sources) {
@@ -129,7 +157,7 @@ export class Compiler {
       transferList: [port2],
     });
     worker.unref();
-    const lane: Lane = { worker, port: port1, busy: false, last: 0 };
+    const lane: Lane = { worker, port: port1, busy: false, last: 0, memory: null };
     port1.on('message', (result: CompileResult | OptimiseResult | SaveResult) => {
       if ('saved' in result) {
         const done = this.#waiting.get(result.id);

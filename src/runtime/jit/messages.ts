@@ -24,8 +24,11 @@ export interface Executed {
 export interface CompileJob {
   id: number;
   isa: string;
-  /** The guest's memory: code is read from it while the guest runs. */
-  memory: WebAssembly.Memory;
+  /**
+   * The guest's memory: code is read from it while the guest runs. Left out where it is that of the job before: each time one
+   * arrives, V8 takes it for gigabytes of new objects and collects garbage.
+   */
+  memory?: WebAssembly.Memory;
   entries: number[];
   wanted: number[];
   jumpTargets: number[];
@@ -43,8 +46,14 @@ export interface CompileJob {
   text?: readonly ('ir' | 'wat')[];
   /** Level of binaryen's optimiser; 0 or none: it is left out. */
   optimize?: number;
-  functionStarts: number[];
+  functionStarts: Uint32Array;
   options: Omit<RegionOptions, 'x86Nans' | 'fusedMadd'>;
+}
+
+/** The memory of the last job is not used any more. */
+export interface ForgetJob {
+  id: number;
+  forget: true;
 }
 
 /** The result of job `id` was right: it goes to the cache. There is an answer if one is asked for. */

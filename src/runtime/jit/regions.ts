@@ -211,6 +211,7 @@ export class Regions {
   /** Forgets everything that is under way (the address space is given up). */
   close(): void {
     this.#compiler.removeSource(this.#source);
+    this.#compiler.forget(this.#memory.memory);
     this.#pending.clear();
     this.#code.onInvalidate = null;
   }
@@ -352,7 +353,7 @@ export class Regions {
   /** IR and Wasm text of the region at `pc`, translated once more; empty when there is none. The guest waits. */
   describe(pc: number): string {
     const jumpTargets = [...this.#code.places.jumpTargets];
-    const functionStarts = [...this.#code.places.functionStarts()];
+    const functionStarts = Uint32Array.from(this.#code.places.functionStarts());
     const job: JobRequest = {
       isa: this.#options.isa,
       memory: this.#memory.memory,
@@ -410,7 +411,7 @@ export class Regions {
         wanted,
         jumpTargets,
         apart: entries.filter((pc) => this.#apart.delete(pc)),
-        functionStarts: [...this.#code.places.functionStarts()],
+        functionStarts: Uint32Array.from(this.#code.places.functionStarts()),
         options: this.#regionOptions(),
         ...this.#names([...entries, ...wanted]),
         ...(this.#options.onText && { text: ['wat'] }),

@@ -39,7 +39,7 @@ export interface CodeReader {
 export const JUMP_REACH = 0x8000;
 
 /** Number of the last of `starts` (in order) that does not lie behind `pc`. */
-export function functionOf(starts: readonly number[], pc: number): number {
+export function functionOf(starts: ArrayLike<number>, pc: number): number {
   let low = 0;
   let high = starts.length;
   while (low < high) {
@@ -102,7 +102,7 @@ export function formRegion(
   code: CodeReader,
   entry: number,
   jumpTargets: ReadonlySet<number> = new Set(),
-  functionStarts: readonly number[] = [],
+  functionStarts: ArrayLike<number> = [],
   limits: RegionLimits = defaultLimits,
   isCold: (pc: number) => boolean = () => false,
 ): Region | null {

@@ -49,7 +49,7 @@ export interface ModuleRequest {
   /** Entries whose regions are to be small ones, without indirect jumps inside. */
   apart?: ReadonlySet<number>;
   /** Addresses where functions are known to begin, in order: an indirect jump goes to targets in its own function. */
-  functionStarts?: readonly number[];
+  functionStarts?: ArrayLike<number>;
   limits?: RegionLimits;
   /** Whether code that branches lead to has never run so far. */
   isCold?: (pc: number) => boolean;
