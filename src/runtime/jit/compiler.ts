@@ -149,7 +149,7 @@ export class Compiler {
     const worker = new Worker(join(packageRoot(), 'dist/worker/compile.mjs'), {
       execArgv: [],
       // What it makes lives as long as one job: more room would only be more memory, and no less work.
-      resourceLimits: { maxYoungGenerationSizeMb: 16 },
+      resourceLimits: { maxYoungGenerationSizeMb: 16, maxOldGenerationSizeMb: 512 },
       // Without these Node would open this process's own streams for the worker's output; they are the guest's.
       stdout: true,
       stderr: true,

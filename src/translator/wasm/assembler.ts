@@ -38,6 +38,8 @@ const SET_PAIR = 21;
 const SELECT = 22;
 const NOP = 23;
 const UNREACHABLE = 24;
+/** What is said of an IF's condition; 0: nothing. */
+const [EVEN, UNLIKELY, LIKELY] = [1, 2, 3];
 
 const NO = -1;
 /** Where a memory access has the logarithm of its alignment, above the opcode. */
@@ -111,9 +113,9 @@ export class Assembler {
   readonly #labels = new Map<string, number>();
   #indexOf = new Map<string, number>();
   #out = new ByteWriter();
-  /** Where the function being written begins, and its conditions that rarely hold, counted from there. */
+  /** Where the function being written begins, and its conditions of which something is known, counted from there. */
   #start = 0;
-  #rare: number[] = [];
+  #hints: [number, boolean][] = [];
 
   constructor() {
     for (const op of opcodes) this.#define(op);
@@ -205,6 +207,11 @@ export class Assembler {
   if(condition: Expr, then: Expr, otherwise: Expr = NO): Expr {
     const type = otherwise === NO ? types.none : this.typeOf(then);
     return this.#node(IF, type, condition, then, otherwise, 0, 0);
+  }
+  /** An `if` of the guest's own; of the two ways, those that are rare are named. */
+  branch(condition: Expr, then: Expr, otherwise: Expr, rare: { then: boolean; otherwise: boolean }): Expr {
+    const hint = rare.then === rare.otherwise ? EVEN : rare.then ? UNLIKELY : LIKELY;
+    return this.#node(IF, types.none, condition, then, otherwise, hint, 0);
   }
   br(label: string, condition: Expr = NO): Expr {
     return this.#with(BRANCH, types.none, label, condition);
@@ -308,11 +315,11 @@ export class Assembler {
       out.unsigned(this.#functionIndex(name));
     });
     const beforeCode = out.length;
-    const rare: [number, number[]][] = [];
+    const hinted: [number, [number, boolean][]][] = [];
     this.#section(10, this.#functions, (f) => {
-      this.#rare = [];
+      this.#hints = [];
       this.#function(f);
-      if (this.#rare.length > 0) rare.push([this.#functionIndex(f.name), this.#rare]);
+      if (this.#hints.length > 0) hinted.push([this.#functionIndex(f.name), this.#hints]);
     });
     // Names of functions, for profilers.
     out.byte(0);
@@ -324,8 +331,14 @@ export class Assembler {
     });
     out.fill(size);
     const module = out.take();
-    const hints = branchHints(rare);
+    const hints = branchHints(hinted);
     return Buffer.concat([module.subarray(0, beforeCode), hints, module.subarray(beforeCode)]);
+  }
+  #hint(e: Expr, offset: number): void {
+    const given = this.#code[e];
+    if (given === LIKELY) this.#hints.push([offset, true]);
+    else if (given === UNLIKELY || (given === 0 && this.#isRare(this.#b[e]!, this.#type[e] === types.none)))
+      this.#hints.push([offset, false]);
   }
   /** Whether a condition is likely to be false: it leads out of the function, or has a helper work out a rare value. */
   #isRare(then: Expr, alone: boolean): boolean {
@@ -467,7 +480,7 @@ export class Assembler {
         return;
       case IF:
         this.#expression(this.#a[e]!);
-        if (this.#isRare(this.#b[e]!, this.#type[e] === types.none)) this.#rare.push(out.length - this.#start);
+        this.#hint(e, out.length - this.#start);
         out.byte(0x04);
         out.byte(this.#type[e]!);
         this.#nesting++;

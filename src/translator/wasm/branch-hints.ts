@@ -1,10 +1,10 @@
 import { ByteWriter } from './byte-writer.ts';
 
 /**
- * The section that tells engines which conditions rarely hold (branch hinting proposal): what follows from them then costs the
- * usual way no registers. By function, offsets of its `if`s.
+ * The section that tells engines which conditions rarely hold, or nearly always (branch hinting proposal): what is rare then
+ * costs the usual way no registers. By function, offsets of its `if`s, each with whether the condition is likely to hold.
  */
-export function branchHints(functions: readonly [number, readonly number[]][]): Uint8Array {
+export function branchHints(functions: readonly [number, readonly [number, boolean][]][]): Uint8Array {
   if (functions.length === 0) return new Uint8Array(0);
   const out = new ByteWriter();
   out.byte(0);
@@ -14,9 +14,9 @@ export function branchHints(functions: readonly [number, readonly number[]][]): 
   for (const [index, offsets] of functions) {
     out.unsigned(index);
     out.unsigned(offsets.length);
-    for (const offset of offsets) {
+    for (const [offset, likely] of offsets) {
       out.unsigned(offset);
-      out.bytes([1, 0]);
+      out.bytes([1, likely ? 1 : 0]);
     }
   }
   out.fill(size);

@@ -7,6 +7,7 @@ import { type Assembler, types } from './assembler.ts';
 import type { Locals } from './builder.ts';
 import { keepOld } from './region-journal.ts';
 import type { RegionRegisters } from './region-registers.ts';
+import { type StackAccess, stackAccesses } from './stack-window.ts';
 
 const { i32, i64 } = types;
 
@@ -43,6 +44,9 @@ export class GuestAccess {
   readonly #faultPc: number;
   /** Pointer of a store whose old bytes are kept. */
   readonly #kept: number;
+  /** Address that the stack accesses of the block being emitted are computed from. */
+  readonly #frame: number;
+  #stack: ReadonlyMap<Inst, StackAccess> = new Map();
   /** Where refused accesses of the block being emitted go. */
   faultLabel = '';
 
@@ -52,8 +56,12 @@ export class GuestAccess {
     this.#units = units;
     this.#options = options;
     this.#address = locals.add('i64');
+    this.#frame = locals.add('i32');
     this.#faultPc = isExact(options) ? locals.add('i32') : -1;
     this.#kept = options.verify ? locals.add('i32') : -1;
+  }
+  beginBlock(insts: readonly Inst[]): void {
+    if (!isExact(this.#options)) this.#stack = stackAccesses(insts, this.#units);
   }
   faultPc(): Expr {
     return this.#m.local.get(this.#faultPc, i32);
@@ -77,11 +85,16 @@ export class GuestAccess {
     const low = (): Expr => (base === SLOT_ZERO ? m.i32.const(0) : m.i32.wrap(this.#registers.read(base, 'i64')));
     let pointer: Expr;
     m.guestOffset = 0;
-    if (checks === 'none') pointer = wrapped(low(), disp);
+    const stack = this.#stack.get(inst);
+    if (stack) {
+      m.guestOffset = stack.offset;
+      if (stack.opens === null) pointer = m.local.get(this.#frame, i32);
+      else pointer = m.local.tee(this.#frame, wrapped(low(), BigInt(stack.opens)), i32);
+    } else if (checks === 'none') pointer = wrapped(low(), disp);
     else if (checks === 'null') {
       // An address that leads to the first pages wraps to the end of the memory, and with the offset beyond it.
-      const near = disp >= 0n && disp < BigInt(NULL_PAGES) && base !== SLOT_ZERO;
-      if (near && base === this.#units.abi.sp) {
+      const near = disp > BigInt(-NULL_PAGES) && disp < BigInt(NULL_PAGES) && base !== SLOT_ZERO;
+      if (near && disp >= 0n && base === this.#units.abi.sp) {
         m.guestOffset = Number(disp);
         pointer = low();
       } else if (near) {

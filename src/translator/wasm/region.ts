@@ -266,6 +266,7 @@ class RegionEmitter {
     let toNote = verify ? block.callee : undefined;
     this.dirty = flow.dirtyIn;
     this.access.faultLabel = `fault${block.pc}`;
+    this.access.beginBlock(block.insts);
     const { insts } = block;
     let atExit = false;
     for (let k = 0; k < insts.length; ) {
@@ -438,7 +439,11 @@ class RegionEmitter {
     const go = (target: number): void => {
       const backward = isBackEdge(block, target);
       const to = numberOf.get(target);
-      if (to === undefined) edges.push({ to: null, code: [this.tailTo(target, dirtyOut, backward)] });
+      if (to === undefined) {
+        // What nobody has gone to yet is not in the module.
+        const rare = this.out.functionOf(target) === null;
+        edges.push({ to: null, code: [this.tailTo(target, dirtyOut, backward)], rare });
+      }
       else {
         const poll = backward ? [this.poll(this.constPc(target), this.neededAt(target, dirtyOut))] : [];
         const next = this.flows.get(target)!;

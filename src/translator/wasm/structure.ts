@@ -7,6 +7,8 @@ export interface Edge {
   /** Number of the node it leads to; null: the code leaves the region. */
   to: number | null;
   code: Expr[];
+  /** It is not taken often. */
+  rare?: boolean;
 }
 export interface Node {
   code: Expr[];
@@ -45,7 +47,12 @@ export function structured(m: Assembler, nodes: readonly Node[], shape: FlowShap
       for (const [k, edge] of edges.entries()) nest = [m.block(labels[k]!, nest), ...branch(node, edge)];
       body.push(...nest);
     } else if (condition !== null)
-      body.push(m.if(condition, m.block(null, branch(node, first!)), m.block(null, branch(node, second!))));
+      body.push(
+        m.branch(condition, m.block(null, branch(node, first!)), m.block(null, branch(node, second!)), {
+          then: first!.rare === true,
+          otherwise: second!.rare === true,
+        }),
+      );
     else if (first) body.push(...branch(node, first));
     // What several ways lead to stands behind the block that they leave.
     for (const child of children[node]!) if (isMerge[child]) body = [m.block(`at${child}`, body), ...tree(child)];
