@@ -64,13 +64,14 @@ function writeTimePage(kernel: Kernel, { memory }: AddressSpace, page: number): 
   const start = kernel.host.counterStart?.();
   // Without a counter all stays zero, and the functions ask the kernel.
   if (!start) return;
-  for (const id of monotonicClocks) view.setBigInt64(page + id * 8, nanoseconds(start.monotonic), true);
-  for (const id of realClocks) view.setBigInt64(page + id * 8, nanoseconds(start.realtime), true);
+  for (const id of monotonicClocks) view.setBigUint64(page + id * 8, packed(start.monotonic), true);
+  for (const id of realClocks) view.setBigUint64(page + id * 8, packed(start.realtime), true);
   view.setUint32(page + COUNTED, ALL_CLOCKS, true);
   view.setUint32(page + FINE, ALL_CLOCKS & ~COARSE_CLOCKS, true);
 }
 
-const nanoseconds = ([sec, nsec]: readonly [number, number]): bigint => BigInt(sec) * 1_000_000_000n + BigInt(nsec);
+/** Seconds, and in the low 30 bits nanoseconds: in one number, so that no reader gets them from two. */
+const packed = ([sec, nsec]: readonly [number, number]): bigint => (BigInt(sec) << 30n) | BigInt(nsec);
 
 const kept = new WeakSet<Kernel>();
 
@@ -80,11 +81,11 @@ function keepRealTime(kernel: Kernel): void {
   if (!host.counterStart || kept.has(kernel)) return;
   kept.add(kernel);
   const known = new WeakRef(kernel);
-  let before = nanoseconds(host.counterStart().realtime);
+  let before = packed(host.counterStart().realtime);
   const timer = setInterval(() => {
     const kernel = known.deref();
     if (!kernel) return clearInterval(timer);
-    const now = nanoseconds(kernel.host.counterStart!().realtime);
+    const now = packed(kernel.host.counterStart!().realtime);
     if (now !== before) refreshTimePages(kernel);
     before = now;
   }, REFRESH_MS);

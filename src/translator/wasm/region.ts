@@ -443,8 +443,7 @@ class RegionEmitter {
         // What nobody has gone to yet is not in the module.
         const rare = this.out.functionOf(target) === null;
         edges.push({ to: null, code: [this.tailTo(target, dirtyOut, backward)], rare });
-      }
-      else {
+      } else {
         const poll = backward ? [this.poll(this.constPc(target), this.neededAt(target, dirtyOut))] : [];
         const next = this.flows.get(target)!;
         const agree = [

@@ -236,6 +236,7 @@ export class LiftContext {
   }
   /** Sets CF to a value of 0 or 1, keeps the others. */
   setCarry(cf: Operand): void {
+    this.b.emit('flags.word', 0, [cf]);
     this.flagsOp('flags.cf', 'cf', 'i32', [cf]);
   }
   /** Sets the six flags from a word in rflags layout. */

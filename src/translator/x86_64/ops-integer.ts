@@ -35,18 +35,12 @@ const setRes = (m: ExprBuilder, w: IntWidth, result: Expr, cf: Expr, of: Expr): 
     m.set(CC_B, 'i64', of),
   ]);
 
-/** Records a full flags word: those of `mask` from `bits` (i32), the others as they were. */
+/** A full flags word: those of `mask` from `bits` (i32), the others as they were. */
+const flagsWord = (m: ExprBuilder, mask: number, bits: Expr): Expr =>
+  m.i32.or(m.i32.and(m.helper('x86_eflags', currentFlags(m), 'i32'), m.constI32(0x8d5 & ~mask)), bits);
+/** Records that. */
 const patchFlags = (m: ExprBuilder, mask: number, bits: Expr): Expr =>
-  m.seq([
-    m.set(
-      CC_RES,
-      'i64',
-      m.i64.extend_u(
-        m.i32.or(m.i32.and(m.helper('x86_eflags', currentFlags(m), 'i32'), m.constI32(0x8d5 & ~mask)), bits),
-      ),
-    ),
-    m.set(CC_OP, 'i64', m.constI64(0n)),
-  ]);
+  m.seq([m.set(CC_RES, 'i64', m.i64.extend_u(flagsWord(m, mask, bits))), m.set(CC_OP, 'i64', m.constI64(0n))]);
 
 /** Flags of SHL, SHR, SAR (SDM: "SAL/SAR/SHL/SHR") for a count of 1 or more, already masked to 5 or 6 bits. */
 function shiftFlags(m: ExprBuilder, name: 'shl' | 'shr' | 'sar', w: IntWidth, a: () => Expr, count: () => Expr): Expr {
@@ -235,8 +229,17 @@ function defineShiftOps(t: OpTable): void {
 
 function definePartialFlagOps(t: OpTable): void {
   const slots = { reads: flagSlots, writes: flagSlots };
-  state(t, 'flags.cf', 'i32 ->', slots, 'sets CF (0 or 1), keeps the others; leaves CF in CC_A too', (m, cf) =>
-    m.bind('i32', cf, (x) => m.seq([patchFlags(m, CF, x()), m.set(CC_A, 'i64', m.i64.extend_u(x()))])),
+  // Two ops for what sets CF alone: only the second is needed where nobody asks for the other flags, and the first is a call.
+  state(
+    t,
+    'flags.word',
+    'i32 ->',
+    { reads: flagSlots, writes: [CC_RES] },
+    'a flags word with this CF (0 or 1)',
+    (m, cf) => m.set(CC_RES, 'i64', m.i64.extend_u(flagsWord(m, CF, cf))),
+  );
+  state(t, 'flags.cf', 'i32 ->', { writes: [CC_OP, CC_A, CC_B] }, 'flags are a word now; its CF (0 or 1)', (m, cf) =>
+    m.seq([m.set(CC_OP, 'i64', m.constI64(0n)), m.set(CC_A, 'i64', m.i64.extend_u(cf))]),
   );
   state(t, 'flags.zf', 'i32 ->', slots, 'sets ZF (0 or 1), keeps the others', (m, zf) =>
     patchFlags(m, ZF, m.i32.shl(zf, m.constI32(6))),
