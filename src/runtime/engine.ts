@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { exitReason, missSlot, SLOT_LIMIT, VCPU_SIZE, VCPUS } from '../translator/ir/layout.ts';
+import { COUNTER, exitReason, missSlot, SLOT_LIMIT, VCPU_SIZE, VCPUS } from '../translator/ir/layout.ts';
 import type { MemoryChecks } from '../translator/wasm/region-access.ts';
 import type { Isa } from '../kernel/task/cpu-context.ts';
 import { slotName } from '../translator/ir/print.ts';
@@ -18,7 +18,7 @@ import { type Misses, Regions } from './jit/regions.ts';
 import type { Ticker } from './jit/ticker.ts';
 import { type Difference, Verifier } from './jit/verifier.ts';
 import type { LinearMemory } from './linear-memory.ts';
-import { counter } from './node-host.ts';
+import { counterInto } from './node-host.ts';
 import { packageRoot } from './package-root.ts';
 
 export type Run = (cpu: number, ip: number, budget: number) => number;
@@ -165,7 +165,8 @@ export class Engine {
   #instantiate({ interpreter, helpers }: Modules): void {
     const env = { memory: this.memory.memory, abort: helperAbort };
     const helperExports = new WebAssembly.Instance(helpers, { env }).exports;
-    const helperImports = { ...helperExports, host_counter: counter } as WebAssembly.ModuleImports;
+    const cell = new BigInt64Array(this.memory.memory.buffer, COUNTER, 1);
+    const helperImports = { ...helperExports, host_counter: counterInto(cell) } as WebAssembly.ModuleImports;
     this.#imports = { env: { memory: this.memory.memory }, helpers: helperImports };
     const { run, miss_call, miss_jump, table_hash } = new WebAssembly.Instance(interpreter, {
       env: {

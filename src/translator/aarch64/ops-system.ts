@@ -1,12 +1,11 @@
 /** IR ops of system registers. */
 import { helperOp, type OpTable, state } from '../ir/op.ts';
+import { hostCounter } from '../ir/ops/counter.ts';
 import { FP_EXACT, FP_HISTORY, FPCR, FPSR } from './state.ts';
 
 export function defineA64SystemOps(t: OpTable): void {
   // Not pure: two reads of the clock must stay two.
-  state(t, 'a64.counter', '-> i64', {}, 'CNTVCT_EL0: monotonic nanoseconds', (m) =>
-    m.i64.trunc_s_sat.f64(m.helper('host_counter', [], 'f64')),
-  );
+  state(t, 'a64.counter', '-> i64', {}, 'CNTVCT_EL0: monotonic nanoseconds', hostCounter);
   state(t, 'a64.fpcr', '-> i32', { reads: [FPCR] }, 'FPCR', (m) => m.get(FPCR, 'l32'));
   state(t, 'a64.fpsr', '-> i32', { reads: [FPSR] }, 'FPSR, nobody looking at the flags', (m) => m.get(FPSR, 'l32'));
   helperOp(

@@ -30,6 +30,8 @@ export const TRACE = 0xf140_0000;
 export const JOURNAL = 0xf150_0000;
 export const JOURNAL_ENTRY = 24;
 export const JUMP_TABLES_END = 0xff00_0000;
+/** i64: where the host leaves the CPU's counter when it is asked for it (`hostCounter`). */
+export const COUNTER = 0xf11f_fff8;
 /** Static data of the helper module. */
 export const HELPER_DATA = 0xf120_0000;
 /** Interpreter code. */

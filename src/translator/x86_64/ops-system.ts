@@ -1,6 +1,7 @@
 /** IR ops of string instructions, rflags transfers, CPUID, time stamp and descriptor queries. */
 import type { Expr, ExprBuilder } from '../ir/expr.ts';
 import { trap } from '../ir/layout.ts';
+import { hostCounter } from '../ir/ops/counter.ts';
 import { helperOp, type OpTable, pure, state } from '../ir/op.ts';
 import { currentFlags } from './ops-flags.ts';
 import { guard } from './ops-integer.ts';
@@ -61,9 +62,7 @@ export function defineX86SystemOps(t: OpTable): void {
     writes: identified,
   });
   // Not pure: two reads of the clock must stay two.
-  state(t, 'x86.rdtsc', '-> i64', {}, 'time stamp counter: monotonic nanoseconds', (m) =>
-    m.i64.trunc_s_sat.f64(m.helper('host_counter', [], 'f64')),
-  );
+  state(t, 'x86.rdtsc', '-> i64', {}, 'time stamp counter: monotonic nanoseconds', hostCounter);
 
   pure(t, 'x86.lar', 'i16 -> i64', 'access rights of a selector, -1 if LAR would refuse it', (m, selector) =>
     m.helper('x86_lar', [selector], 'i64'),
