@@ -1,8 +1,7 @@
 /** The host's network on Node: connections, published ports, datagrams. node:net and node:dgram load when first needed. */
 import type { Socket as DatagramSocket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
-import type { Server, Socket } from 'node:net';
-import { errno } from '../kernel/abi/errno.ts';
+import type { Server } from 'node:net';
 import type {
   HostDatagram,
   HostDatagramEvents,
@@ -14,119 +13,20 @@ import type {
   PublishedPort,
 } from '../kernel/net/host-network.ts';
 import { canonical, type Endpoint, isLoopback, isV6 } from '../kernel/net/ip.ts';
+import { errorNumber, NodeStream } from './node-stream.ts';
 
-/** How long a connection that the guest has closed waits for its peer to close. */
-const LINGER_MS = 60_000;
 /** At the guest's end: how long what it wrote may take without anything moving. */
 const FLUSH_MS = 5000;
 
 const net = (): typeof import('node:net') => process.getBuiltinModule('node:net');
 const dgram = (): typeof import('node:dgram') => process.getBuiltinModule('node:dgram');
 
-/** A host error's name as a Linux number. */
-function errorNumber(e: NodeJS.ErrnoException): number {
-  const known = e.code === undefined ? undefined : (errno as Readonly<Record<string, number>>)[e.code];
-  if (known !== undefined) return known;
-  return e.code === 'ENOTFOUND' ? errno.EHOSTUNREACH : errno.EIO;
-}
-/** Written for its callback, which comes when what went before has left. */
-const NOTHING = Buffer.alloc(0);
 /** What the user is told of a port that cannot be listened on. */
 const reason = (e: NodeJS.ErrnoException): string => {
   if (e.code === 'EADDRINUSE') return 'address already in use';
   if (e.code === 'EACCES') return 'permission denied';
   return e.message;
 };
-
-/** One TCP connection. */
-class NodeStream implements HostStream {
-  readonly #socket: Socket;
-  readonly #open: Set<NodeStream>;
-  #events: HostStreamEvents | null;
-  #ended = false;
-  #timer: NodeJS.Timeout | null = null;
-  /** `written` is due when the host has taken what it holds. */
-  #watching = false;
-
-  constructor(socket: Socket, events: HostStreamEvents, open: Set<NodeStream>, gather: () => void) {
-    this.#socket = socket;
-    this.#events = events;
-    this.#open = open;
-    open.add(this);
-    socket.on('data', (chunk: Buffer) => {
-      gather();
-      this.#events?.data(chunk);
-    });
-    socket.on('end', () => {
-      gather();
-      this.#events?.end();
-      if (this.#ended && this.#timer) this.#forget();
-    });
-    socket.on('error', (e) => {
-      const told = this.#events;
-      this.#forget();
-      told?.failed(errorNumber(e));
-    });
-    socket.on('close', () => this.#forget());
-  }
-  #forget(): void {
-    this.#events = null;
-    this.#open.delete(this);
-    if (this.#timer) clearTimeout(this.#timer);
-    this.#timer = null;
-  }
-  get held(): number {
-    return this.#socket.writableLength;
-  }
-  get sent(): number {
-    return this.#socket.bytesWritten;
-  }
-  get finished(): boolean {
-    return this.#socket.destroyed || (this.#socket.writableFinished && this.held === 0) || !this.#ended;
-  }
-
-  write(data: Uint8Array): void {
-    const copy = Buffer.allocUnsafe(data.length);
-    copy.set(data);
-    // Most of the time the system takes it all at once, and nobody need be told.
-    this.#socket.write(copy);
-    if (this.#watching || this.held === 0) return;
-    this.#watching = true;
-    this.#socket.write(NOTHING, (e) => {
-      this.#watching = false;
-      if (!e) this.#events?.written();
-    });
-  }
-  end(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#socket.end();
-  }
-  release(): void {
-    this.#timer = setTimeout(() => this.destroy(false), LINGER_MS);
-    this.#timer.unref();
-    // A peer that has something to say is heard, to be told that nobody listens.
-    this.#socket.resume();
-  }
-  pause(): void {
-    this.#socket.pause();
-  }
-  resume(): void {
-    this.#socket.resume();
-  }
-  destroy(reset: boolean): void {
-    this.#forget();
-    this.#socket.on('error', () => undefined);
-    if (reset) this.#socket.resetAndDestroy();
-    else this.#socket.destroy();
-  }
-  setNoDelay(on: boolean): void {
-    this.#socket.setNoDelay(on);
-  }
-  setKeepAlive(on: boolean, delaySeconds: number): void {
-    this.#socket.setKeepAlive(on, delaySeconds * 1000);
-  }
-}
 
 /** One UDP socket. What is sent before it is ready waits. */
 class NodeDatagram implements HostDatagram {
