@@ -109,6 +109,8 @@ export class CodeSpace implements CodeOwner {
   onInvalidate: ((start: number, end: number) => void) | null = null;
   /** Sees every block that is translated (--dump). */
   onTranslate: ((block: Block) => void) | null = null;
+  /** Counts what is dropped: when it has changed, nobody may go on in code that he has entered before. */
+  dropped = 0;
   readonly stats: CodeStats = { blocks: 0, stored: 0, guestInstructions: 0, invalidated: 0, flushes: 0 };
 
   constructor(memory: LinearMemory, front: FrontEnd) {
@@ -324,6 +326,7 @@ export class CodeSpace implements CodeOwner {
   dropRegion(region: RegionCode): void {
     const stub = this.#stubs.get(region.pc);
     if (stub?.region !== region) return;
+    this.dropped++;
     this.#count(stub, this.hotThreshold);
     const { u32 } = this.#memory;
     const at = (REGION_CACHE + cacheIndex(region.pc, REGION_CACHE_ENTRIES) * 8) >>> 2;
@@ -445,6 +448,10 @@ export class CodeSpace implements CodeOwner {
     } else for (let page = first; page < last; page++) if (this.#byPage.has(page)) this.#dropPage(page);
   }
 
+  hidden(): void {
+    this.dropped++;
+  }
+
   #dropPage(page: number): void {
     const { u8 } = this.#memory;
     const blocks = this.#byPage.get(page)!;
@@ -458,6 +465,7 @@ export class CodeSpace implements CodeOwner {
   #drop(b: CodeBlock): void {
     if (b.dead) return;
     b.dead = true;
+    this.dropped++;
     this.#deadBytes += b.ipEnd - b.ip;
     this.stats.invalidated++;
     const { u16, u32 } = this.#memory;
@@ -480,6 +488,7 @@ export class CodeSpace implements CodeOwner {
    * what was made from them, and forgets the rest. No thread may hold an address in the code.
    */
   keep(ranges: readonly (readonly [number, number])[]): void {
+    this.dropped++;
     const used = this.#next - CODE_START;
     const wasted = this.#deadBytes > KEEP_DEAD && this.#deadBytes * 2 > used;
     if (ranges.length === 0 || this.full || used > KEEP_LIMIT || wasted) {
@@ -505,6 +514,7 @@ export class CodeSpace implements CodeOwner {
 
   /** Forgets everything (exec, or the code area is full). No thread may hold an address in it. */
   flush(): void {
+    this.dropped++;
     for (const page of [...this.#byPage.keys()]) this.#dropPage(page);
     this.dropRegions();
     this.#stubs.clear();

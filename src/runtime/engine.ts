@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { COUNTER, exitReason, missSlot, SLOT_LIMIT, VCPU_SIZE, VCPUS } from '../translator/ir/layout.ts';
+import { COUNTER, exitReason, missSlot, SLOT_LIMIT, SYSCALL_IMPORT, VCPU_SIZE, VCPUS } from '../translator/ir/layout.ts';
 import type { MemoryChecks } from '../translator/wasm/region-access.ts';
 import type { Isa } from '../kernel/task/cpu-context.ts';
 import { slotName } from '../translator/ir/print.ts';
@@ -99,6 +99,13 @@ export class Engine {
   #misses: Misses | null = null;
   /** Number of the memory for the ticker. */
   readonly #ticker: { ticker: Ticker; memory: number } | null;
+  /**
+   * Makes the system call that the registers of the thread that runs describe, called by regions. 0 when they may go on with
+   * the code behind it; otherwise they leave for `exitReason.syscall`, and the call is made already.
+   */
+  onSyscall: () => number = () => {
+    throw new Error('a system call outside of a thread');
+  };
   #vcpus = 0;
   readonly #compiler: Compiler;
   readonly #modules: IsaModules;
@@ -166,7 +173,11 @@ export class Engine {
     const env = { memory: this.memory.memory, abort: helperAbort };
     const helperExports = new WebAssembly.Instance(helpers, { env }).exports;
     const cell = new BigInt64Array(this.memory.memory.buffer, COUNTER, 1);
-    const helperImports = { ...helperExports, host_counter: counterInto(cell) } as WebAssembly.ModuleImports;
+    const helperImports = {
+      ...helperExports,
+      host_counter: counterInto(cell),
+      [SYSCALL_IMPORT]: () => this.onSyscall(),
+    } as WebAssembly.ModuleImports;
     this.#imports = { env: { memory: this.memory.memory }, helpers: helperImports };
     const { run, miss_call, miss_jump, table_hash } = new WebAssembly.Instance(interpreter, {
       env: {

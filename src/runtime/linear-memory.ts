@@ -25,6 +25,8 @@ const ZEROS = new Uint8Array(STRETCH);
 export interface CodeOwner {
   /** Drops translations made from bytes in [start, end). */
   invalidate(start: number, end: number): void;
+  /** Some code cannot be executed any more, for now. */
+  hidden?(): void;
 }
 
 export class LinearMemory implements GuestMemory {
@@ -68,6 +70,7 @@ export class LinearMemory implements GuestMemory {
   }
 
   hide(start: number, end: number): void {
+    this.code?.hidden?.();
     this.u8.fill(0, PAGE_TABLE + start / PAGE_SIZE, PAGE_TABLE + end / PAGE_SIZE);
   }
   show(start: number, end: number, prot: number): void {

@@ -50,6 +50,11 @@ const SEGV_ACCERR = 2;
 export const SLICE_OVER = Symbol('slice over');
 export const ENDED = Symbol('ended');
 
+/** After a system call: straight back to the code, or signals want looking at first. */
+const GO_ON = Symbol('go on');
+const LOOK = Symbol('look');
+type CallOutcome = Promise<unknown> | typeof SLICE_OVER | typeof GO_ON | typeof LOOK;
+
 const started = nowMs();
 
 /**
@@ -67,6 +72,11 @@ export class ThreadRunner {
   readonly #profiler: Profiler | null;
   #engine: Engine;
   #context: GuestContext;
+  #sliceEnd = 0;
+  /** System calls since the clock was looked at. */
+  #calls = 0;
+  /** Of a system call that a region has made and could not go on after. */
+  #outcome: CallOutcome | null = null;
 
   /** `engineOf` gives the engine of the task's current address space: execve(2) changes it. */
   constructor(task: GuestTask, engineOf: (task: GuestTask) => Engine, profiler: Profiler | null = null) {
@@ -95,7 +105,8 @@ export class ThreadRunner {
 
   #step(sliceEnd: number): Promise<unknown> | typeof SLICE_OVER | typeof ENDED {
     const { task } = this;
-    let calls = 0;
+    this.#sliceEnd = sliceEnd;
+    this.#calls = 0;
     for (;;) {
       const action = task.beforeUserMode();
       if (action.kind === 'exit') return ENDED;
@@ -105,16 +116,10 @@ export class ThreadRunner {
       this.#engine.regions?.setExactFaults(catchesFaults(task));
       this.#engine.regions?.poll();
       while (this.#runCode(0) < 0) {
-        // A system call: synchronous ones that leave nothing to do go straight back to the code.
-        const result = dispatchSyscall(task);
-        this.#profiler?.called(task);
-        if (typeof result !== 'number') return result;
-        this.#engine.regions?.setExactFaults(catchesFaults(task));
-        if (++calls >= CALLS_PER_LOOK) {
-          calls = 0;
-          if (nowMs() > sliceEnd) return SLICE_OVER;
-        }
-        if (task.restart !== 0 || task.syscallNumber < 0 || task.signalPending()) break;
+        const outcome = this.#outcome ?? this.#call();
+        this.#outcome = null;
+        if (outcome === LOOK) break;
+        if (outcome !== GO_ON) return outcome;
       }
       const now = nowMs();
       const worthIt = now - started > OPTIMISE_AFTER_MS && usedMs() > OPTIMISE_AFTER_MS;
@@ -122,6 +127,31 @@ export class ThreadRunner {
       if (now > sliceEnd) return SLICE_OVER;
     }
   }
+
+  /** A system call: synchronous ones that leave nothing to do go straight back to the code. */
+  #call(): CallOutcome {
+    const { task } = this;
+    const result = dispatchSyscall(task);
+    this.#profiler?.called(task);
+    if (typeof result !== 'number') return result;
+    this.#engine.regions?.setExactFaults(catchesFaults(task));
+    if (++this.#calls >= CALLS_PER_LOOK) {
+      this.#calls = 0;
+      if (nowMs() > this.#sliceEnd) return SLICE_OVER;
+    }
+    return task.restart !== 0 || task.syscallNumber < 0 || task.signalPending() ? LOOK : GO_ON;
+  }
+  /** A system call of a region, whose callers have frames on the host's stack: as Engine.onSyscall. */
+  readonly #callInPlace = (): number => {
+    const { code } = this.#engine;
+    const { dropped } = code;
+    const { pc } = this.#context;
+    const outcome = this.#call();
+    // Frames of code that is not there any more must not go on, nor any when the call has set all registers.
+    if (outcome === GO_ON && code.dropped === dropped && this.#context.pc === pc) return 0;
+    this.#outcome = outcome;
+    return 1;
+  };
 
   #slot(slot: number): number {
     return this.#engine.memory.u32[(this.#context.address + slot) >>> 2]!;
@@ -137,6 +167,7 @@ export class ThreadRunner {
     let at = ip;
     this.#engine.enter(cpu);
     const { code, run, exits } = this.#engine;
+    this.#engine.onSyscall = this.#callInPlace;
     code.useFlavour(flavour);
     let leaves = 0;
     for (;;) {

@@ -71,6 +71,8 @@ export const guests: Record<string, Guest> = {
   'files-musl-static': { ...gcc('files.c', 'musl-gcc', '-static', ...pinned), prebuilt: true },
   'socket-states': gcc('socket-states.c', 'gcc', '-static', ...pinned),
   'socket-messages': gcc('socket-messages.c', 'gcc', '-static', ...pinned),
+  'calls-in-place': gcc('calls-in-place.c', 'gcc', '-pthread', ...dynamic),
+  'calls-in-place-aarch64': gcc('calls-in-place.c', cross, '-pthread', '-static'),
   'control-flow': gcc('control-flow.c', 'gcc', '-O1', '-fno-optimize-sibling-calls', ...dynamic),
   // Not stripped.
   named: { source: 'named.c', compiler: 'gcc', options: ['-O1', '-fno-optimize-sibling-calls', ...dynamic] },

@@ -87,6 +87,9 @@ export const PAGE_EXEC = 4;
 export const PAGE_GUEST_WRITE = 16;
 export const PAGE_MAPPED = 128;
 
+/** The host's function for system calls, among the helpers that regions import: 0 when the guest's code may go on. */
+export const SYSCALL_IMPORT = 'host_syscall';
+
 /** Why the interpreter returned. Helpers return 0 to go on, or one of these. */
 export const exitReason = {
   none: 0,

@@ -16,6 +16,7 @@ import {
   SLOT_PC,
   SLOT_STACK,
   SLOT_WHY,
+  SYSCALL_IMPORT,
 } from '../ir/layout.ts';
 import { compareExpr, compareOperand } from '../ir/ops/integer.ts';
 import { atReturn, type BlockFlow, isAccess, type RegionFlow } from '../region/dataflow.ts';
@@ -333,6 +334,24 @@ class RegionEmitter {
     ];
   }
 
+  /**
+   * Asks the host to make the system call with the callers' frames where they are, and goes on at `next`. It says when that
+   * cannot be: then all is left.
+   */
+  syscall(next: number, dirty: Units): Expr[] {
+    const { m, registers } = this;
+    const leave = this.left(exitReason.syscall, 0n);
+    const ready = [this.storePc(this.constPc(next)), ...registers.spill(dirty)];
+    if (this.options.verify) return [...ready, ...leave];
+    this.out.helpers.set(SYSCALL_IMPORT, { name: SYSCALL_IMPORT, params: [], result: i32 });
+    return [
+      ...ready,
+      m.if(m.call(SYSCALL_IMPORT, [], i32), m.block(null, leave)),
+      ...registers.reload(this.units.params),
+      this.tailTo(next, 0n, false),
+    ];
+  }
+
   /** What ends a block that does not go on inside the region (or only behind a call). */
   exit(flow: BlockFlow): Expr[] {
     const { m, units, registers } = this;
@@ -344,7 +363,7 @@ class RegionEmitter {
       case 'branch':
         return [];
       case 'syscall':
-        return [this.storePc(this.constPc(e.next)), ...this.left(exitReason.syscall, dirtyOut)];
+        return this.syscall(e.next, dirtyOut);
       case 'trap':
         return [this.interpretAt(block.exitPc, dirtyOut)];
       case 'ret': {
