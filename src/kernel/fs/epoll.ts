@@ -19,11 +19,12 @@ const EXCLUSIVE_OK =
   0x001 | 0x004 | 0x008 | 0x010 | 0x040 | 0x080 | 0x100 | 0x200 | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE;
 const MAX_NESTS = 4;
 
-/** What epoll_wait returns: event bits (unsigned) and the two halves of the user's data. */
-export interface ReadyEvent {
-  events: number;
-  dataLo: number;
-  dataHi: number;
+/** Where events go: struct epoll_event as words. */
+export interface EventBuffer {
+  readonly words: Uint32Array;
+  /** Words of an event, and the word of it where the user's data begins. */
+  readonly stride: number;
+  readonly data: number;
 }
 
 interface Item {
@@ -33,6 +34,8 @@ interface Item {
   events: number;
   dataLo: number;
   dataHi: number;
+  /** It is on the ready list. */
+  ready: boolean;
   readonly woken: (bits: number) => void;
   readonly forget: () => void;
 }
@@ -40,7 +43,7 @@ interface Item {
 export class EpollFile extends OpenFileBase {
   /** By file, then by descriptor number: one file may be watched under several. */
   readonly #items = new Map<OpenFile, Map<number, Item>>();
-  readonly #ready = new Set<Item>();
+  #ready: Item[] = [];
   /** Epoll files that watch this one. */
   readonly #parents = new Set<EpollFile>();
 
@@ -74,6 +77,7 @@ export class EpollFile extends OpenFileBase {
       events,
       dataLo,
       dataHi,
+      ready: false,
       woken: (bits) => this.#woken(item, bits),
       forget: () => this.#drop(item),
     };
@@ -120,7 +124,9 @@ export class EpollFile extends OpenFileBase {
       this.#items.delete(item.file);
       if (item.file instanceof EpollFile) item.file.#parents.delete(this);
     }
-    this.#ready.delete(item);
+    if (!item.ready) return;
+    item.ready = false;
+    this.#ready.splice(this.#ready.indexOf(item), 1);
   }
 
   #reaches(other: EpollFile): boolean {
@@ -147,7 +153,13 @@ export class EpollFile extends OpenFileBase {
     const wanted = item.events & ~PRIVATE_BITS;
     if (wanted === 0) return;
     if (bits !== 0 && (bits & (wanted | POLL_ALWAYS)) === 0) return;
-    this.#ready.add(item);
+    this.#isReady(item);
+  }
+  #isReady(item: Item): void {
+    if (!item.ready) {
+      item.ready = true;
+      this.#ready.push(item);
+    }
     this.waiters.wake(POLLIN | POLLRDNORM);
   }
   #pollItem(item: Item, task: Task | undefined): number {
@@ -155,36 +167,48 @@ export class EpollFile extends OpenFileBase {
     return wanted === 0 ? 0 : item.file.poll(task) & (wanted | POLL_ALWAYS);
   }
   #look(item: Item, task?: Task): void {
-    if (this.#pollItem(item, task) === 0) return;
-    this.#ready.add(item);
-    this.waiters.wake(POLLIN | POLLRDNORM);
+    if (this.#pollItem(item, task) !== 0) this.#isReady(item);
   }
 
   /** Whether a wait would find something. Items on the ready list that are not ready leave it. */
   hasReady(task?: Task): boolean {
-    for (const item of this.#ready) {
-      if (this.#pollItem(item, task) !== 0) return true;
-      this.#ready.delete(item);
-    }
-    return false;
+    const list = this.#ready;
+    let gone = 0;
+    while (gone < list.length && this.#pollItem(list[gone]!, task) === 0) list[gone++]!.ready = false;
+    if (gone > 0) list.splice(0, gone);
+    return list.length > 0;
+  }
+  /** No more events than that are there. */
+  get readyCount(): number {
+    return this.#ready.length;
   }
 
-  /** Takes up to `max` events, least recently reported first. */
-  collect(max: number, task?: Task): ReadyEvent[] {
-    const out: ReadyEvent[] = [];
+  /** Takes up to `max` events, least recently reported first; how many. */
+  collect({ words, stride, data }: EventBuffer, max: number, task?: Task): number {
+    const list = this.#ready;
+    // Behind those that have not had their turn.
     const again: Item[] = [];
-    for (const item of this.#ready) {
-      if (out.length >= max) break;
-      this.#ready.delete(item);
+    let count = 0;
+    let seen = 0;
+    for (; seen < list.length && count < max; seen++) {
+      const item = list[seen]!;
+      item.ready = false;
       const bits = this.#pollItem(item, task);
       if (bits === 0) continue;
-      out.push({ events: bits >>> 0, dataLo: item.dataLo, dataHi: item.dataHi });
+      const at = count++ * stride;
+      words[at] = bits;
+      // Padding where the data is aligned.
+      words[at + 1] = 0;
+      words[at + data] = item.dataLo;
+      words[at + data + 1] = item.dataHi;
       if (item.events & EPOLLONESHOT) item.events &= PRIVATE_BITS;
-      else if (!(item.events & EPOLLET)) again.push(item);
+      else if (!(item.events & EPOLLET)) {
+        item.ready = true;
+        again.push(item);
+      }
     }
-    // Behind those that have not had their turn.
-    for (const item of again) this.#ready.add(item);
-    return out;
+    this.#ready = seen === list.length ? again : [...list.slice(seen), ...again];
+    return count;
   }
   /** Puts back what `collect` took, when it could not be told to the guest. */
   uncollect(task?: Task): void {

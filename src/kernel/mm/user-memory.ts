@@ -32,15 +32,19 @@ export class UserMemory {
     if (this.accessible(addr, length, prot) < length) throw sysError(errno.EFAULT);
   }
 
+  /** A live view of bytes that `accessible` has found to be there. */
+  view(addr: number, length: number): Uint8Array {
+    return length === 0 ? this.guest.u8.subarray(0, 0) : this.guest.u8.subarray(addr, addr + length);
+  }
   /** A live view (not a copy) of `length` readable guest bytes. */
   bytes(addr: number, length: number): Uint8Array {
     this.#check(addr, length, PROT_READ);
-    return length === 0 ? this.guest.u8.subarray(0, 0) : this.guest.u8.subarray(addr, addr + length);
+    return this.view(addr, length);
   }
   /** A live view of `length` writable guest bytes. Call `written` after writing through it. */
   writable(addr: number, length: number): Uint8Array {
     this.#check(addr, length, PROT_WRITE);
-    return length === 0 ? this.guest.u8.subarray(0, 0) : this.guest.u8.subarray(addr, addr + length);
+    return this.view(addr, length);
   }
   written(addr: number, length: number): void {
     if (length > 0) this.guest.written(addr, addr + length);

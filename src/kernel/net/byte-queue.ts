@@ -1,4 +1,5 @@
 /** A queue of bytes: what a stream socket has received and the guest has not read yet. */
+import { copyBytes } from '../mm/copy-bytes.ts';
 
 const SMALL = 4096;
 const LARGE = 65536;
@@ -44,7 +45,7 @@ export class ByteQueue {
   }
   #fill(chunk: Chunk, src: Uint8Array, from: number): number {
     const n = Math.min(src.length - from, chunk.data.length - chunk.end);
-    chunk.data.set(n === src.length ? src : src.subarray(from, from + n), chunk.end);
+    copyBytes(src, from, n, chunk.data, chunk.end);
     chunk.end += n;
     return n;
   }
@@ -56,7 +57,7 @@ export class ByteQueue {
       const chunk = this.#chunks[0];
       if (!chunk) break;
       const n = Math.min(dst.length - done, chunk.end - chunk.start);
-      dst.set(chunk.data.subarray(chunk.start, chunk.start + n), done);
+      copyBytes(chunk.data, chunk.start, n, dst, done);
       done += n;
       this.#drop(chunk, n);
     }
@@ -96,7 +97,8 @@ export class ByteQueue {
     chunk.start += n;
     this.#length -= n;
     if (chunk.start < chunk.end) return;
-    this.#chunks.shift();
+    if (this.#chunks.length === 1) this.#chunks.pop();
+    else this.#chunks.shift();
     recycle(chunk);
   }
   clear(): void {

@@ -83,26 +83,25 @@ function epollCtl(task: Task, epfd: number, op: number, fd: number, event: numbe
   }
 }
 
+/** Events that are collected in a buffer kept for it. */
+const KEPT_EVENTS = 512;
+let kept: Uint32Array | null = null;
+
 /** Copies events out; the number that fitted. EFAULT only when not even the first did. */
 function deliver(task: Task, epoll: EpollFile, out: number, max: number): number {
+  const room = Math.min(max, epoll.readyCount);
+  if (room === 0) return 0;
   const size = eventSize(task);
-  const events = epoll.collect(max, task);
-  if (events.length === 0) return 0;
-  const words = new Uint32Array((events.length * size) >>> 2);
-  const stride = size >>> 2;
-  const data = dataOffset(task) >>> 2;
-  for (let i = 0; i < events.length; i++) {
-    const event = events[i]!;
-    words[i * stride] = event.events;
-    words[i * stride + data] = event.dataLo;
-    words[i * stride + data + 1] = event.dataHi;
-  }
-  const bytes = new Uint8Array(words.buffer);
+  const words =
+    room <= KEPT_EVENTS ? (kept ??= new Uint32Array(KEPT_EVENTS * 4)) : new Uint32Array((room * size) >>> 2);
+  const count = epoll.collect({ words, stride: size >>> 2, data: dataOffset(task) >>> 2 }, room, task);
+  if (count === 0) return 0;
+  const bytes = new Uint8Array(words.buffer, 0, count * size);
   if (task.mem.accessible(out, bytes.length, PROT_WRITE) === bytes.length) {
     task.mem.copyOut(out, bytes);
-    return events.length;
+    return count;
   }
-  for (let i = 0; i < events.length; i++) {
+  for (let i = 0; i < count; i++) {
     try {
       task.mem.copyOut(out + i * size, bytes.subarray(i * size, (i + 1) * size));
     } catch (e) {
@@ -111,7 +110,7 @@ function deliver(task: Task, epoll: EpollFile, out: number, max: number): number
       return i;
     }
   }
-  return events.length;
+  return count;
 }
 
 /** `timeoutMs` null: for ever. */

@@ -6,6 +6,7 @@ import { IN_ACCESS, IN_MODIFY, notifyFile, watching } from '../fs/notify.ts';
 import { anySharedFiles, flushSharedFile, sharedFileWritten } from '../mm/file-coherence.ts';
 import { PROT_READ, PROT_WRITE } from '../mm/guest-memory.ts';
 import { TASK_SIZE } from '../mm/mman.ts';
+import { copyBytes } from '../mm/copy-bytes.ts';
 import { after } from '../mm/promise.ts';
 import type { Task } from '../task/task.ts';
 
@@ -83,7 +84,7 @@ export function readUser(
   const wanted = Math.min(count, MAX_RW);
   const length = mem.accessible(buf, wanted, PROT_WRITE);
   if (length === 0 && wanted > 0) throw sysError(errno.EFAULT);
-  return wrote(task, buf, readFile(task, file, mem.writable(length === 0 ? 0 : buf, length), position));
+  return wrote(task, buf, readFile(task, file, mem.view(buf, length), position));
 }
 
 /** write(2), pwrite(2). */
@@ -100,7 +101,7 @@ export function writeUser(
   const wanted = Math.min(count, MAX_RW);
   const length = mem.accessible(buf, wanted, PROT_READ);
   if (length === 0 && wanted > 0) throw sysError(errno.EFAULT);
-  return writeFile(task, file, mem.bytes(length === 0 ? 0 : buf, length), position);
+  return writeFile(task, file, mem.view(buf, length), position);
 }
 
 export interface Segment {
@@ -195,12 +196,16 @@ function readEach(
   return done;
 }
 
-function gather(task: Task, segments: readonly Segment[], total: number): Uint8Array {
-  const data = new Uint8Array(total);
+/** What is gathered for the next call, if it is no longer than that: kept, since a fresh one is dear. */
+const SCRATCH_SIZE = 65_536;
+let scratch: Uint8Array | null = null;
+
+function gather(task: Task, segments: readonly Segment[], data: Uint8Array): Uint8Array {
+  const total = data.length;
   let done = 0;
   for (const { address, length } of segments) {
     const part = Math.min(length, total - done);
-    data.set(task.mem.bytes(address, part), done);
+    copyBytes(task.mem.guest.u8, address, part, data, done);
     done += part;
   }
   return data;
@@ -219,7 +224,14 @@ export function writeVector(
   if (segments.length <= 1) return writeUser(task, file, first.address, first.length, position);
   const total = totalLength(segments);
   if (file.seekable && total > GATHER) return writeEach(task, file, segments, position, 0, 0);
-  return writeFile(task, file, gather(task, segments, Math.min(total, GATHER_MAX)), position);
+  if (total > SCRATCH_SIZE)
+    return writeFile(task, file, gather(task, segments, new Uint8Array(Math.min(total, GATHER_MAX))), position);
+  // Who has to wait keeps it.
+  const buffer = scratch ?? new Uint8Array(SCRATCH_SIZE);
+  scratch = null;
+  const n = writeFile(task, file, gather(task, segments, buffer.subarray(0, total)), position);
+  if (typeof n === 'number') scratch = buffer;
+  return n;
 }
 
 function writeEach(

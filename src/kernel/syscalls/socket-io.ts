@@ -26,7 +26,7 @@ function view(task: Task, address: number, length: number, prot: number): Uint8A
   const wanted = Math.min(length, MAX_RW);
   const n = task.mem.accessible(address, wanted, prot);
   if (n === 0 && wanted > 0) throw sysError(errno.EFAULT);
-  return prot === PROT_READ ? task.mem.bytes(n === 0 ? 0 : address, n) : task.mem.writable(n === 0 ? 0 : address, n);
+  return task.mem.view(address, n);
 }
 /** A message is sent as a whole or not at all. */
 function checkWhole(s: Socket, have: number, wanted: number): void {
@@ -62,7 +62,12 @@ function recvfrom(
   const s = socketOf(task, fd);
   const dst = view(task, buf, length, PROT_WRITE);
   const into = address === 0 ? null : new Incoming();
-  return after(s.receive(task, dst, flags, into), (n) => {
+  const got = s.receive(task, dst, flags, into);
+  if (typeof got === 'number' && into === null) {
+    task.mem.written(buf, Math.min(got, dst.length));
+    return got;
+  }
+  return after(got, (n) => {
     task.mem.written(buf, Math.min(n, dst.length));
     if (into) {
       dropAll(into.rights);
