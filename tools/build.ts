@@ -94,7 +94,8 @@ function translatorHash(): string {
     hash.update(`${path}\n`).update(readFileSync(path));
   };
   for (const path of ['src/translator', 'src/helpers', 'src/runtime/cache', 'src/runtime/code-space.ts']) add(path);
-  for (const path of ['src/runtime/code-template.ts', 'node_modules/binaryen/package.json']) add(path);
+  for (const name of ['code-template', 'block-encoder', 'code-chunks']) add(`src/runtime/${name}.ts`);
+  add('node_modules/binaryen/package.json');
   return hash.digest('hex');
 }
 

@@ -1,5 +1,10 @@
-/** What the code space keeps account of. */
+/** What the code space keeps account of, and where it has its blocks from. */
 import type { Block } from '../translator/ir/block.ts';
+import type { Bytecode } from '../translator/ir/bytecode.ts';
+import type { RegionFrontEnd } from '../translator/region/abi.ts';
+import type { StoredBlock } from './cache/block-store.ts';
+import type { StoredChunk } from './cache/chunk.ts';
+import type { CodeTemplate } from './code-template.ts';
 
 /** Interpreter code. */
 export interface CodeBlock {
@@ -34,4 +39,31 @@ export interface Stub {
   pc: number;
   ip: number;
   region: RegionCode | null;
+}
+
+/** What a front end offers: blocks ready for encoding. */
+export interface FrontEnd {
+  readonly bytecode: Bytecode;
+  /** Blocks are remembered, for other memories: their code is, too. */
+  readonly keepsBlocks?: boolean;
+  /** For `span`: see RegionFrontEnd. */
+  liftRegionBlock: RegionFrontEnd['liftRegionBlock'];
+  /** Null when not even the first instruction at `pc` can be fetched before `limit`. `single`: one guest instruction. */
+  lift(code: Uint8Array, pc: number, limit: number, flavour: number, single: boolean): Block | null;
+}
+
+/** Blocks that earlier runs, or other address spaces of this one, have made. */
+export interface BlockSource {
+  /** The chunk that the block at `pc` is in; null when there is none. Nothing of it has been checked. */
+  chunkWith(pc: number): StoredChunk | null;
+  /** A chunk turned out to be damaged, or to be of other bytes than the guest's. */
+  rejectChunk(chunk: StoredChunk, damaged: boolean): void;
+  /** A chunk was put in place. */
+  noteChunk(chunk: StoredChunk): void;
+  /** A block with floating point, of a chunk, is about to be entered. */
+  noteFloatUse(): void;
+  /** Puts the code of the block at `pc` at address `at`, if this run has made it and the guest's bytes are the same. */
+  loadBlock(pc: number, at: number): StoredBlock | null;
+  /** A block was made. */
+  keepBlock(block: Block, template: CodeTemplate): void;
 }

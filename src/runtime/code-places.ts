@@ -1,53 +1,99 @@
 /** What is known of places in the guest's code: where functions begin, where calls return to, where indirect jumps go. */
 import { functionOf } from '../translator/region/discover.ts';
 
+/** Places that become known together. */
+interface StoredPlaces {
+  /** Call targets. */
+  readonly calls: Uint32Array;
+  returnSites(): number[];
+}
+
 export class CodePlaces {
   readonly #returnSites = new Set<number>();
   readonly #callTargets = new Set<number>();
   /** Call targets in order, if there are as many. */
   #starts: number[] = [];
-  /** Where indirect jumps have been seen to go inside of their functions. */
-  readonly jumpTargets = new Set<number>();
+  readonly #jumpTargets = new Set<number>();
+  /** What has not been looked at yet: who translates asks, and short runs do not translate. Of jumps, where from and where to. */
+  #newChunks: StoredPlaces[] = [];
+  #newTargets: number[] = [];
+  #newJumps: number[] = [];
+
+  #settle(): void {
+    if (this.#newChunks.length + this.#newTargets.length + this.#newJumps.length === 0) return;
+    const before = this.#callTargets.size;
+    for (const chunk of this.#newChunks) {
+      for (const pc of chunk.returnSites()) this.#returnSites.add(pc);
+      for (const pc of chunk.calls) this.#callTargets.add(pc);
+    }
+    for (const pc of this.#newTargets) this.#callTargets.add(pc);
+    if (this.#callTargets.size !== before) this.#starts = [...this.#callTargets].sort((a, b) => a - b);
+    const jumps = this.#newJumps;
+    this.#newChunks = [];
+    this.#newTargets = [];
+    this.#newJumps = [];
+    for (let k = 0; k < jumps.length; k += 2) this.#jump(jumps[k]!, jumps[k + 1]!);
+  }
 
   get size(): number {
-    return this.#returnSites.size + this.#callTargets.size + this.jumpTargets.size;
+    this.#settle();
+    return this.#returnSites.size + this.#callTargets.size + this.#jumpTargets.size;
+  }
+  /** Where indirect jumps have been seen to go inside of their functions. */
+  get jumpTargets(): Set<number> {
+    this.#settle();
+    return this.#jumpTargets;
   }
   /** Whether `pc` is where a call goes to or returns to. */
   isCallOrReturn(pc: number): boolean {
-    return this.#callTargets.has(pc) || this.#returnSites.has(pc);
+    return this.isCallTarget(pc) || this.#returnSites.has(pc);
   }
   isCallTarget(pc: number): boolean {
+    this.#settle();
     return this.#callTargets.has(pc);
   }
   isReturnSite(pc: number): boolean {
+    this.#settle();
+    return this.#returnSites.has(pc);
+  }
+  /** As `isReturnSite`, of calls that were made known one by one. */
+  isNewReturnSite(pc: number): boolean {
     return this.#returnSites.has(pc);
   }
   /** Addresses that calls go to, in order: where functions begin, as far as is known. */
   functionStarts(): readonly number[] {
-    if (this.#starts.length !== this.#callTargets.size) this.#starts = [...this.#callTargets].sort((a, b) => a - b);
+    this.#settle();
     return this.#starts;
   }
   addReturnSite(pc: number): void {
     this.#returnSites.add(pc);
   }
   addCallTarget(pc: number): void {
-    if (this.#callTargets.has(pc)) return;
-    const starts = this.functionStarts() as number[];
-    this.#callTargets.add(pc);
-    starts.splice(functionOf(starts, pc) + 1, 0, pc);
+    this.#newTargets.push(pc);
+  }
+  addChunk(places: StoredPlaces): void {
+    this.#newChunks.push(places);
   }
   /** An indirect jump at `from` goes to `to`. Out of its function, as a PLT entry's, it is a call of another one. */
   noteJump(from: number, to: number): void {
+    this.#newJumps.push(from, to);
+  }
+  #jump(from: number, to: number): void {
     if (this.#callTargets.has(to)) return;
-    const starts = this.functionStarts();
-    if (functionOf(starts, from) === functionOf(starts, to)) this.jumpTargets.add(to);
-    else this.addCallTarget(to);
+    const starts = this.#starts;
+    const at = functionOf(starts, to);
+    if (functionOf(starts, from) === at) this.#jumpTargets.add(to);
+    else {
+      this.#callTargets.add(to);
+      starts.splice(at + 1, 0, to);
+    }
   }
   /** Forgets those that are not to be kept. */
   keep(isKept: (pc: number) => boolean): void {
-    for (const set of [this.#returnSites, this.#callTargets, this.jumpTargets])
+    this.#settle();
+    for (const set of [this.#returnSites, this.#callTargets, this.#jumpTargets])
       for (const pc of set) if (!isKept(pc)) set.delete(pc);
-    this.#starts = [];
+    this.#starts = [...this.#callTargets].sort((a, b) => a - b);
   }
   clear(): void {
     this.keep(() => false);

@@ -4,7 +4,7 @@
  */
 import { GUEST_LIMIT, PAGE_SIZE } from '../kernel/mm/guest-memory.ts';
 import type { Block, Inst } from '../translator/ir/block.ts';
-import { type Bytecode, exitLayout, MIN_BLOCK, stubLayout } from '../translator/ir/bytecode.ts';
+import { exitLayout, MIN_BLOCK, stubLayout } from '../translator/ir/bytecode.ts';
 import {
   cacheIndex,
   CODE_END,
@@ -16,36 +16,14 @@ import {
   REGION_CACHE,
   REGION_CACHE_ENTRIES,
 } from '../translator/ir/layout.ts';
-import type { RegionFrontEnd } from '../translator/region/abi.ts';
-import type { StoredBlock } from './cache/block-store.ts';
+import type { StoredChunk } from './cache/chunk.ts';
 import { BlockEncoder } from './block-encoder.ts';
-import type { CodeBlock, RegionCode, Stub } from './code-blocks.ts';
+import type { BlockSource, CodeBlock, FrontEnd, RegionCode, Stub } from './code-blocks.ts';
+import { CodeChunk, CodeChunks, restored, type RestoreCode } from './code-chunks.ts';
 import { CodePlaces } from './code-places.ts';
-import { type CodeTemplate, keepTemplate, placeTemplate, templateOf } from './code-template.ts';
+import { keepTemplate, placeTemplate, templateOf } from './code-template.ts';
 import { JumpCache } from './jump-cache.ts';
 import type { CodeOwner, LinearMemory } from './linear-memory.ts';
-
-/** What a front end offers: blocks ready for encoding. */
-export interface FrontEnd {
-  readonly bytecode: Bytecode;
-  /** Blocks are remembered, for other memories: their code is, too. */
-  readonly keepsBlocks?: boolean;
-  /** For `span`: see RegionFrontEnd. */
-  liftRegionBlock: RegionFrontEnd['liftRegionBlock'];
-  /** Null when not even the first instruction at `pc` can be fetched before `limit`. `single`: one guest instruction. */
-  lift(code: Uint8Array, pc: number, limit: number, flavour: number, single: boolean): Block | null;
-}
-
-/** Blocks that earlier runs have made. */
-export interface BlockSource {
-  /**
-   * Puts the code of the block at `pc`, if it is known and the guest's bytes are the same, at address `at`. `ahead`: it may
-   * never be entered, so that nothing must come of loading it.
-   */
-  loadBlock(pc: number, at: number, ahead: boolean): StoredBlock | null;
-  /** A block was made. */
-  keepBlock(block: Block, template: CodeTemplate): void;
-}
 
 export interface CodeStats {
   blocks: number;
@@ -56,15 +34,8 @@ export interface CodeStats {
   flushes: number;
 }
 
-/** Link of a block that was just loaded from the source. */
-interface OpenLink {
-  /** Address of the link op. */
-  op: number;
-  owner: CodeBlock;
-}
-
-/** Blocks loaded together with one that is asked for, since it leads to them. */
-const LOADED_AHEAD = 32;
+/** How often a chunk is tried that is not of the guest's bytes, or not yet executable. */
+const TRIES = 4;
 
 /** Bytes of code, and of dropped code when that is most of it, after which another program begins with none. */
 const KEEP_LIMIT = 24 << 20;
@@ -82,7 +53,10 @@ export class CodeSpace implements CodeOwner {
   /** In order of `ip`. */
   #blocks: CodeBlock[] = [];
   #byPc: Map<number, CodeBlock>[] = [];
-  readonly #byPage = new Map<number, Set<CodeBlock | RegionCode>>();
+  readonly #chunks = new CodeChunks();
+  /** Chunks that could not be used, and how often that was tried. */
+  #unusable = new WeakMap<StoredChunk, number>();
+  readonly #byPage = new Map<number, Set<CodeBlock | RegionCode | CodeChunk>>();
   /** By guest address; of flavour 0, the only one that has regions. */
   readonly #stubs = new Map<number, Stub>();
   /** Filled where blocks are counted. */
@@ -91,12 +65,12 @@ export class CodeSpace implements CodeOwner {
   hotThreshold = 0;
   /** How often the block at a pc is entered until it is hot, where that is known to be something else. */
   firstCount: ((pc: number) => number | null) | null = null;
+  /** Addresses from `first` to `last` for which `firstCount` may not be null, in order. */
+  countedApart: ((first: number, last: number) => ArrayLike<number>) | null = null;
   /** Where blocks may come from; null: all are made here. */
   source: BlockSource | null = null;
-  /** Of blocks just loaded: what they lead to is loaded, too. */
-  readonly #open: OpenLink[] = [];
-  /** Return addresses of blocks just loaded. */
-  readonly #openReturns: number[] = [];
+  /** Puts chunks of the source in place; null: they are not used. */
+  restore: RestoreCode | null = null;
   /** Set when there is no room for regions any more. */
   exhausted = false;
   /** Nothing enters code but through the runtime: indirect jumps find nothing in the jump cache. */
@@ -129,23 +103,79 @@ export class CodeSpace implements CodeOwner {
     const known = this.#byPc[flavour]?.get(pc);
     // Its bytes may be there and not be mapped for execution (yet).
     if (known) return this.#executable(pc, known.end) ? known.ip : 0;
-    if (flavour === 0 && this.source) {
-      const stored = this.#load(pc, false);
-      if (stored) {
-        this.#loadAhead();
-        return stored.ip;
-      }
+    if (flavour === 0) {
+      const there = this.#inChunk(pc);
+      if (there !== 0) return there;
+      const loaded = this.#load(pc);
+      if (loaded) return loaded.ip;
     }
     const code = this.#translate(pc, flavour);
     if (!code) return 0;
     this.#enter(code);
     return code.ip;
   }
+  /** Address of the block at `pc` in a chunk, which is put in place if need be; 0: there is none that can be used. */
+  #inChunk(pc: number): number {
+    if (!this.source) return 0;
+    let chunk = this.#chunks.around(pc);
+    let k = chunk ? chunk.stored.indexOf(pc) : -1;
+    if (k < 0) {
+      chunk = this.#restore(pc);
+      if (!chunk) return 0;
+      k = chunk.stored.indexOf(pc);
+    }
+    if (!this.#executable(pc, chunk!.stored.end(k))) return 0;
+    if (chunk!.isFloat(k)) this.source.noteFloatUse();
+    return chunk!.ipOf(k);
+  }
+  #restore(pc: number): CodeChunk | null {
+    const stored = this.restore && pc < GUEST_LIMIT ? this.source!.chunkWith(pc) : null;
+    if (!stored) return null;
+    const base = this.#next;
+    const copy = base + stored.size;
+    const tries = this.#unusable.get(stored) ?? 0;
+    if (tries >= TRIES || copy + stored.words.length * 4 > CODE_END) return null;
+    const { u8, u32 } = this.#memory;
+    this.#unusable.set(stored, tries + 1);
+    for (const page of stored.pages) if (!(u8[PAGE_TABLE + page]! & PAGE_EXEC)) return null;
+    u32.set(stored.words, copy >>> 2);
+    const often = this.hotThreshold;
+    const result = this.restore!(
+      copy,
+      stored.words.length,
+      base,
+      this.#front.bytecode.exits.count,
+      often,
+      often * RETURN_SITE_FACTOR,
+      this.#flavour === 0 && !this.isolated ? 1 : 0,
+    );
+    if (result !== restored.done) {
+      this.source!.rejectChunk(stored, result === restored.damaged);
+      return null;
+    }
+    this.#unusable.delete(stored);
+    this.#next = copy;
+    const chunk = new CodeChunk(stored, base);
+    this.#chunks.add(chunk);
+    this.stats.stored += stored.pcs.length;
+    this.source!.noteChunk(stored);
+    for (const page of stored.pages) this.#watch(chunk, page * PAGE_SIZE, page * PAGE_SIZE + 1);
+    if (often === 0) return chunk;
+    this.places.addChunk(stored);
+    const { pcs } = stored;
+    const apart = this.countedApart?.(pcs[0]!, pcs[pcs.length - 1]!) ?? [];
+    for (let k = 0; k < apart.length; k++) {
+      const stub = chunk.stub(apart[k]!);
+      const times = stub === 0 ? null : this.firstCount!(apart[k]!);
+      if (times !== null) u32[(stub + stubLayout.counter) >>> 2] = times;
+    }
+    return chunk;
+  }
   #enter(code: CodeBlock): void {
     const { pc, flavour } = code;
     (this.#byPc[flavour] ??= new Map()).set(pc, code);
     this.#watch(code, code.pc, code.end);
-    const stub = flavour === 0 ? this.#stubs.get(pc) : undefined;
+    const stub = flavour === 0 ? this.#stub(pc) : undefined;
     if (stub) this.#memory.u32[(stub.ip + stubLayout.ip) >>> 2] = code.ip;
   }
 
@@ -164,81 +194,65 @@ export class CodeSpace implements CodeOwner {
     if (this.source && flavour === 0) this.source.keepBlock(block, templateOf(block) ?? this.#encoder.last());
     return code;
   }
-  /** The block as an earlier run has made it; what it leads to is noted in `#open`. */
-  #load(pc: number, ahead: boolean): CodeBlock | null {
+  /** The block as another address space has made it. */
+  #load(pc: number): CodeBlock | null {
     const { u8 } = this.#memory;
     if (!this.source || !(pc >= 0 && pc < GUEST_LIMIT) || !(u8[PAGE_TABLE + Math.floor(pc / PAGE_SIZE)]! & PAGE_EXEC))
       return null;
     const ip = this.#next;
-    const stored = this.source.loadBlock(pc, ip, ahead);
+    const stored = this.source.loadBlock(pc, ip);
     if (!stored || !(u8[PAGE_TABLE + Math.floor((stored.end - 1) / PAGE_SIZE)]! & PAGE_EXEC)) return null;
-    const { end, exit, returnPc } = stored;
-    if (returnPc !== null && this.hotThreshold > 0) this.places.addReturnSite(returnPc);
+    const { end, exit } = stored;
+    if (exit === 'call' && this.hotThreshold > 0) this.places.addReturnSite(end);
     const ipEnd = ip + Math.max(MIN_BLOCK, stored.words * 4);
     this.#next = ipEnd;
     const code: CodeBlock = { pc, end, ip, ipEnd, flavour: 0, transient: false, dead: false, exit };
     this.#blocks.push(code);
     this.stats.stored++;
     this.#enter(code);
-    if (stored.firstLink !== 0) this.#open.push({ op: stored.firstLink, owner: code });
-    if (stored.secondLink !== 0) this.#open.push({ op: stored.secondLink, owner: code });
-    if (returnPc !== null) this.#openReturns.push(returnPc);
     return code;
   }
-  /**
-   * Loads what the blocks just loaded lead to, and links them: as what is in the source has been entered in earlier runs, it
-   * mostly is in this one, and each link or return that is met unprepared costs an exit from the interpreter.
-   */
-  #loadAhead(): void {
-    const { u32 } = this.#memory;
-    let left = LOADED_AHEAD;
-    const known = (pc: number): boolean => {
-      const there = this.#byPc[0]!.get(pc);
-      if (there) return this.#executable(pc, there.end);
-      return left-- > 0 && !this.full && this.#load(pc, true) !== null;
-    };
-    // Both lists grow while they are gone through.
-    for (let links = 0, returns = 0; ; ) {
-      if (links < this.#open.length) {
-        const { op, owner } = this.#open[links++]!;
-        const target = u32[(op + exitLayout.pc) >>> 2]!;
-        if (u32[(op + exitLayout.pc + 4) >>> 2] === 0 && known(target))
-          this.#setLink(owner, u32[(op + exitLayout.linkAddress) >>> 2]!, target, this.#linkTarget(owner, target, 0));
-      } else if (returns < this.#openReturns.length) {
-        const pc = this.#openReturns[returns++]!;
-        // The jump cache may be that of another flavour.
-        if (known(pc) && this.#flavour === 0) this.cachedEntry(pc, 0);
-      } else break;
-    }
-    this.#open.length = 0;
-    this.#openReturns.length = 0;
-  }
 
+  /** What stands before the block at `pc`. */
+  #stub(pc: number): Stub | undefined {
+    const known = this.#stubs.get(pc);
+    if (known) return known;
+    const ip = this.#chunks.around(pc)?.stub(pc) ?? 0;
+    return ip === 0 ? undefined : this.#addStub(pc, ip);
+  }
+  #addStub(pc: number, ip: number): Stub {
+    const stub: Stub = { pc, ip, region: null };
+    this.#stubs.set(pc, stub);
+    return stub;
+  }
   /** As `entry`, but counted: for targets of calls, indirect jumps and back edges. */
   countedEntry(pc: number, flavour: number): number {
     if (this.hotThreshold === 0 || flavour !== 0) return this.entry(pc, flavour);
-    const known = this.#stubs.get(pc);
+    const known = this.#stub(pc);
     // The block behind it may have been dropped: then the stub leads to an op that leaves with `miss`.
     if (known) return (known.region && this.#executable(pc, pc + 1)) || this.entry(pc, 0) !== 0 ? known.ip : 0;
     const block = this.entry(pc, 0);
     if (block === 0) return 0;
     // What was loaded together with the block may lead back to it.
-    const made = this.#stubs.get(pc);
+    const made = this.#stub(pc);
     if (made) return made.ip;
     const ip = this.#next;
     this.#next += stubLayout.size;
     const { u32 } = this.#memory;
     u32[(ip + stubLayout.ip) >>> 2] = block;
     u32[(ip + stubLayout.pc) >>> 2] = pc;
-    const stub: Stub = { pc, ip, region: null };
-    this.#stubs.set(pc, stub);
+    const stub = this.#addStub(pc, ip);
     // The interpreter comes to a return site when the function called was not translated yet, which mends itself: a region
     // for what follows the call is seldom worth it.
-    const usual = this.places.isReturnSite(pc) ? this.hotThreshold * RETURN_SITE_FACTOR : this.hotThreshold;
+    const usual = this.#isReturnSite(pc) ? this.hotThreshold * RETURN_SITE_FACTOR : this.hotThreshold;
     this.#count(stub, this.firstCount?.(pc) ?? usual);
     const place = { pc, end: pc + 1, ip, ipEnd: this.#next, flavour: 0, transient: false, dead: false, exit: null };
     this.#blocks.push(place);
     return ip;
+  }
+  #isReturnSite(pc: number): boolean {
+    // A chunk knows it without a look at all of them.
+    return this.#chunks.around(pc)?.isReturnSite(pc) || this.places.isNewReturnSite(pc);
   }
   #count(stub: Stub, times: number): void {
     this.#memory.u16[stub.ip >>> 1] = this.#front.bytecode.exits.count;
@@ -247,12 +261,12 @@ export class CodeSpace implements CodeOwner {
   }
   /** Counts the block at `pc` from anew. */
   recount(pc: number, times: number): void {
-    const stub = this.#stubs.get(pc);
+    const stub = this.#stub(pc);
     if (stub && !stub.region) this.#count(stub, times);
   }
   /** How often the block at `pc` has been entered since it was counted from 2^32 - 1 on. */
   entered(pc: number): number {
-    const stub = this.#stubs.get(pc);
+    const stub = this.#stub(pc);
     return stub ? 0xffff_ffff - this.#memory.u32[(stub.ip + stubLayout.counter) >>> 2]! : 0;
   }
   /** The op at `ip`, or a region that `called` it, wanted to go to `pc`, for which there was no code. */
@@ -268,14 +282,21 @@ export class CodeSpace implements CodeOwner {
     const most = this.hotThreshold - times;
     for (const { pc, ip, region } of this.#stubs.values())
       if (!region && this.#memory.u32[(ip + stubLayout.counter) >>> 2]! <= most) out.push(pc);
+    for (const chunk of this.#chunks.alive)
+      for (const { pc, ip } of chunk.stubs())
+        if (this.#memory.u32[(ip + stubLayout.counter) >>> 2]! <= most && !this.#stubs.has(pc)) out.push(pc);
     return out;
   }
   /** Where blocks that have been made begin: what has run, and is not the inside of a region. */
   executedBlocks(): Uint32Array {
-    const maps = this.#byPc.filter((blocks) => blocks !== undefined);
-    const out = new Uint32Array(maps.reduce((sum, { size }) => sum + size, 0));
+    const lists = [...this.#chunks.alive.map(({ stored }) => stored.pcs)];
+    for (const blocks of this.#byPc) if (blocks) lists.push(Uint32Array.from(blocks.keys()));
+    const out = new Uint32Array(lists.reduce((sum, { length }) => sum + length, 0));
     let count = 0;
-    for (const blocks of maps) for (const pc of blocks.keys()) out[count++] = pc;
+    for (const list of lists) {
+      out.set(list, count);
+      count += list.length;
+    }
     return out;
   }
   /** Bytes that regions were made from, as [start, end) pairs. */
@@ -293,18 +314,18 @@ export class CodeSpace implements CodeOwner {
   }
   /** Whether the region is installed. */
   holds(region: RegionCode): boolean {
-    return this.#stubs.get(region.pc)?.region === region;
+    return this.#stub(region.pc)?.region === region;
   }
   hasRegion(pc: number): boolean {
-    return (this.#stubs.get(pc)?.region ?? null) !== null;
+    return (this.#stub(pc)?.region ?? null) !== null;
   }
   /** From now on the block at the region's pc is entered through the region. False when it cannot be executed (any more). */
   install(region: RegionCode): boolean {
     // Kept pages, which no program has mapped now, may get regions, too.
     for (const page of this.#pagesOf(region.ranges))
       if (!(this.#memory.u8[PAGE_TABLE + page]! & PAGE_EXEC || this.#byPage.has(page))) return false;
-    if (this.full || (!this.#stubs.has(region.pc) && this.countedEntry(region.pc, 0) === 0)) return false;
-    const stub = this.#stubs.get(region.pc)!;
+    if (this.full || (!this.#stub(region.pc) && this.countedEntry(region.pc, 0) === 0)) return false;
+    const stub = this.#stub(region.pc)!;
     // A region that was there before is as good, only older: what refers to it may go on doing so.
     stub.region = region;
     const { u16, u32 } = this.#memory;
@@ -324,7 +345,7 @@ export class CodeSpace implements CodeOwner {
     return this.#lastPages.pages;
   }
   dropRegion(region: RegionCode): void {
-    const stub = this.#stubs.get(region.pc);
+    const stub = this.#stub(region.pc);
     if (stub?.region !== region) return;
     this.dropped++;
     this.#count(stub, this.hotThreshold);
@@ -343,7 +364,8 @@ export class CodeSpace implements CodeOwner {
   }
   /** Whether stores to the page are noticed from now on. */
   watchPage(pc: number, page: number): void {
-    const block = this.#byPc[0]?.get(pc);
+    const chunk = this.#chunks.around(pc);
+    const block = this.#byPc[0]?.get(pc) ?? (chunk && chunk.stored.indexOf(pc) >= 0 ? chunk : null);
     if (block) this.#watch(block, page * PAGE_SIZE, page * PAGE_SIZE + 1);
   }
 
@@ -406,6 +428,8 @@ export class CodeSpace implements CodeOwner {
 
   /** The block whose code contains address `ip`. */
   blockAt(ip: number): CodeBlock | null {
+    const chunk = this.#chunks.at(ip);
+    if (chunk) return chunk.at(ip);
     let low = 0;
     let high = this.#blocks.length - 1;
     while (low <= high) {
@@ -459,9 +483,21 @@ export class CodeSpace implements CodeOwner {
     if (u8[PAGE_TABLE + page]! & PAGE_GUEST_WRITE) u8[PAGE_TABLE + page]! |= PAGE_WRITE;
     for (const b of blocks)
       if ('ranges' in b) this.dropRegion(b);
+      else if (b instanceof CodeChunk) this.#dropChunk(b);
       else this.#drop(b);
   }
 
+  #dropChunk(chunk: CodeChunk): void {
+    if (chunk.dead) return;
+    this.#chunks.remove(chunk);
+    // Who goes by its stubs is counted by them further on.
+    for (const { pc, ip } of chunk.stubs()) if (!this.#stubs.has(pc)) this.#addStub(pc, ip);
+    for (let k = 0; k < chunk.stored.pcs.length; k++) {
+      const code = chunk.block(k);
+      code.dead = false;
+      this.#drop(code);
+    }
+  }
   #drop(b: CodeBlock): void {
     if (b.dead) return;
     b.dead = true;
@@ -473,7 +509,7 @@ export class CodeSpace implements CodeOwner {
     u16[b.ip >>> 1] = this.#front.bytecode.exits.stale;
     u32[(b.ip + exitLayout.pc) >>> 2] = b.pc;
     u32[(b.ip + exitLayout.pc + 4) >>> 2] = 0;
-    this.#byPc[b.flavour]?.delete(b.pc);
+    if (this.#byPc[b.flavour]?.get(b.pc) === b) this.#byPc[b.flavour]!.delete(b.pc);
     this.#jumps.remove(b.pc, b.ip);
   }
 
@@ -515,6 +551,7 @@ export class CodeSpace implements CodeOwner {
   /** Forgets everything (exec, or the code area is full). No thread may hold an address in it. */
   flush(): void {
     this.dropped++;
+    this.#chunks.clear();
     for (const page of [...this.#byPage.keys()]) this.#dropPage(page);
     this.dropRegions();
     this.#stubs.clear();
@@ -526,6 +563,7 @@ export class CodeSpace implements CodeOwner {
     }
     this.#byPc = [];
     this.#blocks = [];
+    this.#unusable = new WeakMap();
     this.#newLinks = [];
     this.#keptPlaces = 0;
     this.#deadBytes = 0;
@@ -554,7 +592,7 @@ export class CodeSpace implements CodeOwner {
   }
 
   /** Stores to the pages of the bytes that `b` was made from now fault, so that the change is noticed. */
-  #watch(b: CodeBlock | RegionCode, start: number, end: number): void {
+  #watch(b: CodeBlock | RegionCode | CodeChunk, start: number, end: number): void {
     const { u8 } = this.#memory;
     const last = Math.floor((end - 1) / PAGE_SIZE);
     for (let page = Math.floor(start / PAGE_SIZE); page <= last; page++) {

@@ -10,6 +10,7 @@ import type { Isa } from '../kernel/task/cpu-context.ts';
 import { slotName } from '../translator/ir/print.ts';
 import { engineFrontEnd } from './block-cache.ts';
 import { type CodeCache, MemoryCache } from './cache/code-cache.ts';
+import type { RestoreCode } from './code-chunks.ts';
 import { CodeSpace } from './code-space.ts';
 import { type FlagReader, type GuestContext, type GuestFrontEnd, type IsaRuntime, isaRuntime } from './isa.ts';
 import { Compiler } from './jit/compiler.ts';
@@ -200,6 +201,7 @@ export class Engine {
     this.#interpreter = run as Run;
     if (!this.verifier) this.run = this.#interpreter;
     this.flags = helperExports[this.isa.flagReader] as FlagReader;
+    this.code.restore = helperExports.restore_code as RestoreCode;
     if (!this.isa.floatUsed) return;
     const useFloat = helperExports[this.isa.floatUsed] as () => void;
     if (this.front.floatUsed) useFloat();

@@ -7,7 +7,7 @@ import type { CpuContext, Isa } from '../kernel/task/cpu-context.ts';
 import type { Inst } from '../translator/ir/block.ts';
 import type { SlotNames } from '../translator/ir/print.ts';
 import type { RegionFrontEnd } from '../translator/region/abi.ts';
-import type { FrontEnd } from './code-space.ts';
+import type { FrontEnd } from './code-blocks.ts';
 import { x86 } from './isa-x86_64.ts';
 import type { LinearMemory } from './linear-memory.ts';
 

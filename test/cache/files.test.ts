@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Packr } from 'msgpackr';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { BlockStore } from '../../src/runtime/cache/block-store.ts';
+import { damaged } from '../support/damaged.ts';
 import { sealed, unsealed } from '../../src/runtime/cache/checked.ts';
 import { CacheFolder } from '../../src/runtime/cache/folder.ts';
 import { hostTraits } from '../../src/runtime/cache/host-traits.ts';
@@ -18,7 +18,6 @@ import {
 import { encodeIndex, mergeIntoFile } from '../../src/runtime/cache/index-writer.ts';
 import { unpack } from '../../src/runtime/cache/msgpack.ts';
 import { encodeProfile, parseProfile } from '../../src/runtime/cache/profile.ts';
-import type { Block } from '../../src/translator/ir/block.ts';
 import { hostFusesMadd } from '../../src/translator/wasm/fma-probe.ts';
 import { hostNansAreX86 } from '../../src/translator/wasm/nan-probe.ts';
 
@@ -46,16 +45,6 @@ const module = (wasm: string, ...pcs: number[]): CachedModule => ({
   links: [1, 2, 0xefff_ffff],
   tables: Uint8Array.of(9, 8),
 });
-
-/** Every single bit flipped, and every length cut. */
-function* damaged(file: Buffer): Generator<Buffer> {
-  for (let at = 0; at < file.length; at++) {
-    const copy = Buffer.from(file);
-    copy[at]! ^= 1 << (at % 8);
-    yield copy;
-  }
-  for (let length = 0; length < file.length; length++) yield file.subarray(0, length);
-}
 
 describe('MessagePack', () => {
   it('reads what msgpackr writes', () => {
@@ -148,114 +137,6 @@ describe('other files', () => {
     expect(parseProfile(file)).toEqual(profile);
     for (const bad of damaged(file)) expect(parseProfile(bad)).toBeNull();
     expect(unsealed('UKTXIDX2', file)).toBeNull();
-  });
-});
-
-describe('stored blocks', () => {
-  const block = (pc: number): Block =>
-    ({
-      pc,
-      end: pc + 7,
-      insts: [],
-      exit: { kind: 'call', target: 5, slot: 0, returnPc: pc + 7 },
-      exitPc: pc,
-      guestInstructions: 3,
-    }) as Block;
-  const guest = Uint8Array.from({ length: 0x4000 }, (_, k) => (k * 7) & 0xff);
-  const template = { words: Uint32Array.of(11, 0, 33, 44, 55, 66), links: [{ word: 4, op: 8 }] };
-  const store = (): BlockStore => {
-    const s = new BlockStore(null);
-    for (const pc of [0x1000, 0x1203, 0x1100]) s.add(block(pc), template, pc === 0x1100, guest);
-    return s;
-  };
-  const file = (): Buffer => Buffer.concat(store().encode());
-  const aligned = (b: Buffer): Buffer => Buffer.from(new Uint8Array(b).buffer as ArrayBuffer);
-
-  it('come back with their links at the new place', () => {
-    for (const s of [store(), new BlockStore(aligned(file()))]) {
-      const u32 = new Uint32Array(64);
-      expect(s.load(0x1203, guest, u32, 80)).toEqual({
-        pc: 0x1203,
-        end: 0x120a,
-        exit: 'call',
-        returnPc: 0x120a,
-        guestInstructions: 3,
-        float: false,
-        words: 6,
-        firstLink: 88,
-        secondLink: 0,
-      });
-      // The link word holds the address of its op, and the op that of the word.
-      expect([...u32.subarray(20, 26)]).toEqual([11, 88, 33, 84, 55, 66]);
-      expect(s.load(0x1100, guest, u32, 80)?.float).toBe(true);
-      expect(s.load(0x1100, guest, u32, 80, true)).toBeNull();
-      expect(s.load(0x1001, guest, u32, 80)).toBeNull();
-    }
-  });
-  it('come back from a file that is read in parts', () => {
-    const s = new BlockStore(null);
-    const long = { words: Uint32Array.from({ length: 4000 }, (_, k) => k), links: [] };
-    for (let k = 0; k < 1500; k++) s.add(block(0x1000 + k * 8), long, false, guest);
-    const whole = aligned(Buffer.concat(s.encode()));
-    let read = 0;
-    const parts = new BlockStore({
-      size: whole.length,
-      read(at, length) {
-        read += length;
-        return aligned(whole.subarray(at, at + length));
-      },
-    });
-    const u32 = new Uint32Array(5000);
-    for (const k of [0, 700, 1499]) {
-      expect(parts.load(0x1000 + k * 8, guest, u32, 80)?.words).toBe(4000);
-      expect(u32[20 + 3999]).toBe(3999);
-    }
-    expect(read).toBeLessThan(whole.length / 10);
-    expect(Buffer.concat(parts.encode()).equals(whole)).toBe(true);
-    expect(parts.rejected).toBe(0);
-  });
-  it('are not used for other guest bytes', () => {
-    const s = new BlockStore(aligned(file()));
-    for (let k = 0; k < 7; k++) {
-      const other = Uint8Array.from(guest);
-      other[0x1203 + k]! ^= 1;
-      expect(s.load(0x1203, other, new Uint32Array(64), 80)).toBeNull();
-    }
-    expect(s.rejected).toBe(0);
-  });
-  it('are not used with two words damaged in their highest bits', () => {
-    const good = aligned(file());
-    const words = new Uint32Array(good.buffer as ArrayBuffer, good.byteOffset, good.length / 4);
-    const first = 4 + 2 * 3;
-    const size = (words.length - first) / 3;
-    for (let a = 1; a < size; a++)
-      for (let b = a + 1; b < size; b++) {
-        const bad = Buffer.from(new Uint8Array(good).buffer as ArrayBuffer);
-        const changed = new Uint32Array(bad.buffer as ArrayBuffer, bad.byteOffset, bad.length / 4);
-        for (let r = first; r < words.length; r += size) for (const k of [a, b]) changed[r + k]! ^= 0x8000_0000;
-        const s = new BlockStore(bad);
-        for (const pc of [0x1000, 0x1100, 0x1203]) expect(s.load(pc, guest, new Uint32Array(64), 80)).toBeNull();
-        expect(s.rejected).toBe(3);
-      }
-  });
-  it('are right or not there when any bit of the file has changed', () => {
-    const good = new Map<number, string>();
-    const read = (s: BlockStore, pc: number): string | null => {
-      const u32 = new Uint32Array(64);
-      const found = s.load(pc, guest, u32, 80);
-      return found && JSON.stringify([found, ...u32]);
-    };
-    for (const pc of [0x1000, 0x1100, 0x1203]) good.set(pc, read(store(), pc)!);
-    let missing = 0;
-    for (const bad of damaged(file())) {
-      const s = new BlockStore(aligned(bad));
-      for (const [pc, wanted] of good) {
-        const found = read(s, pc);
-        if (found === null) missing++;
-        else expect(found).toBe(wanted);
-      }
-    }
-    expect(missing).toBeGreaterThan(100);
   });
 });
 

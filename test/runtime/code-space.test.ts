@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { BlockStore } from '../../src/runtime/cache/block-store.ts';
 import { trap } from '../../src/translator/ir/layout.ts';
 import { BareMachine, CODE, DATA } from '../support/bare-machine.ts';
 
@@ -58,5 +59,88 @@ describe('code space', () => {
     expect(m.run()).toMatchObject({ kind: 'fault', pc: CODE });
     m.memory.protect(DATA + 0x1_0000, DATA + 0x1_1000, 1);
     expect(m.run().kind).toBe('trap');
+  });
+
+  /** A machine whose code space is given chunks of `store`, and keeps in it what it makes. */
+  const withStore = (store: BlockStore): { m: BareMachine; rejected: boolean[] } => {
+    const m = new BareMachine();
+    const rejected: boolean[] = [];
+    m.engine.code.source = {
+      chunkWith: (pc) => store.chunkWith(pc),
+      noteChunk() {},
+      rejectChunk: (_, damaged) => rejected.push(damaged),
+      noteFloatUse() {},
+      loadBlock: () => null,
+      keepBlock: (block, template) => store.add(block, template, false, m.memory.u8),
+    };
+    return { m, rejected };
+  };
+  // mov ecx, 3; 1: call f; dec ecx; jnz 1b; ud2      f: mov eax, 5; add ebx, eax; ret
+  const caller = [0xb9, ...imm32(3), 0xe8, ...imm32(0x100 - 10), 0xff, 0xc9, 0x75, 0xf7, ...UD2];
+  const callee = [0xb8, ...imm32(5), 0x01, 0xc3, 0xc3];
+  const run = (m: BareMachine, f = callee): bigint => {
+    m.load(caller);
+    m.load(f, CODE + 0x100);
+    m.cpu.setGpr(3, 0n);
+    m.cpu.pc = CODE;
+    expect(m.run()).toMatchObject({ kind: 'trap', pc: CODE + 14 });
+    return m.cpu.getGpr(3);
+  };
+  const kept = (): BlockStore => {
+    const store = new BlockStore(null);
+    expect(run(withStore(store).m)).toBe(15n);
+    return new BlockStore(Buffer.concat(store.encode()));
+  };
+
+  it('runs what is put in place together, and makes nothing of it', () => {
+    const { m } = withStore(kept());
+    expect(run(m)).toBe(15n);
+    expect(m.engine.code.stats).toMatchObject({ blocks: 0, stored: 5 });
+    expect(m.engine.code.blockAt(m.engine.code.entry(CODE + 0x100, 0))).toMatchObject({
+      pc: CODE + 0x100,
+      exit: 'ret',
+    });
+  });
+  it('does not use it for other code, and makes that', () => {
+    const { m, rejected } = withStore(kept());
+    expect(run(m, [0xb8, ...imm32(6), ...callee.slice(5)])).toBe(18n);
+    expect(rejected).toContain(false);
+    expect(m.engine.code.stats.stored).toBe(0);
+  });
+  it('drops it when the code changes', () => {
+    const store = kept();
+    const { m } = withStore(store);
+    expect(run(m)).toBe(15n);
+    const old = m.engine.code.entry(CODE + 0x100, 0);
+    const held = m.engine.code.blockAt(old)!;
+    m.memory.u8[CODE + 0x101] = 7;
+    m.memory.written(CODE + 0x101, CODE + 0x102);
+    expect(held.dead).toBe(true);
+    m.cpu.setGpr(3, 0n);
+    m.cpu.pc = CODE;
+    m.run();
+    expect(m.cpu.getGpr(3)).toBe(21n);
+    // Who still has its address finds out.
+    expect(m.engine.code.blockAt(old)).toBe(held);
+    // The guest's own stores are noticed, too.
+    const other = withStore(kept()).m;
+    other.load([0xc6, 0x04, 0x25, ...imm32(CODE + 0x101), 9, ...UD2], CODE + 0x200);
+    expect(run(other)).toBe(15n);
+    other.cpu.pc = CODE + 0x200;
+    other.run();
+    other.cpu.setGpr(3, 0n);
+    other.cpu.pc = CODE;
+    other.run();
+    expect(other.cpu.getGpr(3)).toBe(27n);
+  });
+  it('puts it in place again after all was forgotten', () => {
+    const { m } = withStore(kept());
+    expect(run(m)).toBe(15n);
+    m.engine.code.flush();
+    m.cpu.setGpr(3, 0n);
+    m.cpu.pc = CODE;
+    m.run();
+    expect(m.cpu.getGpr(3)).toBe(15n);
+    expect(m.engine.code.stats).toMatchObject({ blocks: 0, stored: 10 });
   });
 });

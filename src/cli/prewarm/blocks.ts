@@ -70,6 +70,10 @@ export async function findBlocks(
   const found: FoundBlocks = { added: 0, ranges: [], jumpTargets: new Set(), callTargets: new Set() };
   let last: Block | null = null;
   space.source = {
+    chunkWith: () => null,
+    noteChunk() {},
+    rejectChunk() {},
+    noteFloatUse() {},
     loadBlock: () => null,
     keepBlock(block, template) {
       last = block;

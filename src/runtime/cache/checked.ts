@@ -16,24 +16,29 @@ export const sha256Hex = (...parts: readonly Uint8Array[]): string => sha256(...
  * finaliser of MurmurHash3, so that a word changed anywhere changes both halves.
  */
 export function checksum(bytes: Uint8Array): Buffer {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let low = 0x811c9dc5 ^ bytes.length;
-  let high = 0x9747b28c ^ bytes.length;
-  const add = (word: number): void => {
+  const length = bytes.length;
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes);
+  const words = new Uint32Array(aligned.buffer, aligned.byteOffset, length >>> 2);
+  let rest = 0;
+  for (let at = length & ~3; at < length; at++) rest |= bytes[at]! << ((at & 3) * 8);
+  const out = Buffer.alloc(CHECKSUM);
+  const [low, high] = checksumOf(words, rest, length);
+  out.writeUInt32LE(low, 0);
+  out.writeUInt32LE(high, 4);
+  return out;
+}
+/** The same of words: both halves. */
+export function checksumOf(words: Uint32Array, rest = 0, length = words.length * 4): [number, number] {
+  let low = 0x811c9dc5 ^ length;
+  let high = 0x9747b28c ^ length;
+  for (let k = 0; k <= words.length; k++) {
+    const word = k < words.length ? words[k]! : rest;
     low = Math.imul(low ^ word, 0x01000193);
     low ^= low >>> 15;
     high = Math.imul(high + word, 0x5bd1e995);
     high ^= high >>> 13;
-  };
-  const whole = bytes.length & ~3;
-  for (let at = 0; at < whole; at += 4) add(view.getInt32(at, true));
-  let rest = 0;
-  for (let at = whole; at < bytes.length; at++) rest |= bytes[at]! << ((at - whole) * 8);
-  add(rest);
-  const out = Buffer.alloc(CHECKSUM);
-  out.writeInt32LE(finish(low), 0);
-  out.writeInt32LE(finish(high), 4);
-  return out;
+  }
+  return [finish(low) >>> 0, finish(high) >>> 0];
 }
 function finish(h: number): number {
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);

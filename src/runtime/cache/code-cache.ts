@@ -10,10 +10,11 @@ import type { GuestFrontEnd } from '../isa.ts';
 import type { LinearMemory } from '../linear-memory.ts';
 import { nowMs } from '../node-host.ts';
 import { allowWasmTiers, isBaselineOnly } from '../jit/v8-flags.ts';
-import type { BlockSource } from '../code-space.ts';
+import type { BlockSource } from '../code-blocks.ts';
 import type { CodeTemplate } from '../code-template.ts';
 import type { Block } from '../../translator/ir/block.ts';
 import { BLOCKS, BlockStore, type StoredBlock } from './block-store.ts';
+import type { StoredChunk } from './chunk.ts';
 import { sha256, sha256Hex } from './checked.ts';
 import type { CacheFolder } from './folder.ts';
 import { hostTraits } from './host-traits.ts';
@@ -301,12 +302,25 @@ export class MemoryCache implements BlockSource {
     this.#wrong.clear();
   }
 
-  loadBlock(pc: number, at: number, ahead: boolean): StoredBlock | null {
+  chunkWith(pc: number): StoredChunk | null {
     const image = this.#imageNear(pc);
-    if (!image) return null;
-    // A program that only might use floating point is not one that does.
-    const noFloat = ahead && !this.#front.floatUsed;
-    const found = this.#cache.blocks(image).load(pc, this.#memory.u8, this.#memory.u32, at, noFloat);
+    const chunk = image && this.#cache.blocks(image).chunkWith(pc);
+    if (!chunk || chunk.pcs[0]! < image.start || chunk.pcs[chunk.pcs.length - 1]! >= image.end) return null;
+    return chunk;
+  }
+  noteChunk(chunk: StoredChunk): void {
+    this.#cache.stats.blocksLoaded += chunk.pcs.length;
+  }
+  rejectChunk(chunk: StoredChunk, damaged: boolean): void {
+    const image = this.#imageNear(chunk.pcs[0]!);
+    if (image) this.#cache.blocks(image).reject(chunk, damaged);
+  }
+  noteFloatUse(): void {
+    this.#front.noteFloatUse();
+  }
+  loadBlock(pc: number, at: number): StoredBlock | null {
+    const image = this.#imageNear(pc);
+    const found = image && this.#cache.blocks(image).load(pc, this.#memory.u8, this.#memory.u32, at);
     if (!found) return null;
     this.#cache.stats.blocksLoaded++;
     if (found.float) this.#front.noteFloatUse();
@@ -324,6 +338,11 @@ export class MemoryCache implements BlockSource {
     const image = this.#imageNear(pc);
     if (!image || !this.#cache.index(image, checks)?.has(pc)) return null;
     return Math.min(usual, this.#cache.profile(image).hot.has(pc) ? CACHED_THRESHOLD : UNKNOWN_THRESHOLD);
+  }
+  /** Addresses from `first` to `last` for which there is a translation, in order. */
+  translated(first: number, last: number, checks: MemoryChecks): ArrayLike<number> {
+    const image = this.#imageNear(first);
+    return (image && this.#cache.index(image, checks)?.between(first, last)) ?? [];
   }
   /** Whether earlier runs of the program have been long, and a processor is idle: what is worth it later is worth it now. */
   expectsLongRun(): boolean {

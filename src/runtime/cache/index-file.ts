@@ -9,7 +9,7 @@
 import type { CompiledRegion } from '../../translator/wasm/region-module.ts';
 import { unsealed } from './checked.ts';
 import { type Packed, unpack } from './msgpack.ts';
-import { positionOf } from './sorted.ts';
+import { placeOf, positionOf } from './sorted.ts';
 
 export const INDEX_FORMAT = 'UKTXIDX2';
 /** Of one image: more are dropped, the oldest first. */
@@ -158,6 +158,10 @@ export class IndexView {
   }
   has(pc: number): boolean {
     return this.#find(pc) >= 0;
+  }
+  /** Entries from `first` to `last`. */
+  between(first: number, last: number): Uint32Array {
+    return this.#pcs.subarray(placeOf(this.#pcs, first), placeOf(this.#pcs, last + 1));
   }
   /** The best module for an entry; null when there is none, or it makes no sense. */
   get(pc: number): CachedModule | null {

@@ -125,7 +125,7 @@ function checkFile(name: string, bytes: Buffer): string | null {
     return null;
   }
   if (name === PROFILE) return parseProfile(bytes) ? null : 'damaged';
-  if (name === BLOCKS) return new BlockStore(bytes).damagedRecords() === 0 ? null : 'damaged';
+  if (name === BLOCKS) return new BlockStore(bytes).damaged() === 0 ? null : 'damaged';
   if (name === ORIGIN || name.endsWith('.tmp') || name.endsWith('.lock')) return null;
   return 'none of ours';
 }

@@ -136,8 +136,9 @@ export class Regions {
     code.onKeep = (rangeAt) => this.#keep(rangeAt);
     compiler.addSource(this.#source);
     const { cache } = options;
-    if (cache)
-      code.firstCount = (pc) => (this.watchStores ? null : cache.firstCount(pc, this.checks, options.threshold));
+    if (!cache) return;
+    code.firstCount = (pc) => (this.watchStores ? null : cache.firstCount(pc, this.checks, options.threshold));
+    code.countedApart = (first, last) => cache.translated(first, last, this.checks);
   }
 
   /** All code is forgotten: another program, or no room. */

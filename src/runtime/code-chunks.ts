@@ -1,0 +1,160 @@
+/** Code of earlier runs in a code space, by chunk: many blocks that were put in place at once, and that nothing is made of but what is asked for. */
+import { stubLayout } from '../translator/ir/bytecode.ts';
+import { exitKinds, exitOf, bytesOf, codeWordsOf, FLOAT, RETURN_SITE, type StoredChunk } from './cache/chunk.ts';
+import { positionOf } from './cache/sorted.ts';
+import { MIN_BLOCK } from '../translator/ir/bytecode.ts';
+import type { CodeBlock } from './code-blocks.ts';
+
+/** Result of the helper that puts a chunk in place. */
+export const restored = { damaged: 0, otherBytes: 1, done: 2 } as const;
+/** That helper: src/helpers/code.ts. */
+export type RestoreCode = (
+  chunk: number,
+  words: number,
+  base: number,
+  count: number,
+  usual: number,
+  usualReturn: number,
+  returns: number,
+) => number;
+
+/** A chunk in its place. */
+export class CodeChunk {
+  readonly stored: StoredChunk;
+  /** Addresses of its first byte, and of the one after it. */
+  readonly ip: number;
+  readonly ipEnd: number;
+  dead = false;
+  /** By index; stubs behind the blocks. */
+  readonly #made = new Map<number, CodeBlock>();
+
+  constructor(stored: StoredChunk, ip: number) {
+    this.stored = stored;
+    this.ip = ip;
+    this.ipEnd = ip + stored.size;
+  }
+  isFloat(k: number): boolean {
+    return (this.stored.kinds[k]! & FLOAT) !== 0;
+  }
+  ipOf(k: number): number {
+    return this.ip + this.stored.places[k]!;
+  }
+  block(k: number): CodeBlock {
+    const known = this.#made.get(k);
+    if (known) return known;
+    const { stored, dead } = this;
+    const pc = stored.pcs[k]!;
+    const kind = stored.kinds[k]!;
+    const ip = this.ipOf(k);
+    const code: CodeBlock = {
+      pc,
+      end: pc + bytesOf(kind),
+      ip,
+      ipEnd: ip + Math.max(MIN_BLOCK, codeWordsOf(kind) * 4),
+      flavour: 0,
+      transient: false,
+      dead,
+      exit: exitKinds[exitOf(kind)]!,
+    };
+    this.#made.set(k, code);
+    return code;
+  }
+  /** What lies at `ip`, which is in the chunk. */
+  at(ip: number): CodeBlock {
+    const { stored } = this;
+    const place = ip - this.ip;
+    if (place < stored.stubBytes) {
+      const stub = Math.floor(place / stubLayout.size);
+      const pc = stored.stubPcs[stub]!;
+      const start = this.ip + stub * stubLayout.size;
+      const key = stored.pcs.length + stub;
+      let made = this.#made.get(key);
+      if (!made) {
+        const ipEnd = start + stubLayout.size;
+        made = { pc, end: pc + 1, ip: start, ipEnd, flavour: 0, transient: false, dead: false, exit: null };
+        this.#made.set(key, made);
+      }
+      return made;
+    }
+    let low = 0;
+    let high = stored.places.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (stored.places[middle]! <= place) low = middle + 1;
+      else high = middle;
+    }
+    return this.block(low - 1);
+  }
+  /** Address of the stub at `pc`; 0: it has none. */
+  stub(pc: number): number {
+    const k = positionOf(this.stored.stubPcs, pc);
+    return k < 0 ? 0 : this.ip + k * stubLayout.size;
+  }
+  *stubs(): Generator<{ pc: number; ip: number }> {
+    const { stubPcs } = this.stored;
+    for (let k = 0; k < stubPcs.length; k++) yield { pc: stubPcs[k]!, ip: this.ip + k * stubLayout.size };
+  }
+  isReturnSite(pc: number): boolean {
+    const k = positionOf(this.stored.stubPcs, pc);
+    return k >= 0 && (this.stored.stubBlocks[k]! & RETURN_SITE) !== 0;
+  }
+  /** Its code is to be used no more. */
+  kill(): void {
+    this.dead = true;
+    for (const [k, code] of this.#made) if (k < this.stored.pcs.length) code.dead = true;
+  }
+}
+
+/** The chunks of a code space. */
+export class CodeChunks {
+  /** In order of `ip`, dead ones too. */
+  #all: CodeChunk[] = [];
+  /** Those alive, in order of guest addresses. */
+  #alive: CodeChunk[] = [];
+
+  get alive(): readonly CodeChunk[] {
+    return this.#alive;
+  }
+  /** `chunk` lies behind all others. */
+  add(chunk: CodeChunk): void {
+    this.#all.push(chunk);
+    const first = chunk.stored.pcs[0]!;
+    let k = this.#alive.length;
+    while (k > 0 && this.#alive[k - 1]!.stored.pcs[0]! > first) k--;
+    this.#alive.splice(k, 0, chunk);
+  }
+  /** Takes it out of what is found by guest address. */
+  remove(chunk: CodeChunk): void {
+    this.#alive = this.#alive.filter((c) => c !== chunk);
+    chunk.kill();
+  }
+  clear(): void {
+    for (const chunk of this.#all) chunk.kill();
+    this.#all = [];
+    this.#alive = [];
+  }
+  /** The chunk whose code `ip` lies in. */
+  at(ip: number): CodeChunk | null {
+    let low = 0;
+    let high = this.#all.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#all[middle]!.ipEnd <= ip) low = middle + 1;
+      else high = middle;
+    }
+    const chunk = this.#all[low];
+    return chunk && chunk.ip <= ip ? chunk : null;
+  }
+  /** The chunk around a guest address: blocks of it lie at lower or equal, and at higher or equal ones. */
+  around(pc: number): CodeChunk | null {
+    let low = 0;
+    let high = this.#alive.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#alive[middle]!.stored.pcs[0]! <= pc) low = middle + 1;
+      else high = middle;
+    }
+    const chunk = this.#alive[low - 1];
+    return chunk && chunk.stored.pcs[chunk.stored.pcs.length - 1]! >= pc ? chunk : null;
+  }
+}
