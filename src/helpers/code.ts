@@ -6,7 +6,8 @@ const STUBS: u32 = 12;
 const CODE: u32 = 16;
 const CALLS: u32 = 20;
 const PAGES: u32 = 24;
-const HEADER: u32 = 28;
+const OPEN: u32 = 28;
+const HEADER: u32 = 32;
 const FLOAT: u32 = 1 << 16;
 const RETURN: u32 = 1 << 31;
 const STUB: u32 = 16;
@@ -90,7 +91,7 @@ export function restore_code(
   const links = sums + column;
   const stubPcs = links + 2 * column;
   const stubBlocks = stubPcs + (stubs << 2);
-  const codeAt = stubBlocks + ((stubs + load<u32>(chunk + CALLS) + load<u32>(chunk + PAGES)) << 2);
+  const codeAt = stubBlocks + ((stubs + load<u32>(chunk + CALLS) + load<u32>(chunk + PAGES) + 2 * load<u32>(chunk + OPEN)) << 2);
   for (let k: u32 = 0; k < column; k += 4)
     if (!same(load<u32>(pcs + k), load<u32>(kinds + k) & 0xfff, load<u32>(sums + k))) return OTHER;
 

@@ -60,6 +60,8 @@ export interface BlockSource {
   rejectChunk(chunk: StoredChunk, damaged: boolean): void;
   /** A chunk was put in place. */
   noteChunk(chunk: StoredChunk): void;
+  /** Whether the guest has entered blocks with floating point. */
+  readonly floatUsed: boolean;
   /** A block with floating point, of a chunk, is about to be entered. */
   noteFloatUse(): void;
   /** Puts the code of the block at `pc` at address `at`, if this run has made it and the guest's bytes are the same. */

@@ -1,7 +1,7 @@
 /** Code of earlier runs in a code space, by chunk: many blocks that were put in place at once, and that nothing is made of but what is asked for. */
 import { stubLayout } from '../translator/ir/bytecode.ts';
-import { exitKinds, exitOf, bytesOf, codeWordsOf, FLOAT, RETURN_SITE, type StoredChunk } from './cache/chunk.ts';
-import { positionOf } from './cache/sorted.ts';
+import { exitKinds, exitOf, bytesOf, codeWordsOf, FLOAT, type StoredChunk } from './cache/chunk.ts';
+import { placeOf, positionOf } from './cache/sorted.ts';
 import { MIN_BLOCK } from '../translator/ir/bytecode.ts';
 import type { CodeBlock } from './code-blocks.ts';
 
@@ -94,9 +94,22 @@ export class CodeChunk {
     const { stubPcs } = this.stored;
     for (let k = 0; k < stubPcs.length; k++) yield { pc: stubPcs[k]!, ip: this.ip + k * stubLayout.size };
   }
-  isReturnSite(pc: number): boolean {
-    const k = positionOf(this.stored.stubPcs, pc);
-    return k >= 0 && (this.stored.stubBlocks[k]! & RETURN_SITE) !== 0;
+  /**
+   * Links of this chunk that lead to `to` and have not been met yet lead there at once. `counted`: to what counts them, where there
+   * is such; `float`: to floating point, too.
+   */
+  linkTo(to: CodeChunk, u32: Uint32Array, counted: boolean, float: boolean): void {
+    const { openTargets, open } = this.stored;
+    const { pcs } = to.stored;
+    const last = pcs[pcs.length - 1]!;
+    for (let k = placeOf(openTargets, pcs[0]!); k < openTargets.length && openTargets[k]! <= last; k++) {
+      const target = openTargets[k]!;
+      const at = positionOf(pcs, target);
+      if (at < 0 || (!float && to.isFloat(at))) continue;
+      const ip = counted && open[k]! & 1 ? to.stub(target) : to.ipOf(at);
+      const [word, op] = this.stored.linkPlaces(open[k]! >>> 1);
+      if (ip !== 0 && u32[(this.ip + word) >>> 2] === this.ip + op) u32[(this.ip + word) >>> 2] = ip;
+    }
   }
   /** Its code is to be used no more. */
   kill(): void {
@@ -145,8 +158,20 @@ export class CodeChunks {
     const chunk = this.#all[low];
     return chunk && chunk.ip <= ip ? chunk : null;
   }
+  /** Whether a call of a chunk returns to `pc`. */
+  isReturnSite(pc: number): boolean {
+    const { stored } = this.#before(pc - 1) ?? {};
+    if (!stored) return false;
+    const k = placeOf(stored.pcs, pc) - 1;
+    return k >= 0 && stored.end(k) === pc && exitKinds[exitOf(stored.kinds[k]!)] === 'call';
+  }
   /** The chunk around a guest address: blocks of it lie at lower or equal, and at higher or equal ones. */
   around(pc: number): CodeChunk | null {
+    const chunk = this.#before(pc);
+    return chunk && chunk.stored.pcs[chunk.stored.pcs.length - 1]! >= pc ? chunk : null;
+  }
+  /** The last one that has a block at `pc`, or below. */
+  #before(pc: number): CodeChunk | null {
     let low = 0;
     let high = this.#alive.length;
     while (low < high) {
@@ -154,7 +179,6 @@ export class CodeChunks {
       if (this.#alive[middle]!.stored.pcs[0]! <= pc) low = middle + 1;
       else high = middle;
     }
-    const chunk = this.#alive[low - 1];
-    return chunk && chunk.stored.pcs[chunk.stored.pcs.length - 1]! >= pc ? chunk : null;
+    return this.#alive[low - 1] ?? null;
   }
 }

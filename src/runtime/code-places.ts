@@ -5,11 +5,12 @@ import { functionOf } from '../translator/region/discover.ts';
 interface StoredPlaces {
   /** Call targets. */
   readonly calls: Uint32Array;
-  returnSites(): number[];
 }
 
 export class CodePlaces {
+  /** Those of chunks are known by others. */
   readonly #returnSites = new Set<number>();
+  readonly #inChunk: (pc: number) => boolean;
   readonly #callTargets = new Set<number>();
   /** Call targets in order, if there are as many. */
   #starts: number[] = [];
@@ -19,15 +20,17 @@ export class CodePlaces {
   #newTargets: number[] = [];
   #newJumps: number[] = [];
 
+  /** `inChunk`: whether calls of code that was put in place as a whole return to a place. */
+  constructor(inChunk: (pc: number) => boolean) {
+    this.#inChunk = inChunk;
+  }
+
   #settle(): void {
     if (this.#newChunks.length + this.#newTargets.length + this.#newJumps.length === 0) return;
     const before = this.#callTargets.size;
-    for (const chunk of this.#newChunks) {
-      for (const pc of chunk.returnSites()) this.#returnSites.add(pc);
-      for (const pc of chunk.calls) this.#callTargets.add(pc);
-    }
+    for (const { calls } of this.#newChunks) for (const pc of calls) this.#callTargets.add(pc);
     for (const pc of this.#newTargets) this.#callTargets.add(pc);
-    if (this.#callTargets.size !== before) this.#starts = [...this.#callTargets].sort((a, b) => a - b);
+    if (this.#callTargets.size !== before) this.#sort();
     const jumps = this.#newJumps;
     this.#newChunks = [];
     this.#newTargets = [];
@@ -46,19 +49,14 @@ export class CodePlaces {
   }
   /** Whether `pc` is where a call goes to or returns to. */
   isCallOrReturn(pc: number): boolean {
-    return this.isCallTarget(pc) || this.#returnSites.has(pc);
+    return this.isCallTarget(pc) || this.isReturnSite(pc);
   }
   isCallTarget(pc: number): boolean {
     this.#settle();
     return this.#callTargets.has(pc);
   }
   isReturnSite(pc: number): boolean {
-    this.#settle();
-    return this.#returnSites.has(pc);
-  }
-  /** As `isReturnSite`, of calls that were made known one by one. */
-  isNewReturnSite(pc: number): boolean {
-    return this.#returnSites.has(pc);
+    return this.#returnSites.has(pc) || this.#inChunk(pc);
   }
   /** Addresses that calls go to, in order: where functions begin, as far as is known. */
   functionStarts(): readonly number[] {
@@ -93,7 +91,10 @@ export class CodePlaces {
     this.#settle();
     for (const set of [this.#returnSites, this.#callTargets, this.#jumpTargets])
       for (const pc of set) if (!isKept(pc)) set.delete(pc);
-    this.#starts = [...this.#callTargets].sort((a, b) => a - b);
+    this.#sort();
+  }
+  #sort(): void {
+    this.#starts = Array.from(Uint32Array.from(this.#callTargets).sort());
   }
   clear(): void {
     this.keep(() => false);

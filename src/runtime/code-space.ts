@@ -60,7 +60,7 @@ export class CodeSpace implements CodeOwner {
   /** By guest address; of flavour 0, the only one that has regions. */
   readonly #stubs = new Map<number, Stub>();
   /** Filled where blocks are counted. */
-  readonly places = new CodePlaces();
+  readonly places = new CodePlaces((pc) => this.#chunks.isReturnSite(pc));
   /** How often a block is entered until it is hot; 0: blocks are not counted. */
   hotThreshold = 0;
   /** How often the block at a pc is entered until it is hot, where that is known to be something else. */
@@ -157,6 +157,11 @@ export class CodeSpace implements CodeOwner {
     this.#next = copy;
     const chunk = new CodeChunk(stored, base);
     this.#chunks.add(chunk);
+    const float = this.source!.floatUsed;
+    for (const other of this.#chunks.alive) {
+      chunk.linkTo(other, u32, often > 0, float);
+      if (other !== chunk) other.linkTo(chunk, u32, often > 0, float);
+    }
     this.stats.stored += stored.pcs.length;
     this.source!.noteChunk(stored);
     for (const page of stored.pages) this.#watch(chunk, page * PAGE_SIZE, page * PAGE_SIZE + 1);
@@ -228,14 +233,14 @@ export class CodeSpace implements CodeOwner {
   /** As `entry`, but counted: for targets of calls, indirect jumps and back edges. */
   countedEntry(pc: number, flavour: number): number {
     if (this.hotThreshold === 0 || flavour !== 0) return this.entry(pc, flavour);
-    const known = this.#stub(pc);
+    const known = this.#stubs.get(pc);
+    if (known?.region && this.#executable(pc, pc + 1)) return known.ip;
     // The block behind it may have been dropped: then the stub leads to an op that leaves with `miss`.
-    if (known) return (known.region && this.#executable(pc, pc + 1)) || this.entry(pc, 0) !== 0 ? known.ip : 0;
     const block = this.entry(pc, 0);
     if (block === 0) return 0;
-    // What was loaded together with the block may lead back to it.
-    const made = this.#stub(pc);
-    if (made) return made.ip;
+    // What was just put in place may hold a stub, too.
+    const there = known?.ip ?? this.#chunks.around(pc)?.stub(pc) ?? 0;
+    if (there !== 0) return there;
     const ip = this.#next;
     this.#next += stubLayout.size;
     const { u32 } = this.#memory;
@@ -244,15 +249,11 @@ export class CodeSpace implements CodeOwner {
     const stub = this.#addStub(pc, ip);
     // The interpreter comes to a return site when the function called was not translated yet, which mends itself: a region
     // for what follows the call is seldom worth it.
-    const usual = this.#isReturnSite(pc) ? this.hotThreshold * RETURN_SITE_FACTOR : this.hotThreshold;
+    const usual = this.places.isReturnSite(pc) ? this.hotThreshold * RETURN_SITE_FACTOR : this.hotThreshold;
     this.#count(stub, this.firstCount?.(pc) ?? usual);
     const place = { pc, end: pc + 1, ip, ipEnd: this.#next, flavour: 0, transient: false, dead: false, exit: null };
     this.#blocks.push(place);
     return ip;
-  }
-  #isReturnSite(pc: number): boolean {
-    // A chunk knows it without a look at all of them.
-    return this.#chunks.around(pc)?.isReturnSite(pc) || this.places.isNewReturnSite(pc);
   }
   #count(stub: Stub, times: number): void {
     this.#memory.u16[stub.ip >>> 1] = this.#front.bytecode.exits.count;

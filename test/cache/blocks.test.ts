@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { BlockStore } from '../../src/runtime/cache/block-store.ts';
 import type { StoredChunk } from '../../src/runtime/cache/chunk.ts';
+import { CodeChunk } from '../../src/runtime/code-chunks.ts';
 import type { CodeTemplate } from '../../src/runtime/code-template.ts';
 import type { Block } from '../../src/translator/ir/block.ts';
 import { cacheIndex, CODE_START, JUMP_CACHE, JUMP_CACHE_ENTRIES } from '../../src/translator/ir/layout.ts';
@@ -85,27 +86,69 @@ describe('stored blocks', () => {
     const chunk = s.chunkWith(CALLER)!;
     expect([...chunk.pcs]).toEqual(all);
     expect([...chunk.calls]).toEqual([FAR]);
-    expect(chunk.returnSites()).toEqual([BACK]);
     const { result, made } = restore(chunk);
     expect(result).toBe(2);
     const at = (pc: number): number => chunk.places[chunk.indexOf(pc)]!;
     const code = (pc: number): number[] => made.slice(at(pc) >> 2, (at(pc) >> 2) + 6);
-    // Stubs, in order: of the loop, of where the call returns, of what is called.
-    expect([...chunk.stubPcs]).toEqual([LOOP, BACK, FAR]);
-    expect(made.slice(0, 12)).toEqual([
+    // Stubs, in order: of the loop, of where the call returns, of what is jumped back to, of what is called.
+    expect([...chunk.stubPcs]).toEqual([LOOP, BACK, FLOAT, FAR]);
+    expect(made.slice(0, 16)).toEqual([
       ...[COUNT, 3000, BASE + at(LOOP), LOOP],
       ...[COUNT, 96000, BASE + at(BACK), BACK],
+      ...[COUNT, 3000, BASE + at(FLOAT), FLOAT],
       ...[COUNT, 3000, BASE + at(FAR), FAR],
     ]);
     const place = (pc: number): number => BASE + at(pc);
     expect(code(LOOP)).toEqual([11, BASE, 33, place(LOOP) + 4, LOOP, 0]);
-    expect(code(CALLER)).toEqual([11, BASE + 32, 33, place(CALLER) + 4, FAR, 0]);
+    expect(code(CALLER)).toEqual([11, BASE + 48, 33, place(CALLER) + 4, FAR, 0]);
     expect(code(TO_FLOAT)).toEqual([11, place(TO_FLOAT) + 8, 33, place(TO_FLOAT) + 4, FLOAT, 0]);
     expect(code(FAR)).toEqual([11, place(FAR) + 8, 33, place(FAR) + 4, 5, 0]);
     // Where nothing is counted, links pass the stubs by.
     const plain = restore(chunk, 0).made;
     expect(plain[(at(LOOP) >> 2) + 1]).toBe(place(LOOP));
     expect(plain[(at(CALLER) >> 2) + 1]).toBe(place(FAR));
+  });
+  it('are linked to those of another chunk, but to floating point only when the guest has used it', () => {
+    const one = new BlockStore(null);
+    one.add(block(CALLER, 'call'), leadsTo(FAR), false, memory.u8);
+    one.add(block(TO_FLOAT), leadsTo(FLOAT), false, memory.u8);
+    one.add(block(LOOP), leadsTo(PAGE), false, memory.u8);
+    const two = new BlockStore(null);
+    two.add(block(FAR), leadsTo(FAR), false, memory.u8);
+    two.add(block(FLOAT, 'ret'), leadsTo(5), true, memory.u8);
+    two.add(block(FLOAT + 0x80), leadsTo(FLOAT), true, memory.u8);
+    const from = new BlockStore(fileOf(one)).chunkWith(CALLER)!;
+    const { made } = restore(from);
+    const word = (pc: number): number => memory.u32[(BASE + from.places[from.indexOf(pc)]! + 4) >>> 2]!;
+    const open = made[(from.places[from.indexOf(LOOP)]! >> 2) + 1]!;
+    const a = new CodeChunk(from, BASE);
+    const b = new CodeChunk(new BlockStore(fileOf(two)).chunkWith(FAR)!, BASE + 0x1000);
+    a.linkTo(b, memory.u32, true, false);
+    expect(word(CALLER)).toBe(b.stub(FAR));
+    expect(word(TO_FLOAT)).toBe(BASE + from.places[from.indexOf(TO_FLOAT)]! + 8);
+    expect(word(LOOP)).toBe(open);
+    a.linkTo(b, memory.u32, true, true);
+    expect(word(TO_FLOAT)).toBe(b.stub(FLOAT));
+    // What leads somewhere already stays.
+    a.linkTo(new CodeChunk(b.stored, BASE + 0x2000), memory.u32, true, true);
+    expect(word(CALLER)).toBe(b.stub(FAR));
+    restore(from, 0);
+    a.linkTo(b, memory.u32, false, false);
+    expect(word(CALLER)).toBe(b.ipOf(b.stored.indexOf(FAR)));
+  });
+  it('are counted where links of another chunk want it', () => {
+    const s = new BlockStore(null);
+    const long = { words: new Uint32Array(16000), links: leadsTo(0).links };
+    for (let k = 0; k < 4; k++) {
+      long.words.set(leadsTo(PAGE).words);
+      s.add(block(PAGE + k * 16, 'call'), long, false, memory.u8);
+    }
+    const file = new BlockStore(fileOf(s));
+    const first = file.chunkWith(PAGE)!;
+    expect(first.pcs.length).toBeLessThan(4);
+    expect([...first.stubPcs]).toContain(PAGE);
+    const last = file.chunkWith(PAGE + 48)!;
+    expect([...last.openTargets]).toContain(PAGE);
   });
   it('are entered into the jump cache where calls return to them', () => {
     const chunk = new BlockStore(fileOf(store())).chunkWith(CALLER)!;

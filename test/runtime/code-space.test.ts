@@ -69,6 +69,7 @@ describe('code space', () => {
       chunkWith: (pc) => store.chunkWith(pc),
       noteChunk() {},
       rejectChunk: (_, damaged) => rejected.push(damaged),
+      floatUsed: false,
       noteFloatUse() {},
       loadBlock: () => null,
       keepBlock: (block, template) => store.add(block, template, false, m.memory.u8),

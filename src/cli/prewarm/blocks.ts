@@ -73,6 +73,7 @@ export async function findBlocks(
     chunkWith: () => null,
     noteChunk() {},
     rejectChunk() {},
+    floatUsed: false,
     noteFloatUse() {},
     loadBlock: () => null,
     keepBlock(block, template) {

@@ -13,6 +13,7 @@ import {
   bytesOf,
   type ChunkBlock,
   codeWordsOf,
+  countedTargets,
   encodeChunk,
   exitKinds,
   exitOf,
@@ -258,10 +259,10 @@ export class BlockStore {
   /** The file: what was there, and what came. Chunks that nothing came to stay as they are. */
   encode(): Uint8Array[] {
     const fresh = Uint32Array.from(this.#new.keys()).sort();
-    const chunks: StoredChunk[] = [];
+    const parts: (StoredChunk | ChunkBlock[])[] = [];
     let next = 0;
     const add = (blocks: ChunkBlock[]): void => {
-      for (const group of groups(blocks)) chunks.push(StoredChunk.of(encodeChunk(group))!);
+      parts.push(...groups(blocks));
     };
     for (let k = 0; k < this.#count; k++) {
       const chunk = this.#chunk(k);
@@ -271,7 +272,7 @@ export class BlockStore {
       const from = next;
       while (next < fresh.length && fresh[next]! < end) next++;
       if (next === from) {
-        chunks.push(chunk);
+        parts.push(chunk);
         continue;
       }
       const blocks = new Map<number, ChunkBlock>();
@@ -282,7 +283,11 @@ export class BlockStore {
     }
     // All chunks may have been damaged.
     if (next < fresh.length) add(Array.from(fresh.subarray(next), (pc) => this.#record(this.#new.get(pc)!)));
-    return fileOf(chunks);
+    const counted = new Set<number>();
+    for (const part of parts)
+      if (part instanceof StoredChunk) part.open.forEach((link, k) => link & 1 && counted.add(part.openTargets[k]!));
+      else for (const block of part) for (const pc of countedTargets(block)) counted.add(pc);
+    return fileOf(parts.map((p) => (p instanceof StoredChunk ? p : StoredChunk.of(encodeChunk(p, counted))!)));
   }
 }
 

@@ -2,11 +2,12 @@
  * Chunks of interpreter code: some hundred blocks of neighbouring guest addresses, with the stubs before those that are counted,
  * linked to each other, so that all of them are put in place at once (src/helpers/code.ts does so, and checks them).
  *
- * A chunk is little-endian 32-bit words: the checksum of the rest (2), the numbers of blocks, stubs, words of code, call targets
- * and pages; then, in ascending order of guest addresses, for each block its address, the place of its code, its kind, the sum
- * of its guest bytes, its two links; for each stub its address and its block; the call targets; the guest pages; the code.
- * Places are bytes from where the chunk's code begins, which is with the stubs. The word of a link that leads to code of the
- * chunk holds the place of that, with the lowest bit set; others hold 0.
+ * A chunk is little-endian 32-bit words: the checksum of the rest (2), the numbers of blocks, stubs, words of code, call targets,
+ * pages and open links; then, in ascending order of guest addresses, for each block its address, the place of its code, its
+ * kind, the sum of its guest bytes, its two links; for each stub its address and its block; the call targets; the guest pages;
+ * where each open link leads to, and its number; the code. Places are bytes from where the chunk's code begins, which is with
+ * the stubs. The word of a link that leads to code of the chunk holds the place of that, with the lowest bit set; that of an
+ * open one 0.
  */
 import { exitLayout, MIN_BLOCK, stubLayout } from '../../translator/ir/bytecode.ts';
 import type { Block } from '../../translator/ir/block.ts';
@@ -35,7 +36,7 @@ export const bytesOf = (kind: number): number => kind & MAX_BYTES;
 export const exitOf = (kind: number): number => (kind >>> 12) & 7;
 export const codeWordsOf = (kind: number): number => (kind >>> 17) & MAX_CODE;
 
-const HEADER = 7;
+const HEADER = 8;
 /** The stub's block is entered when a call returns. */
 export const RETURN_SITE = 0x8000_0000;
 
@@ -75,14 +76,16 @@ export class StoredChunk {
   readonly stubBlocks: Uint32Array;
   readonly calls: Uint32Array;
   readonly pages: Uint32Array;
+  /** Targets of open links, in order, and the number of each among all links, doubled; odd when it goes to the stub. */
+  readonly openTargets: Uint32Array;
+  readonly open: Uint32Array;
   readonly code: Uint32Array;
   /** Bytes of stubs, and of them and the code. */
   readonly stubBytes: number;
   readonly size: number;
 
   private constructor(words: Uint32Array) {
-    const [, , blocks, stubs, , calls, pages] = words as unknown as number[] as [
-      number,
+    const [blocks, stubs, , calls, pages, open] = words.subarray(2) as unknown as [
       number,
       number,
       number,
@@ -102,6 +105,8 @@ export class StoredChunk {
     this.stubBlocks = column(stubs);
     this.calls = column(calls);
     this.pages = column(pages);
+    this.openTargets = column(open);
+    this.open = column(open);
     this.code = words.subarray(at);
     this.stubBytes = stubs * stubLayout.size;
     this.size = this.stubBytes + this.code.length * 4;
@@ -109,7 +114,7 @@ export class StoredChunk {
   /** Null when the numbers do not fit the length; nothing else is checked. */
   static of(words: Uint32Array): StoredChunk | null {
     if (words.length < HEADER) return null;
-    const size = HEADER + 6 * words[2]! + 2 * words[3]! + words[4]! + words[5]! + words[6]!;
+    const size = HEADER + 6 * words[2]! + 2 * words[3]! + words[4]! + words[5]! + words[6]! + 2 * words[7]!;
     return size === words.length && words[2]! > 0 ? new StoredChunk(words) : null;
   }
   /** Whether it is as it was written. Slow: a run has src/helpers/code.ts do it. */
@@ -120,14 +125,13 @@ export class StoredChunk {
   end(k: number): number {
     return this.pcs[k]! + bytesOf(this.kinds[k]!);
   }
-  /** Where its calls return to. */
-  returnSites(): number[] {
-    const sites: number[] = [];
-    for (let k = 0; k < this.pcs.length; k++) if (exitOf(this.kinds[k]!) === CALL) sites.push(this.end(k));
-    return sites;
-  }
   indexOf(pc: number): number {
     return positionOf(this.pcs, pc);
+  }
+  /** Place of the word of a link, by its number, and that of its op. */
+  linkPlaces(link: number): [number, number] {
+    const place = this.places[link >>> 1]!;
+    return [place + (this.links[link]! & 0xffff), place + (this.links[link]! >>> 16)];
   }
   /** Its blocks, to be put into other chunks. */
   blocks(): ChunkBlock[] {
@@ -146,8 +150,22 @@ export class StoredChunk {
 
 const places = (words: number): number => Math.max(MIN_BLOCK, words * 4);
 
-/** Makes a chunk of blocks in ascending order. */
-export function encodeChunk(blocks: readonly ChunkBlock[]): Uint32Array {
+/** Where the links of a block lead to, in order; null: there is no such link, or it leads out of the guest's memory. */
+function targets({ firstLink, secondLink, code, at }: ChunkBlock): (number | null)[] {
+  return [firstLink, secondLink].map((link) => {
+    const pc = at + (link >>> 18) + (exitLayout.pc >> 2);
+    return link === 0 || code[pc + 1] !== 0 ? null : code[pc]!;
+  });
+}
+/** Whether a link of the block to `target` goes to what counts entries. */
+const isCounted = ({ pc, kind }: ChunkBlock, target: number): boolean =>
+  exitOf(kind) === CALL || target < pc + bytesOf(kind);
+/** Targets of the block's links that are counted. */
+export const countedTargets = (b: ChunkBlock): number[] =>
+  targets(b).filter((t): t is number => t !== null && isCounted(b, t));
+
+/** Makes a chunk of blocks in ascending order. `counted`: what links from elsewhere lead to, too. */
+export function encodeChunk(blocks: readonly ChunkBlock[], counted: ReadonlySet<number> = new Set()): Uint32Array {
   const n = blocks.length;
   const pcs = Uint32Array.from(blocks, (b) => b.pc);
   const stubs = new Map<number, number>();
@@ -155,6 +173,7 @@ export function encodeChunk(blocks: readonly ChunkBlock[]): Uint32Array {
   const pages = new Set<number>();
   /** Links within the chunk: block, its link, the block it leads to, whether that is counted. */
   const inner: { word: number; to: number; counted: boolean; from: number }[] = [];
+  const open: { target: number; link: number }[] = [];
   let codeWords = 0;
   for (let k = 0; k < n; k++) {
     const b = blocks[k]!;
@@ -162,15 +181,17 @@ export function encodeChunk(blocks: readonly ChunkBlock[]): Uint32Array {
     const isCall = exitOf(b.kind) === CALL;
     codeWords += places(codeWordsOf(b.kind)) >> 2;
     for (let page = Math.floor(b.pc / PAGE_SIZE); page * PAGE_SIZE < end; page++) pages.add(page);
-    for (const link of [b.firstLink, b.secondLink]) {
-      if (link === 0) continue;
-      const op = b.at + (link >>> 18);
-      const target = b.code[op + (exitLayout.pc >> 2)]!;
-      if (b.code[op + (exitLayout.pc >> 2) + 1] !== 0) continue;
+    if (counted.has(b.pc) && !stubs.has(k)) stubs.set(k, 0);
+    for (const [which, target] of targets(b).entries()) {
+      if (target === null) continue;
+      const link = which === 0 ? b.firstLink : b.secondLink;
       const to = positionOf(pcs, target);
-      // Entering one of these has an effect that the runtime must know of.
-      if (to < 0 || blocks[to]!.kind & FLOAT) continue;
-      const counted = isCall || target < end;
+      const counted = isCounted(b, target);
+      // Entering a block with floating point has an effect that the runtime must know of.
+      if (to < 0 || blocks[to]!.kind & FLOAT) {
+        open.push({ target, link: (2 * k + which) * 2 + (counted ? 1 : 0) });
+        continue;
+      }
       if (counted && !stubs.has(to)) stubs.set(to, 0);
       if (isCall) calls.add(target);
       inner.push({ from: k, word: (link & 0xffff) >> 2, to, counted });
@@ -183,13 +204,18 @@ export function encodeChunk(blocks: readonly ChunkBlock[]): Uint32Array {
   const order = Uint32Array.from(stubs.keys()).sort();
   const stubOf = new Map<number, number>();
   for (let k = 0; k < order.length; k++) stubOf.set(order[k]!, k);
-  const columns = 6 * n + 2 * order.length + calls.size + pages.size;
+  open.sort((a, b) => a.target - b.target);
+  const columns = 6 * n + 2 * order.length + calls.size + pages.size + 2 * open.length;
   const out = new Uint32Array(HEADER + columns + codeWords);
-  out.set([0, 0, n, order.length, codeWords, calls.size, pages.size]);
+  out.set([0, 0, n, order.length, codeWords, calls.size, pages.size, open.length]);
   const made = StoredChunk.of(out)!;
   made.pcs.set(pcs);
   made.calls.set(Uint32Array.from(calls).sort());
   made.pages.set(Uint32Array.from(pages).sort());
+  for (let k = 0; k < open.length; k++) {
+    made.openTargets[k] = open[k]!.target;
+    made.open[k] = open[k]!.link;
+  }
   for (let k = 0; k < order.length; k++) {
     made.stubPcs[k] = pcs[order[k]!]!;
     made.stubBlocks[k] = (order[k]! | stubs.get(order[k]!)!) >>> 0;

@@ -315,6 +315,9 @@ export class MemoryCache implements BlockSource {
     const image = this.#imageNear(chunk.pcs[0]!);
     if (image) this.#cache.blocks(image).reject(chunk, damaged);
   }
+  get floatUsed(): boolean {
+    return this.#front.floatUsed;
+  }
   noteFloatUse(): void {
     this.#front.noteFloatUse();
   }
