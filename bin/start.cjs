@@ -3,7 +3,6 @@
 // The bytecode lies beside the bundle, is as trusted as it, and names the bundle and the Node.js it was made from; V8
 // checks its version and flags. Where it is missing and can be written, this run writes it.
 const fs = require('node:fs');
-const { createRequire } = require('node:module');
 const path = require('node:path');
 // The bundle needs these; once V8's flags are changed their own bytecode would not serve.
 require('node:os');
@@ -23,7 +22,14 @@ const HEADER = 32;
  * line: V8 takes no bytecode that was made with other flags, and that of Node's own modules was made with none.
  */
 const BASELINE = ['--no-opt', '--no-maglev', '--liftoff-only', '--no-wasm-tier-up', '--no-wasm-dynamic-tiering'];
-const USUAL = ['--opt', '--maglev', '--no-liftoff-only', '--wasm-tier-up', '--wasm-dynamic-tiering'];
+const USUAL = [
+  '--opt',
+  '--maglev',
+  '--no-liftoff-only',
+  '--wasm-tier-up',
+  '--wasm-dynamic-tiering',
+  '--wasm-lazy-compilation',
+];
 const setFlags = (flags) => {
   for (const flag of flags) v8.setFlagsFromString(flag);
 };
@@ -41,8 +47,8 @@ const script = new vm.Script(source, {
   filename: file,
   cachedData: code,
 });
-/** What the bundle knows of all this; `baselineOnly`: it began without V8's optimising compilers; `tiers`: they are on by now. */
-const launcher = { baselineOnly: true, tiers: false, saveCode: null };
+/** What the bundle knows of all this; `baselineOnly`: it began without V8's optimising compilers; `tiers`: they are on by now; `eager`: WebAssembly is compiled as a whole. */
+const launcher = { baselineOnly: true, tiers: false, eager: false, saveCode: null };
 globalThis.uktxLauncher = launcher;
 // UKTX_PRIME: the build adds what further programs need.
 if (code === undefined || script.cachedDataRejected || process.env.UKTX_PRIME) {
@@ -68,5 +74,24 @@ if (code === undefined || script.cachedDataRejected || process.env.UKTX_PRIME) {
   process.on('exit', () => launcher.saveCode?.());
 }
 setFlags(BASELINE);
+// While the bundle is evaluated, other threads compile the interpreter. V8 knows modules by their bytes, and hands this one out
+// when the runtime asks for it; Node 24 begins with it too late.
+if (process.argv[2] === 'run' && Number.parseInt(process.versions.node, 10) >= 26) {
+  try {
+    const interpreter = fs.readFileSync(`${folder}/../wasm/interpreter-x86_64.wasm`);
+    setFlags(['--no-wasm-lazy-compilation']);
+    launcher.eager = true;
+    WebAssembly.compile(interpreter).catch(() => {});
+  } catch {
+    // The runtime says so when it cannot read it.
+  }
+}
 const bundle = { exports: {} };
-script.runInThisContext()(bundle.exports, createRequire(file), bundle, file, folder);
+/** Modules of Node are the same for everybody; what lies beside the bundle is looked up from there. */
+let fromBundle;
+const requireThere = (name) => {
+  if (name.startsWith('node:')) return require(name);
+  fromBundle ??= require('node:module').createRequire(file);
+  return fromBundle(name);
+};
+script.runInThisContext()(bundle.exports, requireThere, bundle, file, folder);

@@ -21,37 +21,57 @@ interface Entry {
 
 type FrontEndOptions = Parameters<IsaRuntime['createFrontEnd']>[0];
 
-interface Shared {
+/** Tables and blocks for all engines with the same ISA and options. */
+class Shared {
   /** Engines that there have been. */
-  engines: number;
-  readonly front: GuestFrontEnd;
-  readonly entries: Map<number, Entry>;
+  engines = 0;
+  readonly entries = new Map<number, Entry>();
+  readonly #make: () => GuestFrontEnd;
+  #front: GuestFrontEnd | null = null;
+  /** Hash of the bytecode that the interpreter was built for. */
+  hash = 0;
+
+  constructor(make: () => GuestFrontEnd) {
+    this.#make = make;
+  }
+  /** Made when the first block is: a run that finds all of them in the cache does without. */
+  get front(): GuestFrontEnd {
+    if (this.#front) return this.#front;
+    const made = this.#make();
+    if (made.bytecode.hash !== this.hash)
+      throw new Error("dist/wasm is of another version than the program: run 'npm run build'");
+    this.#front = made;
+    return made;
+  }
 }
 /** By ISA and options. */
 const shared = new Map<string, Shared>();
 
-/** A front end for one engine. All engines with the same ISA and options share its tables and the blocks. */
-export function engineFrontEnd(isa: IsaRuntime, options: FrontEndOptions): GuestFrontEnd {
-  const key = [isa.name, options.verify, ...options.disabledPasses].join();
-  let known = shared.get(key);
-  if (!known) {
-    known = { engines: 0, front: isa.createFrontEnd(options), entries: new Map() };
-    shared.set(key, known);
-  }
-  known.engines++;
-  return new EngineFrontEnd(known);
-}
-
-/** What of a front end belongs to one engine: whether its guest has used floating point. */
-class EngineFrontEnd implements GuestFrontEnd {
-  readonly #front: GuestFrontEnd;
+/** A front end for one engine: what of it belongs to one is whether its guest has used floating point. */
+export class EngineFrontEnd implements GuestFrontEnd {
   readonly #shared: Shared;
   onFloatUse: (() => void) | null = null;
   floatUsed = false;
 
-  constructor(shared: Shared) {
-    this.#front = shared.front;
+  static of(isa: IsaRuntime, options: FrontEndOptions): EngineFrontEnd {
+    const key = [isa.name, options.verify, ...options.disabledPasses].join();
+    let known = shared.get(key);
+    if (!known) {
+      known = new Shared(() => isa.createFrontEnd(options));
+      shared.set(key, known);
+    }
+    known.engines++;
+    return new EngineFrontEnd(known);
+  }
+  private constructor(shared: Shared) {
     this.#shared = shared;
+  }
+  get #front(): GuestFrontEnd {
+    return this.#shared.front;
+  }
+  /** The interpreter was built for a bytecode with this hash. */
+  expectHash(hash: number): void {
+    this.#shared.hash = hash;
   }
   get keepsBlocks(): boolean {
     return this.#shared.engines > 1;

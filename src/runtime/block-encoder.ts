@@ -7,17 +7,18 @@ import type { LinearMemory } from './linear-memory.ts';
 
 export class BlockEncoder {
   readonly #memory: LinearMemory;
-  readonly #bytecode: Bytecode;
+  /** Its bytecode is asked for when there is something to encode. */
+  readonly #front: { readonly bytecode: Bytecode };
   /** Where `emit` has been last. */
   #emitted: { start: number; end: number; links: CodeTemplate['links'] } = { start: 0, end: 0, links: [] };
 
-  constructor(memory: LinearMemory, bytecode: Bytecode) {
+  constructor(memory: LinearMemory, front: { readonly bytecode: Bytecode }) {
     this.#memory = memory;
-    this.#bytecode = bytecode;
+    this.#front = front;
   }
 
   formOf(inst: Inst): Form {
-    const { constantForm, slotForm } = this.#bytecode;
+    const { constantForm, slotForm } = this.#front.bytecode;
     return inst.inputs.at(-1) === CONST ? constantForm[inst.op.id]! : slotForm[inst.op.id]!;
   }
 
@@ -37,7 +38,7 @@ export class BlockEncoder {
   /** Writes a block's code at `start` and returns the address behind it. */
   emit(block: Block, start: number): number {
     const { u16, u32 } = this.#memory;
-    const bytecode = this.#bytecode;
+    const { bytecode } = this.#front;
     let at = start;
     for (const inst of block.insts) {
       const form = this.formOf(inst);

@@ -4,7 +4,7 @@
  */
 import { GUEST_LIMIT, PAGE_SIZE } from '../kernel/mm/guest-memory.ts';
 import type { Block, Inst } from '../translator/ir/block.ts';
-import { exitLayout, MIN_BLOCK, stubLayout } from '../translator/ir/bytecode.ts';
+import { type Bytecode, exitLayout, MIN_BLOCK, stubLayout } from '../translator/ir/bytecode.ts';
 import {
   cacheIndex,
   CODE_END,
@@ -69,6 +69,11 @@ export class CodeSpace implements CodeOwner {
   countedApart: ((first: number, last: number) => ArrayLike<number>) | null = null;
   /** Where blocks may come from; null: all are made here. */
   source: BlockSource | null = null;
+  /** Opcodes of exits, where they are known without the front end's table: making that takes milliseconds. */
+  exits: Bytecode['exits'] | null = null;
+  get #exits(): Bytecode['exits'] {
+    return this.exits ?? this.#front.bytecode.exits;
+  }
   /** Puts chunks of the source in place; null: they are not used. */
   restore: RestoreCode | null = null;
   /** Set when there is no room for regions any more. */
@@ -90,7 +95,7 @@ export class CodeSpace implements CodeOwner {
   constructor(memory: LinearMemory, front: FrontEnd) {
     this.#memory = memory;
     this.#front = front;
-    this.#encoder = new BlockEncoder(memory, front.bytecode);
+    this.#encoder = new BlockEncoder(memory, front);
     this.#jumps = new JumpCache(memory);
     memory.code = this;
   }
@@ -144,7 +149,7 @@ export class CodeSpace implements CodeOwner {
       copy,
       stored.words.length,
       base,
-      this.#front.bytecode.exits.count,
+      this.#exits.count,
       often,
       often * RETURN_SITE_FACTOR,
       this.#flavour === 0 && !this.isolated ? 1 : 0,
@@ -256,7 +261,7 @@ export class CodeSpace implements CodeOwner {
     return ip;
   }
   #count(stub: Stub, times: number): void {
-    this.#memory.u16[stub.ip >>> 1] = this.#front.bytecode.exits.count;
+    this.#memory.u16[stub.ip >>> 1] = this.#exits.count;
     this.#memory.u32[(stub.ip + stubLayout.counter) >>> 2] = times;
     stub.region = null;
   }
@@ -331,7 +336,7 @@ export class CodeSpace implements CodeOwner {
     stub.region = region;
     const { u16, u32 } = this.#memory;
     u32[(stub.ip + stubLayout.counter) >>> 2] = region.slot;
-    u16[stub.ip >>> 1] = this.#front.bytecode.exits.enter;
+    u16[stub.ip >>> 1] = this.#exits.enter;
     for (const page of this.#pagesOf(region.ranges)) this.#watch(region, page * PAGE_SIZE, page * PAGE_SIZE + 1);
     return true;
   }
@@ -507,7 +512,7 @@ export class CodeSpace implements CodeOwner {
     this.stats.invalidated++;
     const { u16, u32 } = this.#memory;
     // Whoever still links here finds an op that leaves with the block's pc.
-    u16[b.ip >>> 1] = this.#front.bytecode.exits.stale;
+    u16[b.ip >>> 1] = this.#exits.stale;
     u32[(b.ip + exitLayout.pc) >>> 2] = b.pc;
     u32[(b.ip + exitLayout.pc + 4) >>> 2] = 0;
     if (this.#byPc[b.flavour]?.get(b.pc) === b) this.#byPc[b.flavour]!.delete(b.pc);

@@ -4,17 +4,18 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { exitOpcodes } from '../translator/ir/bytecode.ts';
 import { COUNTER, exitReason, missSlot, SLOT_LIMIT, SYSCALL_IMPORT, VCPU_SIZE, VCPUS } from '../translator/ir/layout.ts';
 import type { MemoryChecks } from '../translator/wasm/region-access.ts';
 import type { Isa } from '../kernel/task/cpu-context.ts';
 import { slotName } from '../translator/ir/print.ts';
-import { engineFrontEnd } from './block-cache.ts';
+import { EngineFrontEnd } from './block-cache.ts';
 import { type CodeCache, MemoryCache } from './cache/code-cache.ts';
 import type { RestoreCode } from './code-chunks.ts';
 import { CodeSpace } from './code-space.ts';
-import { type FlagReader, type GuestContext, type GuestFrontEnd, type IsaRuntime, isaRuntime } from './isa.ts';
+import { type FlagReader, type GuestContext, type IsaRuntime, isaRuntime } from './isa.ts';
 import { Compiler } from './jit/compiler.ts';
-import { isBaselineOnly } from './jit/v8-flags.ts';
+import { compileLazily, isBaselineOnly } from './jit/v8-flags.ts';
 import { type Misses, Regions } from './jit/regions.ts';
 import type { Ticker } from './jit/ticker.ts';
 import { type Difference, Verifier } from './jit/verifier.ts';
@@ -82,7 +83,7 @@ export class Engine {
   readonly memory: LinearMemory;
   readonly code: CodeSpace;
   readonly isa: IsaRuntime;
-  readonly front: GuestFrontEnd;
+  readonly front: EngineFrontEnd;
   /** Changes once, with `optimise`; all state is in the memory. */
   run!: Run;
   #interpreter!: Run;
@@ -115,7 +116,7 @@ export class Engine {
   constructor(memory: LinearMemory, options: EngineOptions, isa: Isa = 'x86_64') {
     this.memory = memory;
     this.isa = isaRuntime(isa);
-    this.front = engineFrontEnd(this.isa, {
+    this.front = EngineFrontEnd.of(this.isa, {
       verify: options.verifyIr ?? false,
       disabledPasses: options.disabledPasses ?? [],
     });
@@ -125,7 +126,11 @@ export class Engine {
     const modules = modulesOf.get(this.isa) ?? { baseline: null, optimised: null, requested: false };
     modulesOf.set(this.isa, modules);
     this.#modules = modules;
-    modules.baseline ??= { interpreter: compile(this.isa.interpreter), helpers: compile(HELPERS) };
+    if (!modules.baseline) {
+      const interpreter = compile(this.isa.interpreter);
+      compileLazily();
+      modules.baseline = { interpreter, helpers: compile(HELPERS) };
+    }
     this.#optimised = modules.optimised !== null;
     this.#instantiate(modules.optimised ?? modules.baseline);
     const { jit, compiler } = options;
@@ -180,7 +185,7 @@ export class Engine {
       [SYSCALL_IMPORT]: () => this.onSyscall(),
     } as WebAssembly.ModuleImports;
     this.#imports = { env: { memory: this.memory.memory }, helpers: helperImports };
-    const { run, miss_call, miss_jump, table_hash } = new WebAssembly.Instance(interpreter, {
+    const { run, miss_call, miss_jump, table_hash, first_exit } = new WebAssembly.Instance(interpreter, {
       env: {
         memory: this.memory.memory,
         table: this.#table,
@@ -196,8 +201,8 @@ export class Engine {
       else if (held === before?.jump) this.#table.set(k, miss_jump);
     }
     this.#table.set(missSlot.jump, miss_jump);
-    if ((table_hash as { value: number }).value !== this.front.bytecode.hash)
-      throw new Error("dist/wasm is of another version than the program: run 'npm run build'");
+    this.front.expectHash((table_hash as { value: number }).value);
+    this.code.exits = exitOpcodes((first_exit as { value: number }).value);
     this.#interpreter = run as Run;
     if (!this.verifier) this.run = this.#interpreter;
     this.flags = helperExports[this.isa.flagReader] as FlagReader;

@@ -7,10 +7,17 @@
 /** node:v8 brings thirty more modules along, which a short run does without. */
 const setFlagsFromString = (flag: string): void => process.getBuiltinModule('node:v8').setFlagsFromString(flag);
 
-const { uktxLauncher } = globalThis as { uktxLauncher?: { baselineOnly: boolean; tiers: boolean } };
+const { uktxLauncher } = globalThis as { uktxLauncher?: { baselineOnly: boolean; tiers: boolean; eager: boolean } };
 
 /** Whether Node was started by the launcher: otherwise V8 is left to optimise as it sees fit. */
 export const isBaselineOnly = (): boolean => uktxLauncher?.baselineOnly ?? false;
+
+/** From now on functions of modules are compiled when they are called first: the launcher has had the interpreter compiled as a whole. */
+export function compileLazily(): void {
+  if (!uktxLauncher?.eager) return;
+  uktxLauncher.eager = false;
+  setFlagsFromString('--wasm-lazy-compilation');
+}
 
 /** The first flag alone does not bring back the others, which it implied to be off. */
 const WASM_TIERS = ['--no-liftoff-only', '--wasm-tier-up', '--wasm-dynamic-tiering'];

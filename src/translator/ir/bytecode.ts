@@ -50,6 +50,9 @@ export const exitLayout = {
  * one from `counter` and goes on at `ip`, or leaves when it reaches zero; `enter` calls the region in table slot `counter`.
  */
 export const stubLayout = { counter: 4, ip: 8, pc: 12, size: 16 } as const;
+/** Opcodes of the simple exits, of which `first` is the lowest. */
+export const exitOpcodes = (first: number): Record<SimpleExit, number> =>
+  Object.fromEntries(simpleExits.map((name, k) => [name, first + k])) as Record<SimpleExit, number>;
 /** Every block is at least this long, so that its head can be overwritten by `stale`. */
 export const MIN_BLOCK = 16;
 
@@ -63,6 +66,8 @@ export class Bytecode {
   readonly slotForm: Form[] = [];
   readonly constantForm: (Form | null)[] = [];
   readonly exits: Record<SimpleExit, number>;
+  /** Lowest opcode of an exit. */
+  readonly firstExit: number;
   readonly branches: BranchForm[] = [];
   readonly #branch = new Map<string, BranchForm>();
   readonly opcodeCount: number;
@@ -76,9 +81,9 @@ export class Bytecode {
       this.slotForm.push(this.#form(op, false, opcode++));
       this.constantForm.push(op.constable ? this.#form(op, true, opcode++) : null);
     }
-    const exits: Partial<Record<SimpleExit, number>> = {};
-    for (const name of simpleExits) exits[name] = opcode++;
-    this.exits = exits as Record<SimpleExit, number>;
+    this.firstExit = opcode;
+    this.exits = exitOpcodes(opcode);
+    opcode += simpleExits.length;
     for (const width of branchWidths)
       for (const compare of compareNames)
         for (const constant of [false, true]) {

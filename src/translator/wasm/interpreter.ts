@@ -401,6 +401,8 @@ class InterpreterGenerator {
       m.addFunctionImport(h.name, 'helpers', h.name, binaryen.createType(h.params), h.result);
     m.addGlobal('table_hash', binaryen.i32, false, m.i32.const(code.hash));
     m.addGlobalExport('table_hash', 'table_hash');
+    m.addGlobal('first_exit', binaryen.i32, false, m.i32.const(code.firstExit));
+    m.addGlobalExport('first_exit', 'first_exit');
     if (!m.validate()) throw new Error('the generated interpreter does not validate');
     return m.emitBinary();
   }
@@ -408,7 +410,7 @@ class InterpreterGenerator {
 
 /**
  * Wasm bytes of the interpreter for an op table. Imports: env.memory, env.table (regions), env.region_stack, helpers.*.
- * Exports: run, miss (what table slots without a region hold), and table_hash, the Bytecode.hash it was built from.
+ * Exports: run, miss (what table slots without a region hold), table_hash and first_exit, of the Bytecode it was built from.
  */
 export function generateInterpreter(table: OpTable, abi: RegionAbi): Uint8Array {
   const g = new InterpreterGenerator(table, abi);
