@@ -29,6 +29,7 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 const module = (wasm: string, ...pcs: number[]): CachedModule => ({
   wasm: wasm.padStart(64, '0'),
+  sum: Uint8Array.of(4, 5),
   guest: Uint8Array.of(1, 2, 3),
   regions: pcs.map((pc) => ({
     pc,
@@ -78,8 +79,8 @@ describe('the index', () => {
   it('comes back as it was written', () => {
     const index = [module('a', 0x1000, 0x2001), module('b', 0xefff_0000)];
     const parsed = parseIndex(encodeIndex(index))!;
-    expect(parsed.map((m) => ({ ...m, guest: [...m.guest], tables: [...m.tables] }))).toEqual(
-      index.map((m) => ({ ...m, guest: [...m.guest], tables: [...m.tables] })),
+    expect(parsed.map((m) => ({ ...m, sum: [...m.sum], guest: [...m.guest], tables: [...m.tables] }))).toEqual(
+      index.map((m) => ({ ...m, sum: [...m.sum], guest: [...m.guest], tables: [...m.tables] })),
     );
   });
   it('is refused when any bit or its length has changed', () => {
@@ -96,7 +97,7 @@ describe('the index', () => {
       ['a'.repeat(64), Buffer.of(1), [[-1]], [], [], Buffer.of()],
     ];
     const index = (words: number[], data: Buffer): Buffer =>
-      sealed('UKTXIDX2', Buffer.concat([new Uint8Array(Uint32Array.from(words).buffer), data]));
+      sealed('UKTXIDX3', Buffer.concat([new Uint8Array(Uint32Array.from(words).buffer), data]));
     for (const value of hostile) {
       const data = packr.pack(value) as Buffer;
       const view = IndexView.open(index([1, 1, 0x1000, 0, data.length], data))!;
@@ -136,7 +137,7 @@ describe('other files', () => {
     const file = encodeProfile(profile);
     expect(parseProfile(file)).toEqual(profile);
     for (const bad of damaged(file)) expect(parseProfile(bad)).toBeNull();
-    expect(unsealed('UKTXIDX2', file)).toBeNull();
+    expect(unsealed('UKTXIDX3', file)).toBeNull();
   });
 });
 

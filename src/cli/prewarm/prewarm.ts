@@ -4,8 +4,7 @@ import { type CodeCache, indexName } from '../../runtime/cache/code-cache.ts';
 import { sha256Hex } from '../../runtime/cache/checked.ts';
 import { type Image, imageFolder, noteOrigin } from '../../runtime/cache/images.ts';
 import { BLOCKS } from '../../runtime/cache/block-store.ts';
-import { dependencies, entriesOf } from '../../runtime/cache/index-file.ts';
-import { guestHash } from '../../runtime/cache/index-writer.ts';
+import { dependencies, entriesOf, guestChecksum } from '../../runtime/cache/index-file.ts';
 import type { Compiler, JobRequest } from '../../runtime/jit/compiler.ts';
 import type { CompileResult } from '../../runtime/jit/messages.ts';
 import { isaRuntime, loadIsa } from '../../runtime/isa.ts';
@@ -98,7 +97,7 @@ export class Prewarm {
     const made: number[] = [];
     const covered: [number, number][] = [];
     for (const module of this.#cache.index(image, this.#checks)?.all() ?? []) {
-      if (!guestHash(this.#memory.u8, dependencies(module)).equals(module.guest)) continue;
+      if (!guestChecksum(this.#memory.u8, dependencies(module)).equals(module.guest)) continue;
       if (!this.#cache.folder.has(this.#cache.folder.file(folder, `${module.wasm}.wasm`))) continue;
       for (const { pc } of entriesOf(module)) made.push(pc);
       // What modules call directly is a function, too.

@@ -36,8 +36,8 @@ const MAX_WORDS = 16 * 2 ** 20;
 /** Words of code of a chunk beyond which it becomes several. */
 const CHUNK_WORDS = 1 << 14;
 /** As many new blocks, or this part of all, are worth writing the file anew. */
-const WORTH_BLOCKS = 8;
-const WORTH_PART = 1024;
+const WORTH_BLOCKS = 1;
+const WORTH_PART = 4096;
 
 // Words of a record.
 const PC = 0;

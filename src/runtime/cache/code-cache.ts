@@ -15,12 +15,12 @@ import type { CodeTemplate } from '../code-template.ts';
 import type { Block } from '../../translator/ir/block.ts';
 import { BLOCKS, BlockStore, type StoredBlock } from './block-store.ts';
 import type { StoredChunk } from './chunk.ts';
-import { sha256, sha256Hex } from './checked.ts';
+import { checksum } from './checked.ts';
 import type { CacheFolder } from './folder.ts';
 import { hostTraits } from './host-traits.ts';
 import { type CodeMappings, type Image, ImageHashes, imageFolder, noteOrigin } from './images.ts';
 import { sweepIfDue, touch } from './sweep.ts';
-import { type CachedModule, dependencies, IndexView } from './index-file.ts';
+import { type CachedModule, dependencies, guestChecksum, IndexView } from './index-file.ts';
 import { encodeProfile, parseProfile, PROFILE, type Profile } from './profile.ts';
 
 /**
@@ -145,7 +145,7 @@ export class CodeCache {
   }
 
   /** The code of a module, in V8's baseline code; null when its file is gone or damaged. */
-  code(image: Image, { wasm }: CachedModule): WebAssembly.Module | null {
+  code(image: Image, { wasm, sum }: CachedModule): WebAssembly.Module | null {
     const known = this.#modules.get(wasm);
     if (known) {
       this.#modules.delete(wasm);
@@ -158,7 +158,7 @@ export class CodeCache {
       this.stats.rejected++;
       return null;
     }
-    if (sha256Hex(bytes) !== wasm) {
+    if (!checksum(bytes).equals(sum)) {
       this.#discard(path);
       return null;
     }
@@ -395,8 +395,7 @@ export class MemoryCache implements BlockSource {
   }
   #matches(found: CachedModule): boolean {
     const { u8 } = this.#memory;
-    const hash = sha256(...dependencies(found).map(([start, end]) => u8.subarray(start, end)));
-    if (hash.equals(found.guest)) return true;
+    if (guestChecksum(u8, dependencies(found)).equals(found.guest)) return true;
     this.#cache.stats.rejected++;
     return false;
   }

@@ -2,10 +2,11 @@
  * Guest code that can be kept: executable mappings of files that have never been writable, each an image. An image is known
  * by the SHA-256 of the file's bytes that are mapped and by its address, since translations hold guest addresses.
  */
+import { vdsoImage } from '../../kernel/loader/vdso.ts';
 import type { AddressSpace } from '../../kernel/mm/address-space.ts';
 import { PROT_EXEC, PROT_WRITE } from '../../kernel/mm/guest-memory.ts';
 import type { Isa } from '../../kernel/task/cpu-context.ts';
-import { sealed, sha256Hex, unsealed } from './checked.ts';
+import { checksum, sealed, sha256Hex, unsealed } from './checked.ts';
 import type { CacheFolder } from './folder.ts';
 
 /** Where code comes from, as the cache needs to know it. */
@@ -15,6 +16,8 @@ export interface CodeMapping {
   readonly end: number;
   /** Equal keys mean equal bytes: device, inode, size, times and place in the file. Null: not known well enough. */
   readonly key: string | null;
+  /** What the bytes are, unless somebody has written to them. */
+  readonly usual?: readonly Uint8Array[];
   /** For people: the file's path. */
   readonly label: string;
   /** Place in the file of `start`. */
@@ -27,15 +30,16 @@ export interface CodeMappings {
 }
 
 const VDSO = '[vdso]';
+const vdsoImages = (): Uint8Array[] => [vdsoImage('x86_64'), vdsoImage('aarch64')];
 
 /** The mappings of an address space. */
 export function mappingsOf(mm: AddressSpace): CodeMappings {
   return {
     at(pc) {
       const vma = mm.find(pc);
-      // Its bytes are hashed in each run, and compared at each use: nobody needs to know whether they have been written to.
+      // Its bytes are looked at in each run, and compared at each use: nobody needs to know whether they have been written to.
       if (vma?.name === VDSO && (vma.prot & (PROT_EXEC | PROT_WRITE)) === PROT_EXEC)
-        return { start: vma.start, end: vma.end, key: null, label: VDSO, offset: 0 };
+        return { start: vma.start, end: vma.end, key: null, usual: vdsoImages(), label: VDSO, offset: 0 };
       if (!vma?.file || !vma.pristine || vma.shared || (vma.prot & (PROT_EXEC | PROT_WRITE)) !== PROT_EXEC) return null;
       const { dev, ino, size, mtime, ctime } = vma.file.stat();
       // A file of this run's memory has numbers that another run gives to another file.
@@ -80,6 +84,18 @@ export function noteOrigin(folder: CacheFolder, image: Image): void {
 export const imageFolder = (version: string, isa: Isa, hash: string, start: number): string =>
   `${version}/${isa}-${hash}-${start.toString(16)}`;
 
+/** A key for bytes that are those of `usual`, with zeros behind them; else null. Loading what computes SHA-256 takes 5 ms and more. */
+function usualKey(usual: readonly Uint8Array[], bytes: Uint8Array): string | null {
+  for (const known of usual) {
+    const { length } = known;
+    if (length > bytes.length || Buffer.compare(known, bytes.subarray(0, length)) !== 0) continue;
+    const rest = bytes.subarray(length);
+    if (Buffer.compare(rest, new Uint8Array(rest.length)) === 0)
+      return `usual:${bytes.length}:${checksum(known).toString('hex')}`;
+  }
+  return null;
+}
+
 /** The hashes of files seen before, by key, so that a warm start need not read every library as a whole. */
 export class ImageHashes {
   readonly #folder: CacheFolder;
@@ -102,10 +118,12 @@ export class ImageHashes {
   }
   /** SHA-256 in hexadecimal of the bytes at a mapping. */
   of(mapping: CodeMapping, guest: Uint8Array): string {
-    const known = mapping.key === null ? undefined : this.#load().get(mapping.key);
+    const bytes = guest.subarray(mapping.start, mapping.end);
+    const key = mapping.key ?? usualKey(mapping.usual ?? [], bytes);
+    const known = key === null ? undefined : this.#load().get(key);
     if (known !== undefined) return known;
-    const hash = sha256Hex(guest.subarray(mapping.start, mapping.end));
-    if (mapping.key !== null) this.#remember(mapping.key, hash);
+    const hash = sha256Hex(bytes);
+    if (key !== null) this.#remember(key, hash);
     return hash;
   }
   #remember(key: string, hash: string): void {

@@ -7,11 +7,11 @@
  * descriptions, in MessagePack. A run reads only the few that it needs: the index of a large program has thousands.
  */
 import type { CompiledRegion } from '../../translator/wasm/region-module.ts';
-import { unsealed } from './checked.ts';
+import { checksum, unsealed } from './checked.ts';
 import { type Packed, unpack } from './msgpack.ts';
 import { placeOf, positionOf } from './sorted.ts';
 
-export const INDEX_FORMAT = 'UKTXIDX2';
+export const INDEX_FORMAT = 'UKTXIDX3';
 /** Of one image: more are dropped, the oldest first. */
 export const MAX_MODULES = 5000;
 const ADDRESSES = 2 ** 32;
@@ -19,7 +19,9 @@ const ADDRESSES = 2 ** 32;
 export interface CachedModule {
   /** SHA-256 of the Wasm bytes in hexadecimal: name of their file. */
   wasm: string;
-  /** SHA-256 of the guest bytes it depends on: `ranges` of its regions in order, then `looked`. */
+  /** Checksum of these bytes: to tell damage takes no cryptography, which a short run would load for nothing else. */
+  sum: Uint8Array;
+  /** Checksum of the guest bytes it depends on: `ranges` of its regions in order, then `looked`. */
   guest: Uint8Array;
   regions: CompiledRegion[];
   /** Further guest bytes that the translator looked at: [start, end) pairs. */
@@ -39,6 +41,10 @@ export function* entriesOf(module: { regions: readonly CompiledRegion[] }): Gene
   }
 }
 
+/** Checksum of guest bytes at `ranges`: see CachedModule. The image they lie in is known by its SHA-256. */
+export const guestChecksum = (guest: Uint8Array, ranges: readonly (readonly [number, number])[]): Buffer =>
+  checksum(Buffer.concat(ranges.map(([start, end]) => guest.subarray(start, end))));
+
 /** What a module was made from, as one list. */
 export const dependencies = (module: {
   regions: readonly CompiledRegion[];
@@ -50,6 +56,7 @@ export function toPacked(m: CachedModule): unknown {
   const flat = (pairs: readonly (readonly [number, number])[]): number[] => pairs.flat();
   return [
     m.wasm,
+    m.sum,
     m.guest,
     m.regions.map((r) => [
       r.pc,
@@ -110,10 +117,11 @@ function region(value: Packed): CompiledRegion {
 }
 
 function moduleOf(value: Packed): CachedModule {
-  const [wasm, guest, regions, looked, links, tables] = list(value);
+  const [wasm, sum, guest, regions, looked, links, tables] = list(value);
   if (!/^[0-9a-f]{64}$/.test(text(wasm))) throw new Malformed('no hash');
   return {
     wasm: text(wasm),
+    sum: bytes(sum),
     guest: bytes(guest),
     regions: list(regions).map(region),
     looked: pairs(looked),

@@ -1,12 +1,13 @@
 /** Adds translations to the cache: in compile workers and in prewarm, never on the guest's thread. */
 import { Packr } from 'msgpackr';
 import type { CompiledModule } from '../../translator/wasm/region-module.ts';
-import { sealed, sha256, sha256Hex } from './checked.ts';
+import { checksum, sealed, sha256Hex } from './checked.ts';
 import type { CacheFolder } from './folder.ts';
 import {
   type CachedModule,
   dependencies,
   entriesOf,
+  guestChecksum,
   type ImageIndex,
   INDEX_FORMAT,
   mergeIndexes,
@@ -17,16 +18,12 @@ import {
 // Plain MessagePack: no records, no extensions.
 const packr = new Packr({ useRecords: false, encodeUndefinedAsNil: true, mapsAsObjects: true });
 
-/** SHA-256 of guest bytes at `ranges`. */
-export function guestHash(guest: Uint8Array, ranges: readonly (readonly [number, number])[]): Buffer {
-  return sha256(...ranges.map(([start, end]) => guest.subarray(start, end)));
-}
-
 export function cachedModule(compiled: CompiledModule, guest: Uint8Array): CachedModule {
   const { bytes, regions, links, tables, looked } = compiled;
   return {
     wasm: sha256Hex(bytes),
-    guest: guestHash(guest, dependencies({ regions, looked })),
+    sum: checksum(bytes),
+    guest: guestChecksum(guest, dependencies({ regions, looked })),
     regions,
     looked,
     links,
