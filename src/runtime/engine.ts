@@ -5,7 +5,15 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { exitOpcodes } from '../translator/ir/bytecode.ts';
-import { COUNTER, exitReason, missSlot, SLOT_LIMIT, SYSCALL_IMPORT, VCPU_SIZE, VCPUS } from '../translator/ir/layout.ts';
+import {
+  COUNTER,
+  exitReason,
+  missSlot,
+  SLOT_LIMIT,
+  SYSCALL_IMPORT,
+  VCPU_SIZE,
+  VCPUS,
+} from '../translator/ir/layout.ts';
 import type { MemoryChecks } from '../translator/wasm/region-access.ts';
 import type { Isa } from '../kernel/task/cpu-context.ts';
 import { slotName } from '../translator/ir/print.ts';
