@@ -1,4 +1,5 @@
 /** What the code space keeps account of, and where it has its blocks from. */
+import { PAGE_SIZE } from '../kernel/mm/guest-memory.ts';
 import type { Block } from '../translator/ir/block.ts';
 import type { Bytecode } from '../translator/ir/bytecode.ts';
 import type { RegionFrontEnd } from '../translator/region/abi.ts';
@@ -32,6 +33,19 @@ export interface RegionCode {
   readonly slot: number;
   /** Takes it out of the table, with those that call it directly. */
   drop(): void;
+}
+
+const pageLists = new WeakMap<RegionCode['ranges'], readonly number[]>();
+/** Each page that the ranges touch, once: the entries of a region share hundreds of ranges. */
+export function pagesOf(ranges: RegionCode['ranges']): readonly number[] {
+  const known = pageLists.get(ranges);
+  if (known) return known;
+  const pages = new Set<number>();
+  for (const [start, end] of ranges)
+    for (let page = Math.floor(start / PAGE_SIZE); page * PAGE_SIZE < end; page++) pages.add(page);
+  const list = [...pages];
+  pageLists.set(ranges, list);
+  return list;
 }
 
 /** What stands before a block that is counted, or has a region. */
@@ -68,4 +82,13 @@ export interface BlockSource {
   loadBlock(pc: number, at: number): StoredBlock | null;
   /** A block was made. */
   keepBlock(block: Block, template: CodeTemplate): void;
+}
+
+export interface CodeStats {
+  blocks: number;
+  /** Blocks that did not have to be made (not counted in `blocks`). */
+  stored: number;
+  guestInstructions: number;
+  invalidated: number;
+  flushes: number;
 }

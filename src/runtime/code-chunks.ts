@@ -6,7 +6,7 @@ import { MIN_BLOCK } from '../translator/ir/bytecode.ts';
 import type { CodeBlock } from './code-blocks.ts';
 
 /** Result of the helper that puts a chunk in place. */
-export const restored = { damaged: 0, otherBytes: 1, done: 2 } as const;
+const restored = ['damaged', 'other bytes', 'done'] as const;
 /** That helper: src/helpers/code.ts. */
 export type RestoreCode = (
   chunk: number,
@@ -17,6 +17,17 @@ export type RestoreCode = (
   usualReturn: number,
   returns: number,
 ) => number;
+
+/** How code of a chunk is counted: opcode of stubs, how often until it is hot (0: not counted), and how often after a return. */
+export interface Counting {
+  opcode: number;
+  usual: number;
+  usualReturn: number;
+  /** Whether return sites go into the jump cache. */
+  returns: boolean;
+  /** Whether the guest has used floating point. */
+  float: boolean;
+}
 
 /** A chunk in its place. */
 export class CodeChunk {
@@ -128,8 +139,27 @@ export class CodeChunks {
   get alive(): readonly CodeChunk[] {
     return this.#alive;
   }
-  /** `chunk` lies behind all others. */
-  add(chunk: CodeChunk): void {
+  /** Puts a chunk in place at `base`, behind all others, and links it to them; or says why not. Up to its size is used behind it. */
+  place(
+    stored: StoredChunk,
+    base: number,
+    u32: Uint32Array,
+    restore: RestoreCode,
+    { opcode, usual, usualReturn, returns, float }: Counting,
+  ): CodeChunk | 'damaged' | 'other bytes' {
+    const { words, size } = stored;
+    u32.set(words, (base + size) >>> 2);
+    const result = restored[restore(base + size, words.length, base, opcode, usual, usualReturn, returns ? 1 : 0)]!;
+    if (result !== 'done') return result;
+    const chunk = new CodeChunk(stored, base);
+    this.#add(chunk);
+    for (const other of this.#alive) {
+      chunk.linkTo(other, u32, usual > 0, float);
+      if (other !== chunk) other.linkTo(chunk, u32, usual > 0, float);
+    }
+    return chunk;
+  }
+  #add(chunk: CodeChunk): void {
     this.#all.push(chunk);
     const first = chunk.stored.pcs[0]!;
     let k = this.#alive.length;

@@ -18,21 +18,20 @@ import {
 } from '../translator/ir/layout.ts';
 import type { StoredChunk } from './cache/chunk.ts';
 import { BlockEncoder } from './block-encoder.ts';
-import type { BlockSource, CodeBlock, FrontEnd, RegionCode, Stub } from './code-blocks.ts';
-import { CodeChunk, CodeChunks, restored, type RestoreCode } from './code-chunks.ts';
+import {
+  type BlockSource,
+  type CodeBlock,
+  type CodeStats,
+  type FrontEnd,
+  pagesOf,
+  type RegionCode,
+  type Stub,
+} from './code-blocks.ts';
+import { CodeChunk, CodeChunks, type RestoreCode } from './code-chunks.ts';
 import { CodePlaces } from './code-places.ts';
 import { keepTemplate, placeTemplate, templateOf } from './code-template.ts';
 import { JumpCache } from './jump-cache.ts';
 import type { CodeOwner, LinearMemory } from './linear-memory.ts';
-
-export interface CodeStats {
-  blocks: number;
-  /** Blocks that did not have to be made (not counted in `blocks`). */
-  stored: number;
-  guestInstructions: number;
-  invalidated: number;
-  flushes: number;
-}
 
 /** How often a chunk is tried that is not of the guest's bytes, or not yet executable. */
 const TRIES = 4;
@@ -143,30 +142,20 @@ export class CodeSpace implements CodeOwner {
     const { u8, u32 } = this.#memory;
     this.#unusable.set(stored, tries + 1);
     for (const page of stored.pages) if (!(u8[PAGE_TABLE + page]! & PAGE_EXEC)) return null;
-    u32.set(stored.words, copy >>> 2);
     const often = this.hotThreshold;
-    const result = this.restore!(
-      copy,
-      stored.words.length,
-      base,
-      this.#exits.count,
-      often,
-      often * RETURN_SITE_FACTOR,
-      this.#flavour === 0 && !this.isolated ? 1 : 0,
-    );
-    if (result !== restored.done) {
-      this.source!.rejectChunk(stored, result === restored.damaged);
+    const chunk = this.#chunks.place(stored, base, u32, this.restore!, {
+      opcode: this.#exits.count,
+      usual: often,
+      usualReturn: often * RETURN_SITE_FACTOR,
+      returns: this.#flavour === 0 && !this.isolated,
+      float: this.source!.floatUsed,
+    });
+    if (!(chunk instanceof CodeChunk)) {
+      this.source!.rejectChunk(stored, chunk === 'damaged');
       return null;
     }
     this.#unusable.delete(stored);
     this.#next = copy;
-    const chunk = new CodeChunk(stored, base);
-    this.#chunks.add(chunk);
-    const float = this.source!.floatUsed;
-    for (const other of this.#chunks.alive) {
-      chunk.linkTo(other, u32, often > 0, float);
-      if (other !== chunk) other.linkTo(chunk, u32, often > 0, float);
-    }
     this.stats.stored += stored.pcs.length;
     this.source!.noteChunk(stored);
     for (const page of stored.pages) this.#watch(chunk, page * PAGE_SIZE, page * PAGE_SIZE + 1);
@@ -328,7 +317,7 @@ export class CodeSpace implements CodeOwner {
   /** From now on the block at the region's pc is entered through the region. False when it cannot be executed (any more). */
   install(region: RegionCode): boolean {
     // Kept pages, which no program has mapped now, may get regions, too.
-    for (const page of this.#pagesOf(region.ranges))
+    for (const page of pagesOf(region.ranges))
       if (!(this.#memory.u8[PAGE_TABLE + page]! & PAGE_EXEC || this.#byPage.has(page))) return false;
     if (this.full || (!this.#stub(region.pc) && this.countedEntry(region.pc, 0) === 0)) return false;
     const stub = this.#stub(region.pc)!;
@@ -337,18 +326,8 @@ export class CodeSpace implements CodeOwner {
     const { u16, u32 } = this.#memory;
     u32[(stub.ip + stubLayout.counter) >>> 2] = region.slot;
     u16[stub.ip >>> 1] = this.#exits.enter;
-    for (const page of this.#pagesOf(region.ranges)) this.#watch(region, page * PAGE_SIZE, page * PAGE_SIZE + 1);
+    for (const page of pagesOf(region.ranges)) this.#watch(region, page * PAGE_SIZE, page * PAGE_SIZE + 1);
     return true;
-  }
-  #lastPages: { ranges: RegionCode['ranges']; pages: number[] } | null = null;
-  /** Each page that the ranges touch, once: the entries of a region share hundreds of ranges. */
-  #pagesOf(ranges: RegionCode['ranges']): number[] {
-    if (this.#lastPages?.ranges === ranges) return this.#lastPages.pages;
-    const pages = new Set<number>();
-    for (const [start, end] of ranges)
-      for (let page = Math.floor(start / PAGE_SIZE); page * PAGE_SIZE < end; page++) pages.add(page);
-    this.#lastPages = { ranges, pages: [...pages] };
-    return this.#lastPages.pages;
   }
   dropRegion(region: RegionCode): void {
     const stub = this.#stub(region.pc);
