@@ -197,11 +197,10 @@ export class Kernel {
     return sum;
   }
 
-  /** The last thread of a process has gone. The memory is wiped and reused once no process uses it. */
+  /** The last thread of a process has gone. The memory is reused once no process uses it. */
   releaseMemory(mm: AddressSpace): void {
     if (--mm.users > 0 || !this.machine) return;
     mm.reset();
-    mm.scrub();
     this.machine.releaseMemory(mm.memory);
   }
 

@@ -32,6 +32,7 @@ import { CodePlaces } from './code-places.ts';
 import { keepTemplate, placeTemplate, templateOf } from './code-template.ts';
 import { JumpCache } from './jump-cache.ts';
 import type { CodeOwner, LinearMemory } from './linear-memory.ts';
+import { type CodeLink, ParkedCode } from './parked-code.ts';
 
 /** How often a chunk is tried that is not of the guest's bytes, or not yet executable. */
 const TRIES = 4;
@@ -41,6 +42,20 @@ const KEEP_LIMIT = 24 << 20;
 const KEEP_DEAD = 1 << 20;
 /** How much oftener than others the block behind a call must be entered to be hot. */
 const RETURN_SITE_FACTOR = 32;
+
+/** Index into the memory's words of the entry for `pc` in the cache of indirect jumps of regions. */
+const regionCacheWord = (pc: number): number => (REGION_CACHE + cacheIndex(pc, REGION_CACHE_ENTRIES) * 8) >>> 2;
+
+/** Number of the range that holds an address, -1 for none; the one found last is looked at first. */
+function rangeFinder(ranges: readonly (readonly [number, number])[]): (pc: number) => number {
+  let last = 0;
+  return (pc) => {
+    const [start, end] = ranges[last]!;
+    if (start <= pc && pc < end) return last;
+    for (let k = 0; k < ranges.length; k++) if (ranges[k]![0] <= pc && pc < ranges[k]![1]) return (last = k);
+    return -1;
+  };
+}
 
 export class CodeSpace implements CodeOwner {
   readonly #memory: LinearMemory;
@@ -81,6 +96,8 @@ export class CodeSpace implements CodeOwner {
   isolated = false;
   /** Called when all is forgotten but what lies inside of ranges: `rangeAt` gives a range's number, -1 for none. */
   onKeep: ((rangeAt: (pc: number) => number) => void) | null = null;
+  /** Called when kept ranges inside of `[start, end)` are mapped for execution again. */
+  onShown: ((start: number, end: number) => void) | null = null;
   /** Called when all is forgotten. */
   onFlush: (() => void) | null = null;
   /** Ranges invalidated since, for those who translate in the background. */
@@ -335,7 +352,7 @@ export class CodeSpace implements CodeOwner {
     this.dropped++;
     this.#count(stub, this.hotThreshold);
     const { u32 } = this.#memory;
-    const at = (REGION_CACHE + cacheIndex(region.pc, REGION_CACHE_ENTRIES) * 8) >>> 2;
+    const at = regionCacheWord(region.pc);
     if (u32[at] === region.pc) u32[at] = 0;
     region.drop();
   }
@@ -394,7 +411,7 @@ export class CodeSpace implements CodeOwner {
   #setLink(from: CodeBlock, linkAddress: number, to: number, ip: number): void {
     const { u32 } = this.#memory;
     const word = linkAddress >>> 2;
-    this.#newLinks.push({ word, before: u32[word]!, from, to });
+    this.#newLinks.push({ word, before: u32[word]!, after: ip, from, to });
     u32[word] = ip;
   }
   /** Where the exit of `owner` that leads to `pc` goes on. */
@@ -499,7 +516,8 @@ export class CodeSpace implements CodeOwner {
   }
 
   /** Links made since `keep`. */
-  #newLinks: { word: number; before: number; from: CodeBlock; to: number }[] = [];
+  #newLinks: CodeLink[] = [];
+  readonly #parked = new ParkedCode();
   #keptPlaces = 0;
   /** Of blocks that were dropped. */
   #deadBytes = 0;
@@ -516,21 +534,48 @@ export class CodeSpace implements CodeOwner {
       this.flush();
       return;
     }
-    const rangeAt = (pc: number): number => ranges.findIndex(([start, end]) => start <= pc && pc < end);
+    const rangeAt = rangeFinder(ranges);
+    this.#parked.begin(ranges);
     for (const page of [...this.#byPage.keys()]) if (rangeAt(page * PAGE_SIZE) < 0) this.#dropPage(page);
     // A range may be mapped without another.
     const { u32 } = this.#memory;
-    for (const { word, before, from, to } of this.#newLinks)
-      if (!from.dead && rangeAt(from.pc) !== rangeAt(to)) u32[word] = before;
+    for (const link of this.#newLinks) {
+      if (link.from.dead) continue;
+      const home = rangeAt(link.from.pc);
+      const target = rangeAt(link.to);
+      if (home === target) continue;
+      u32[link.word] = link.before;
+      if (home >= 0 && target >= 0) this.#parked.addLink(home, target, link);
+    }
     this.#newLinks = [];
     if (this.#stubs.size + this.places.size !== this.#keptPlaces) {
       for (const pc of this.#stubs.keys()) if (rangeAt(pc) < 0) this.#stubs.delete(pc);
       this.places.keep((pc) => rangeAt(pc) >= 0);
       this.#keptPlaces = this.#stubs.size + this.places.size;
     }
-    this.#memory.u8.fill(0, REGION_CACHE, REGION_CACHE + REGION_CACHE_ENTRIES * 8);
-    this.#jumps.clear();
+    // Entries are of installed regions only.
+    for (const { pc, region } of this.#stubs.values()) if (region) u32[regionCacheWord(pc)] = 0;
+    this.#jumps.drain((pc, ip) => {
+      if (this.#flavour === 0) this.#parked.addJump(rangeAt(pc), pc, ip);
+    });
+    this.#flavour = 0;
     this.onKeep?.(rangeAt);
+  }
+  /** Kept ranges inside of `[start, end)` are mapped for execution again. */
+  shown(start: number, end: number): void {
+    this.#parked.restore(
+      start,
+      end,
+      (pc, ip) => {
+        if (this.#flavour === 0) this.#jumps.add(pc, ip);
+      },
+      (link) => {
+        if (link.from.dead) return;
+        this.#memory.u32[link.word] = link.after;
+        this.#newLinks.push(link);
+      },
+    );
+    this.onShown?.(start, end);
   }
 
   /** Forgets everything (exec, or the code area is full). No thread may hold an address in it. */
@@ -550,6 +595,7 @@ export class CodeSpace implements CodeOwner {
     this.#blocks = [];
     this.#unusable = new WeakMap();
     this.#newLinks = [];
+    this.#parked.clear();
     this.#keptPlaces = 0;
     this.#deadBytes = 0;
     this.#next = CODE_START;

@@ -5,11 +5,18 @@ import type { LinearMemory } from './linear-memory.ts';
 /** A pc without code, which entries may have that nobody looks into for it. */
 const NOWHERE = 0xffff_fff0;
 
+/** Pairs in use that are listed; with more of them, all of the cache is gone through. */
+const MAX_LISTED = 8192;
+/** Words of a pair of entries. */
+const PAIR = 4;
+
 /** Index into the memory's words of the entry where `pc` is looked for first. */
 const placeOf = (pc: number): number => (JUMP_CACHE + cacheIndex(pc, JUMP_CACHE_ENTRIES) * 8) >>> 2;
 
 export class JumpCache {
   readonly #memory: LinearMemory;
+  /** First words of pairs that have been written to, some more than once; null when there are too many. */
+  #used: number[] | null = [];
 
   constructor(memory: LinearMemory) {
     this.#memory = memory;
@@ -19,17 +26,43 @@ export class JumpCache {
     const { u32 } = this.#memory;
     const at = placeOf(pc);
     // What was there takes the other place: two that are jumped to in turn must not drive each other out.
-    if (u32[at] !== pc) u32.copyWithin(at ^ 2, at, at + 2);
+    if (u32[at] !== pc) {
+      u32[at ^ 2] = u32[at]!;
+      u32[(at ^ 2) + 1] = u32[at + 1]!;
+    }
     u32[at] = pc;
     u32[at + 1] = ip;
+    if (this.#used && this.#used.push(at & -PAIR) > MAX_LISTED) this.#used = null;
   }
   remove(pc: number, ip: number): void {
     const { u32 } = this.#memory;
     const first = placeOf(pc);
     for (const at of [first, first ^ 2]) if (u32[at] === pc && u32[at + 1] === ip) u32[at] = NOWHERE;
   }
+  /** Empties the cache; `visit` is told what was in it. */
+  drain(visit: (pc: number, ip: number) => void): void {
+    const { u32 } = this.#memory;
+    const take = (pair: number): void => {
+      for (let at = pair; at < pair + PAIR; at += 2) {
+        const pc = u32[at]!;
+        const ip = u32[at + 1]!;
+        if (ip !== 0 && pc !== NOWHERE) visit(pc, ip);
+        u32[at] = 0;
+        u32[at + 1] = 0;
+      }
+    };
+    if (this.#used) for (const pair of this.#used) take(pair);
+    else for (let k = 0; k < JUMP_CACHE_ENTRIES / 2; k++) take((JUMP_CACHE >>> 2) + k * PAIR);
+    this.#used = [];
+    this.#closeFirst();
+  }
   clear(): void {
+    if (this.#used) {
+      this.drain(() => {});
+      return;
+    }
     this.#memory.u8.fill(0, JUMP_CACHE, JUMP_CACHE + JUMP_CACHE_ENTRIES * 8);
+    this.#used = [];
     this.#closeFirst();
   }
   /** An empty entry has pc 0, which in the first two would be found by jumps to address 0. */

@@ -20,6 +20,8 @@ const WASM_PAGES = 65536;
 /** Bytes compared with zeros at once. */
 const STRETCH = 16 * PAGE_SIZE;
 const ZEROS = new Uint8Array(STRETCH);
+// The global `Buffer` is a getter.
+const { compare } = Buffer;
 
 /** Who must know that guest code may have changed. */
 export interface CodeOwner {
@@ -27,6 +29,8 @@ export interface CodeOwner {
   invalidate(start: number, end: number): void;
   /** Some code cannot be executed any more, for now. */
   hidden?(): void;
+  /** What was made from bytes in [start, end) before they were unmapped is good again: they are mapped for execution. */
+  shown(start: number, end: number): void;
 }
 
 export class LinearMemory implements GuestMemory {
@@ -76,6 +80,7 @@ export class LinearMemory implements GuestMemory {
   show(start: number, end: number, prot: number): void {
     const bits = PAGE_MAPPED | (prot === 0 ? 0 : PAGE_READ) | (prot & PROT_EXEC ? PAGE_EXEC : 0);
     this.u8.fill(bits, PAGE_TABLE + start / PAGE_SIZE, PAGE_TABLE + end / PAGE_SIZE);
+    if (prot & PROT_EXEC) this.code?.shown(start, end);
   }
 
   protection(address: number): number {
@@ -106,8 +111,7 @@ export class LinearMemory implements GuestMemory {
   }
   #isZero(start: number, end: number): boolean {
     return (
-      Buffer.compare(this.u8.subarray(start, end), end - start === STRETCH ? ZEROS : ZEROS.subarray(0, end - start)) ===
-      0
+      compare(this.u8.subarray(start, end), end - start === STRETCH ? ZEROS : ZEROS.subarray(0, end - start)) === 0
     );
   }
 

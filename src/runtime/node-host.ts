@@ -120,6 +120,13 @@ export function usedMs(): number {
   return (user + system) / 1000;
 }
 
+let knownUsed = 0;
+/** Whether `usedMs()` has come to `ms`. Cheap once it has. */
+export function hasUsed(ms: number): boolean {
+  if (knownUsed < ms) knownUsed = usedMs();
+  return knownUsed >= ms;
+}
+
 /** Monotonic milliseconds. The global `performance` loads modules that a short run does not need. */
 export function nowMs(): number {
   const [sec, nsec] = process.hrtime();

@@ -25,7 +25,7 @@ import {
 import type { Engine } from './engine.ts';
 import type { GuestContext } from './isa.ts';
 import type { Profiler } from './profile.ts';
-import { nowMs, usedMs } from './node-host.ts';
+import { hasUsed, nowMs } from './node-host.ts';
 
 /** Block exits between looks at the clock: some milliseconds. */
 const BUDGET = 200_000;
@@ -122,7 +122,7 @@ export class ThreadRunner {
         if (outcome !== GO_ON) return outcome;
       }
       const now = nowMs();
-      const worthIt = now - started > OPTIMISE_AFTER_MS && usedMs() > OPTIMISE_AFTER_MS;
+      const worthIt = now - started > OPTIMISE_AFTER_MS && hasUsed(OPTIMISE_AFTER_MS);
       if (worthIt || this.#engine.cache?.expectsLongRun()) this.#engine.optimise();
       if (now > sliceEnd) return SLICE_OVER;
     }

@@ -64,7 +64,7 @@ export interface FaultInfo {
 const SIGBUS = 7;
 const SIGSEGV = 11;
 
-/** Of memories that are used again, clean as `scrub` leaves them: a new one for each process would be a megabyte. */
+/** Of memories that are used again: what programs before have left there is cleared when it is mapped. */
 const staleMaps = new WeakMap<GuestMemory, Buffer>();
 
 export class AddressSpace {
@@ -104,7 +104,7 @@ export class AddressSpace {
     locked: 0,
   };
 
-  /** `memory` must have nothing mapped, and read as zeros but for what it keeps. */
+  /** `memory` must have nothing mapped, and when it is new read as zeros. */
   constructor(memory: GuestMemory) {
     this.memory = memory;
     this.kept = keptFiles(memory);
@@ -420,16 +420,6 @@ export class AddressSpace {
     this.#stats.peakAccessible = 0;
   }
 
-  /** Makes everything unmapped that is not kept read as zeros again, for the memory's next user. Nothing may be mapped. */
-  scrub(): void {
-    let at = 0;
-    for (const [from, to] of this.kept.ranges) {
-      this.clear(at, from);
-      at = to;
-    }
-    this.clear(at, GUEST_LIMIT);
-  }
-
   /** A copy for fork(2) in a memory with nothing mapped. */
   fork(memory: GuestMemory): AddressSpace {
     const copy = new AddressSpace(memory);
@@ -445,8 +435,8 @@ export class AddressSpace {
       let at = vma.start;
       for (const [from, to] of [...preserved, [vma.eof, vma.eof] as const]) {
         if (at < from) {
-          copy.clear(at, from);
-          if (vma.touched && !(vma.flags & VM_WIPEONFORK)) copyTouched(this.memory.u8, memory.u8, at, from);
+          if (vma.touched && !(vma.flags & VM_WIPEONFORK)) copy.#copyFrom(this.memory, at, from);
+          else copy.clear(at, from);
         }
         copy.filled(from, to);
         at = to;
@@ -457,18 +447,34 @@ export class AddressSpace {
     claimShared(this);
     return copy;
   }
-}
 
-const ZEROS = new Uint8Array(16 * PAGE_SIZE);
-
-/** Copies what is not zero into memory that is: untouched pages stay so. */
-function copyTouched(from: Uint8Array, to: Uint8Array, start: number, end: number): void {
-  for (let at = start; at < end; at += ZEROS.length) {
-    const stop = Math.min(at + ZEROS.length, end);
-    if (Buffer.compare(from.subarray(at, stop), ZEROS.subarray(0, stop - at)) === 0) continue;
-    for (let page = at; page < stop; page += PAGE_SIZE) {
-      const part = from.subarray(page, page + PAGE_SIZE);
-      if (Buffer.compare(part, ZEROS.subarray(0, PAGE_SIZE)) !== 0) to.set(part, page);
+  /**
+   * Makes unmapped memory equal to that of another one, page by page where they differ: pages that were never written to stay
+   * so, and what a child of the same program has left there is mostly what the next one needs.
+   */
+  #copyFrom(other: GuestMemory, start: number, end: number): void {
+    const from = other.u8;
+    const to = this.memory.u8;
+    const marks = this.#stale.subarray(start / PAGE_SIZE, end / PAGE_SIZE);
+    /** Where the next page begins that may not be zero; below `at` when there is none. */
+    let dirty = start + marks.indexOf(1) * PAGE_SIZE;
+    for (let at = start; at < end; at += STRETCH) {
+      const stop = Math.min(at + STRETCH, end);
+      if (dirty >= start && dirty < at) dirty = start + marks.indexOf(1, (at - start) / PAGE_SIZE) * PAGE_SIZE;
+      const isClean = dirty < start || dirty >= stop;
+      const held = isClean ? (stop - at === STRETCH ? ZEROS : ZEROS.subarray(0, stop - at)) : to.subarray(at, stop);
+      if (compare(from.subarray(at, stop), held) === 0) continue;
+      for (let page = at; page < stop; page += PAGE_SIZE) {
+        const part = from.subarray(page, page + PAGE_SIZE);
+        if (compare(part, to.subarray(page, page + PAGE_SIZE)) !== 0) to.set(part, page);
+      }
     }
+    this.filled(start, end);
   }
 }
+
+/** Bytes compared at once. */
+const STRETCH = 16 * PAGE_SIZE;
+const ZEROS = new Uint8Array(STRETCH);
+// The global `Buffer` is a getter.
+const { compare } = Buffer;

@@ -7,22 +7,27 @@ import { SigSet } from './sigset.ts';
 export const SIG_DFL = 0;
 export const SIG_IGN = 1;
 
-/** struct sigaction as the kernel keeps it. `handler` and `restorer` are signed 64-bit integers. */
+/**
+ * struct sigaction as the kernel keeps it. `handler` and `restorer` are signed 64-bit integers. Never changed, only replaced:
+ * tables share them.
+ */
 export interface SigAction {
-  handler: number;
+  readonly handler: number;
   /** SA_* bits, unsigned 32-bit. */
-  flags: number;
-  restorer: number;
-  mask: SigSet;
+  readonly flags: number;
+  readonly restorer: number;
+  readonly mask: SigSet;
 }
 
-const defaultSigAction = (): SigAction => ({ handler: SIG_DFL, flags: 0, restorer: 0, mask: new SigSet() });
+const plainAction = (handler: number): SigAction => ({ handler, flags: 0, restorer: 0, mask: new SigSet() });
+const DEFAULT = plainAction(SIG_DFL);
+const IGNORED = plainAction(SIG_IGN);
 
 /** The table of dispositions: shared under CLONE_SIGHAND, copied by fork, reset by exec. */
 export class SignalHandlers {
   /** Woken at every signal that becomes pending for a user of this table (signalfd). */
   readonly arrivals = new WaitQueue();
-  #actions: SigAction[] = Array.from({ length: NSIG + 1 }, defaultSigAction);
+  #actions: SigAction[] = new Array<SigAction>(NSIG + 1).fill(DEFAULT);
 
   /** Disposition of signal 1..64. */
   get(signo: number): SigAction {
@@ -33,18 +38,12 @@ export class SignalHandlers {
   }
   fork(): SignalHandlers {
     const copy = new SignalHandlers();
-    for (let n = 1; n <= NSIG; n++) {
-      const a = this.get(n);
-      copy.set(n, { ...a, mask: a.mask.clone() });
-    }
+    copy.#actions = this.#actions.slice();
     return copy;
   }
   /** execve(2): caught signals go back to the default, ignored ones stay ignored. */
   resetForExec(): void {
-    for (let n = 1; n <= NSIG; n++) {
-      const handler = this.get(n).handler === SIG_IGN ? SIG_IGN : SIG_DFL;
-      this.set(n, { ...defaultSigAction(), handler });
-    }
+    for (let n = 1; n <= NSIG; n++) this.set(n, this.get(n).handler === SIG_IGN ? IGNORED : DEFAULT);
   }
   /** True when sending the signal has no effect on a thread that does not block it. */
   ignores(signo: number): boolean {

@@ -66,9 +66,8 @@ function rtSigaction(task: GuestTask, signo: number, act: number, oldact: number
   if (!validSignal(signo) || (next && (signo === SIGKILL || signo === SIGSTOP))) throw sysError(errno.EINVAL);
   const old = task.sighand.get(signo);
   if (next) {
-    next.flags = (next.flags & KNOWN_FLAGS) >>> 0;
-    next.mask = next.mask.withoutKillStop();
-    task.sighand.set(signo, next);
+    const flags = (next.flags & KNOWN_FLAGS) >>> 0;
+    task.sighand.set(signo, { ...next, flags, mask: next.mask.withoutKillStop() });
     // POSIX: a pending signal that becomes ignored is discarded, blocked or not.
     if (task.sighand.ignores(signo)) {
       task.process.signals.discard(signo);

@@ -8,7 +8,7 @@ import type { MemoryChecks } from '../../translator/wasm/region-access.ts';
 import type { CompileResult } from '../jit/messages.ts';
 import type { GuestFrontEnd } from '../isa.ts';
 import type { LinearMemory } from '../linear-memory.ts';
-import { nowMs } from '../node-host.ts';
+import { hasUsed, nowMs } from '../node-host.ts';
 import { allowWasmTiers, isBaselineOnly } from '../jit/v8-flags.ts';
 import type { BlockSource } from '../code-blocks.ts';
 import type { CodeTemplate } from '../code-template.ts';
@@ -293,8 +293,7 @@ export class MemoryCache implements BlockSource {
     if (this.#cache.eager || !this.isWarm()) return false;
     if (nowMs() - loaded < HOLD_BACK_MS) return true;
     // On a busy machine a short program takes long.
-    const { user, system } = process.cpuUsage();
-    return user + system < HOLD_BACK_CPU_MS * 1000;
+    return !hasUsed(HOLD_BACK_CPU_MS);
   }
   /** Another program, or other mappings. */
   forget(): void {

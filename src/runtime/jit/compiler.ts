@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { MessagePort, Worker } from 'node:worker_threads';
 import { hostThreads } from '../../kernel/fs/host-fd.ts';
-import { nowMs, usedMs } from '../node-host.ts';
+import { hasUsed, nowMs } from '../node-host.ts';
 import { packageRoot } from '../package-root.ts';
 import type {
   CompileJob,
@@ -92,7 +92,7 @@ export class Compiler {
     for (;;) {
       // The job waits for `optimise`, which starts one about then.
       const early = this.#lanes.length === 0 && !this.synchronous && isBaselineOnly();
-      if (early && (nowMs() - loaded < FIRST_WORKER_AFTER_MS || usedMs() < FIRST_WORKER_AFTER_MS)) return;
+      if (early && (nowMs() - loaded < FIRST_WORKER_AFTER_MS || !hasUsed(FIRST_WORKER_AFTER_MS))) return;
       let lane = this.#lanes.find((l) => !l.busy);
       if (!lane && this.#lanes.length >= this.#count) return;
       const next = this.#next();

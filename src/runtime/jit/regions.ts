@@ -4,14 +4,14 @@ import type { RegionCode } from '../code-blocks.ts';
 import type { CodeSpace } from '../code-space.ts';
 import type { LinearMemory } from '../linear-memory.ts';
 import type { MemoryChecks } from '../../translator/wasm/region-access.ts';
-import { usedMs } from '../node-host.ts';
+import { hasUsed } from '../node-host.ts';
 import type { Compiler, JobRequest } from './compiler.ts';
 import { JumpOwners } from './jump-owners.ts';
 import type { CompileResult } from './messages.ts';
 import { RegionStats } from './region-stats.ts';
 import { isBaselineOnly } from './v8-flags.ts';
 import { PAGE_SIZE } from '../../kernel/mm/guest-memory.ts';
-import { JUMP_TABLES, JUMP_TABLES_END } from '../../translator/ir/layout.ts';
+import { JUMP_TABLES, JUMP_TABLES_END, PAGE_EXEC, PAGE_TABLE } from '../../translator/ir/layout.ts';
 import { functionOf, JUMP_REACH } from '../../translator/region/discover.ts';
 
 /** Entries of one compile job. */
@@ -99,6 +99,8 @@ export class Regions {
   #invalidated: [number, number][] = [];
   /** Modules installed since `#keep`: their regions, and the slots that each calls a pc through. */
   #fresh: { pc: number; regions: readonly RegionCode[]; links: readonly (readonly [number, number])[] }[] = [];
+  /** Slots through which regions at `pc` called into another range; both are kept, but not mapped together now. */
+  #unlinked: { pc: number; regions: readonly RegionCode[]; target: number; slot: number }[] = [];
   /** Number of them at which those that are gone are forgotten. */
   #sweepAt = SWEEP_FROM;
   /** Table slots that hold the region of a pc: links of modules to it. */
@@ -134,6 +136,7 @@ export class Regions {
     };
     code.onFlush = () => this.#reset();
     code.onKeep = (rangeAt) => this.#keep(rangeAt);
+    code.onShown = (start, end) => this.#relink(start, end);
     compiler.addSource(this.#source);
     const { cache } = options;
     if (!cache) return;
@@ -152,6 +155,7 @@ export class Regions {
     this.#apart.clear();
     this.#links.clear();
     this.#fresh = [];
+    this.#unlinked = [];
     this.#functions.clear();
     this.#options.cache?.forget();
     this.#refused.clear();
@@ -177,14 +181,38 @@ export class Regions {
         const slots = this.#links.get(target)?.filter((s) => s !== slot);
         if (slots?.length) this.#links.set(target, slots);
         else this.#links.delete(target);
+        if (home >= 0 && rangeAt(target) >= 0) this.#unlinked.push({ pc, regions, target, slot });
       }
     }
     this.#fresh = [];
+    this.#unlinked = this.#unlinked.filter(({ pc, target }) => rangeAt(pc) >= 0 && rangeAt(target) >= 0);
     this.#owners.keep((pc) => rangeAt(pc) >= 0);
     const places = [this.#pending, this.#again, this.#apart, this.#newTargets, this.#refused];
     for (const set of places) for (const pc of set.keys()) if (rangeAt(pc) < 0) set.delete(pc);
     this.#options.cache?.forget();
     this.#changeMode(this.checks, this.#memory.writableCode);
+  }
+
+  /** A kept range is mapped again: regions call from it, and into it, as they did. */
+  #relink(start: number, end: number): void {
+    if (this.#unlinked.length === 0) return;
+    const { table } = this.#linkage();
+    const { u8 } = this.#memory;
+    const isMapped = (pc: number): boolean => (u8[PAGE_TABLE + Math.floor(pc / PAGE_SIZE)]! & PAGE_EXEC) !== 0;
+    const isNew = (pc: number): boolean => start <= pc && pc < end;
+    const back = new Map<readonly RegionCode[], { pc: number; links: [number, number][] }>();
+    this.#unlinked = this.#unlinked.filter(({ pc, regions, target, slot }) => {
+      if (!(isNew(pc) || isNew(target)) || !isMapped(pc) || !isMapped(target)) return true;
+      const slots = this.#links.get(target);
+      if (slots) slots.push(slot);
+      else this.#links.set(target, [slot]);
+      table.set(slot, this.#functions.get(target) ?? this.#missFor(target));
+      const known = back.get(regions);
+      if (known) known.links.push([target, slot]);
+      else back.set(regions, { pc, links: [[target, slot]] });
+      return false;
+    });
+    for (const [regions, { pc, links }] of back) this.#fresh.push({ pc, regions, links });
   }
 
   /** Forgets modules whose regions are gone: a guest that makes code all the time goes through any number of them. */
@@ -256,7 +284,7 @@ export class Regions {
     if (this.#settled || this.#compiler.synchronous || !isBaselineOnly()) return false;
     const { cache } = this.#options;
     if (!cache || this.watchStores || !cache.knows(pc, this.checks)) return false;
-    this.#settled = usedMs() >= CACHED_AFTER_MS;
+    this.#settled = hasUsed(CACHED_AFTER_MS);
     return !this.#settled;
   }
 
