@@ -240,12 +240,13 @@ function report(
 ): void {
   if (!options.stats && options.statsFile === undefined) return;
   const engine = engines.of(task.mm.memory, task.cpu.isa);
+  const { totals } = engines;
   const stats = {
     status,
     wallMs: Math.round(process.uptime() * 1000),
-    translator: engine.code.stats,
-    exits: Object.fromEntries(Object.entries(exitReason).map(([name, n]) => [name, engine.exits[n]])),
-    ...(engine.regions && { regions: engine.regions.stats }),
+    translator: totals.code,
+    exits: Object.fromEntries(Object.entries(exitReason).map(([name, n]) => [name, totals.exits[n]])),
+    ...(options.jit && { regions: totals.regions }),
     ...(engine.verifier && { verified: engine.verifier.stats }),
     ...(cache && { cache: cache.stats }),
     kernel: kernel.stats.report((nr) => syscallName(task.cpu.isa, nr)),

@@ -106,9 +106,15 @@ export class CodeSpace implements CodeOwner {
   onTranslate: ((block: Block) => void) | null = null;
   /** Counts what is dropped: when it has changed, nobody may go on in code that he has entered before. */
   dropped = 0;
-  readonly stats: CodeStats = { blocks: 0, stored: 0, guestInstructions: 0, invalidated: 0, flushes: 0 };
+  readonly stats: CodeStats;
 
-  constructor(memory: LinearMemory, front: FrontEnd) {
+  /** `stats`: where to count. */
+  constructor(
+    memory: LinearMemory,
+    front: FrontEnd,
+    stats: CodeStats = { blocks: 0, stored: 0, guestInstructions: 0, invalidated: 0, flushes: 0 },
+  ) {
+    this.stats = stats;
     this.#memory = memory;
     this.#front = front;
     this.#encoder = new BlockEncoder(memory, front);

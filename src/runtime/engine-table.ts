@@ -6,7 +6,7 @@ import type { GuestMemory } from '../kernel/mm/guest-memory.ts';
 import type { CpuContext, Isa } from '../kernel/task/cpu-context.ts';
 import { VCPU_SIZE, VCPUS } from '../translator/ir/layout.ts';
 import { mappingsOf } from './cache/images.ts';
-import { Engine, type EngineOptions } from './engine.ts';
+import { Engine, type EngineOptions, EngineTotals } from './engine.ts';
 import type { GuestContext } from './isa.ts';
 import { LinearMemory } from './linear-memory.ts';
 
@@ -25,6 +25,7 @@ interface Slots {
 
 export class EngineTable {
   readonly #options: EngineOptions;
+  readonly totals = new EngineTotals();
   /** By memory, one for each instruction set that has run there. */
   readonly #engines = new WeakMap<GuestMemory, Map<Isa, Engine>>();
   readonly #slots = new WeakMap<GuestMemory, Slots>();
@@ -44,7 +45,7 @@ export class EngineTable {
     let engine = engines.get(isa);
     if (!engine) {
       if (!(memory instanceof LinearMemory)) throw new Error('this memory has no engine');
-      engine = new Engine(memory, this.#options, isa);
+      engine = new Engine(memory, { ...this.#options, totals: this.totals }, isa);
       engines.set(isa, engine);
       this.onCreate?.(engine);
     }

@@ -20,10 +20,11 @@ import { slotName } from '../translator/ir/print.ts';
 import { EngineFrontEnd } from './block-cache.ts';
 import { type CodeCache, MemoryCache } from './cache/code-cache.ts';
 import type { RestoreCode } from './code-chunks.ts';
-import { CodeSpace } from './code-space.ts';
+import { CodeSpace, type CodeStats } from './code-space.ts';
 import { type FlagReader, type GuestContext, type IsaRuntime, isaRuntime } from './isa.ts';
 import { Compiler } from './jit/compiler.ts';
 import { compileLazily, isBaselineOnly } from './jit/v8-flags.ts';
+import { RegionStats } from './jit/region-stats.ts';
 import { type Misses, Regions } from './jit/regions.ts';
 import type { Ticker } from './jit/ticker.ts';
 import { type Difference, Verifier } from './jit/verifier.ts';
@@ -77,7 +78,17 @@ const regionStack = (): number => {
   return (flag ? Number(flag.slice('--stack-size='.length)) : 984) * 1024 - 320 * 1024;
 };
 
+/** What all engines of a run count together. */
+export class EngineTotals {
+  /** How often guest code was left, by exitReason. */
+  readonly exits = new Uint32Array(Object.keys(exitReason).length);
+  readonly code: CodeStats = { blocks: 0, stored: 0, guestInstructions: 0, invalidated: 0, flushes: 0 };
+  readonly regions = new RegionStats();
+}
+
 export interface EngineOptions {
+  /** Default: the engine counts for itself. */
+  totals?: EngineTotals;
   /** Default: one of its own. */
   compiler?: Compiler;
   jit?: JitOptions;
@@ -102,7 +113,7 @@ export class Engine {
   /** Translations of earlier runs, of code in this memory. */
   readonly cache: MemoryCache | null;
   /** How often guest code was left, by exitReason. */
-  readonly exits = new Uint32Array(Object.keys(exitReason).length);
+  readonly exits: Uint32Array;
   readonly #table = new WebAssembly.Table({ initial: 64, element: 'anyfunc' });
   #imports!: WebAssembly.Imports;
   /** What table slots without a region hold. */
@@ -128,7 +139,9 @@ export class Engine {
       verify: options.verifyIr ?? false,
       disabledPasses: options.disabledPasses ?? [],
     });
-    this.code = new CodeSpace(memory, this.front);
+    const totals = options.totals ?? new EngineTotals();
+    this.exits = totals.exits;
+    this.code = new CodeSpace(memory, this.front, totals.code);
     const compile = (name: string): WebAssembly.Module =>
       new WebAssembly.Module(readModule(name) as Uint8Array<ArrayBuffer>);
     const modules = modulesOf.get(this.isa) ?? { baseline: null, optimised: null, requested: false };
@@ -149,12 +162,18 @@ export class Engine {
     this.cache = jit?.cache ? new MemoryCache(jit.cache, memory, isa, this.front) : null;
     if (!options.verifyIr) this.code.source = this.cache;
     this.regions = jit
-      ? new Regions(memory, this.code, this.#compiler, { isa, ...jit, verify, cache: this.cache }, () => ({
-          imports: this.#imports,
-          table: this.#table,
-          misses: this.#misses!,
-          onFloatUse: () => this.front.noteFloatUse(),
-        }))
+      ? new Regions(
+          memory,
+          this.code,
+          this.#compiler,
+          { isa, ...jit, verify, cache: this.cache, stats: totals.regions },
+          () => ({
+            imports: this.#imports,
+            table: this.#table,
+            misses: this.#misses!,
+            onFloatUse: () => this.front.noteFloatUse(),
+          }),
+        )
       : null;
     if (this.regions && jit && !onDifference) this.regions.onFirst = () => jit.ticker.start();
     if (!this.regions || !onDifference) return;

@@ -10,6 +10,7 @@ import {
 import {
   PAGE_EXEC,
   PAGE_GUEST_WRITE,
+  PAGE_KEPT,
   PAGE_MAPPED,
   PAGE_READ,
   PAGE_TABLE,
@@ -75,7 +76,9 @@ export class LinearMemory implements GuestMemory {
 
   hide(start: number, end: number): void {
     this.code?.hidden?.();
-    this.u8.fill(0, PAGE_TABLE + start / PAGE_SIZE, PAGE_TABLE + end / PAGE_SIZE);
+    const first = PAGE_TABLE + start / PAGE_SIZE;
+    const bits = this.u8[first]! & PAGE_EXEC ? PAGE_KEPT : 0;
+    this.u8.fill(bits, first, PAGE_TABLE + end / PAGE_SIZE);
   }
   show(start: number, end: number, prot: number): void {
     const bits = PAGE_MAPPED | (prot === 0 ? 0 : PAGE_READ) | (prot & PROT_EXEC ? PAGE_EXEC : 0);

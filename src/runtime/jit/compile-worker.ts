@@ -1,7 +1,7 @@
 /** Compile worker: translates regions and has V8 compile them, away from the guest's thread. */
 import { type MessagePort, workerData } from 'node:worker_threads';
 import { GUEST_LIMIT, PAGE_SIZE } from '../../kernel/mm/guest-memory.ts';
-import { PAGE_EXEC, PAGE_TABLE } from '../../translator/ir/layout.ts';
+import { PAGE_EXEC, PAGE_KEPT, PAGE_TABLE } from '../../translator/ir/layout.ts';
 import { printBlock, type SlotNames } from '../../translator/ir/print.ts';
 import type { RegionFrontEnd } from '../../translator/region/abi.ts';
 import { type CodeReader, functionOf } from '../../translator/region/discover.ts';
@@ -39,7 +39,7 @@ const slotNames = async (isa: string): Promise<SlotNames> =>
 /** That of the last job. */
 let guestMemory: WebAssembly.Memory | null = null;
 
-/** Reads guest code where the page table lets it be executed. */
+/** Reads guest code where the page table lets it be executed, now or in the next program. */
 function reader(memory: WebAssembly.Memory): CodeReader {
   const bytes = new Uint8Array(memory.buffer);
   const pages = new Uint8Array(memory.buffer, PAGE_TABLE, GUEST_LIMIT / PAGE_SIZE);
@@ -49,7 +49,7 @@ function reader(memory: WebAssembly.Memory): CodeReader {
       if (!(pc >= 0 && pc < GUEST_LIMIT)) return pc;
       let page = Math.floor(pc / PAGE_SIZE);
       const last = page + 2;
-      while (page < last && pages[page]! & PAGE_EXEC) page++;
+      while (page < last && pages[page]! & (PAGE_EXEC | PAGE_KEPT)) page++;
       return Math.max(pc, page * PAGE_SIZE);
     },
   };

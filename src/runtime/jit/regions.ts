@@ -46,6 +46,8 @@ export interface RegionsOptions {
   onError: (stack: string) => void;
   /** Translations of earlier runs. */
   cache?: MemoryCache | null;
+  /** Where to count. */
+  stats?: RegionStats;
   /** As in RegionOptions. */
   verify?: boolean;
   fault?: string;
@@ -115,7 +117,7 @@ export class Regions {
   #settled = false;
   /** Called once regions exist. */
   onFirst: (() => void) | null = null;
-  readonly stats = new RegionStats();
+  readonly stats: RegionStats;
 
   constructor(
     memory: LinearMemory,
@@ -130,6 +132,7 @@ export class Regions {
     this.#options = options;
     this.#linkage = linkage;
     this.checks = options.checks;
+    this.stats = options.stats ?? new RegionStats();
     code.hotThreshold = options.threshold;
     code.onInvalidate = (start, end) => {
       if (this.#outstanding > 0) this.#invalidated.push([start, end]);

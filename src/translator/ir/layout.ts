@@ -85,6 +85,8 @@ export const PAGE_WRITE = 2;
 export const PAGE_EXEC = 4;
 /** The guest may write here, whether or not the store must first drop translated code. */
 export const PAGE_GUEST_WRITE = 16;
+/** Not mapped: code that was there is kept for the next program. */
+export const PAGE_KEPT = 32;
 export const PAGE_MAPPED = 128;
 
 /** The host's function for system calls, among the helpers that regions import: 0 when the guest's code may go on. */
