@@ -86,6 +86,8 @@ if (process.argv[2] === 'run' && Number.parseInt(process.versions.node, 10) >= 2
     // The runtime says so when it cannot read it.
   }
 }
+// Compilers keep the processors busy when a run begins: a collection by several threads waits for those that were pushed aside.
+setFlags(['--no-parallel-scavenge']);
 const bundle = { exports: {} };
 /** Modules of Node are the same for everybody; what lies beside the bundle is looked up from there. */
 let fromBundle;

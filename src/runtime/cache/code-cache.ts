@@ -36,6 +36,8 @@ const LIBRARIES = 0x8000_0000;
 /** Time, and time of the processor, in which a run that finds translations in the cache makes none, in milliseconds. */
 const HOLD_BACK_MS = 1000;
 const HOLD_BACK_CPU_MS = 1500;
+/** How long the guest is held up by translations being loaded, as many as are wanted at once, in milliseconds. The others come later. */
+const LOAD_BURST_MS = 15;
 /** Modules held for programs to come. Those that are in use are held by their instances, too. */
 const MODULES_HELD = 500;
 const loaded = nowMs();
@@ -105,6 +107,21 @@ export class CodeCache {
     this.folder = folder;
     this.version = version;
     this.hashes = new ImageHashes(folder);
+  }
+
+  /** Milliseconds of loading for which the guest has not run as long yet; and when that was so. */
+  #loading = 0;
+  #loadingAt = 0;
+  /** Whether so much has just been loaded that the guest is to run first. */
+  hasLoadedMuch(): boolean {
+    const now = nowMs();
+    this.#loading = Math.max(0, this.#loading - (now - this.#loadingAt));
+    this.#loadingAt = now;
+    return this.#loading > LOAD_BURST_MS;
+  }
+  noteLoading(ms: number): void {
+    this.#loading += ms;
+    this.#loadingAt = nowMs();
   }
 
   /** Null when there is none. */
@@ -352,6 +369,13 @@ export class MemoryCache implements BlockSource {
     this.#looked = this.#images.length;
     const long = this.#images.some((i) => i.start < LIBRARIES && this.#cache.profile(i).hot.size >= LONG_RUN_PLACES);
     return long && loadavg()[0]! < availableParallelism();
+  }
+  /** As in CodeCache. */
+  hasLoadedMuch(): boolean {
+    return !this.#cache.eager && this.#cache.hasLoadedMuch();
+  }
+  noteLoading(ms: number): void {
+    this.#cache.noteLoading(ms);
   }
   /** Whether there is a translation at `pc`, right or not. */
   knows(pc: number, checks: MemoryChecks): boolean {

@@ -281,14 +281,14 @@ export class Regions {
 
   /**
    * A translation of an earlier run waits a little: instances and the ticker's thread cost more than all of a short run, which
-   * the interpreter has done by then.
+   * the interpreter has done by then. Later it waits when many are wanted at once, so that the guest does not stand still.
    */
   #tooEarly(pc: number): boolean {
-    if (this.#settled || this.#compiler.synchronous || !isBaselineOnly()) return false;
+    if (this.#compiler.synchronous) return false;
     const { cache } = this.#options;
     if (!cache || this.watchStores || !cache.knows(pc, this.checks)) return false;
-    this.#settled = hasUsed(CACHED_AFTER_MS);
-    return !this.#settled;
+    this.#settled ||= !isBaselineOnly() || hasUsed(CACHED_AFTER_MS);
+    return !this.#settled || cache.hasLoadedMuch();
   }
 
   /**
@@ -318,6 +318,7 @@ export class Regions {
     const { cache, threshold } = this.#options;
     if (!cache || this.watchStores) return false;
     if (cache.knows(pc, this.checks) && !this.#refused.has(pc)) {
+      const start = performance.now();
       const found = cache.take(pc, this.checks);
       try {
         if (found && this.#install(found, false)) {
@@ -328,6 +329,8 @@ export class Regions {
         // Made for other helpers than there are now.
         if ((e as Error).name !== 'LinkError') throw e;
         cache.refuse(pc, this.checks);
+      } finally {
+        cache.noteLoading(performance.now() - start);
       }
       this.#refused.add(pc);
       this.#code.recount(pc, Math.max(1, threshold - CACHED_THRESHOLD));
