@@ -113,7 +113,7 @@ export class ThreadRunner {
       if (action.kind === 'wait') return action.until;
       this.#engine = this.#engineOf(task);
       this.#context = task.cpu as GuestContext;
-      this.#engine.regions?.setExactFaults(catchesFaults(task));
+      this.#engine.regions?.setExactFaults(catchesFaults(task), task.mm.kept.program);
       this.#engine.regions?.poll();
       while (this.#runCode(0) < 0) {
         const outcome = this.#outcome ?? this.#call();
@@ -134,7 +134,7 @@ export class ThreadRunner {
     const result = dispatchSyscall(task);
     this.#profiler?.called(task);
     if (typeof result !== 'number') return result;
-    this.#engine.regions?.setExactFaults(catchesFaults(task));
+    this.#engine.regions?.setExactFaults(catchesFaults(task), task.mm.kept.program);
     if (++this.#calls >= CALLS_PER_LOOK) {
       this.#calls = 0;
       if (nowMs() > this.#sliceEnd) return SLICE_OVER;

@@ -113,6 +113,8 @@ export class Regions {
   watchStores = false;
   checks: MemoryChecks;
   #exactFaults = false;
+  /** The program that wanted it, by its file's map key. */
+  #exactProgram: object | null = null;
   /** The run has gone on long enough for translations of earlier ones. */
   #settled = false;
   /** Called once regions exist. */
@@ -353,10 +355,12 @@ export class Regions {
 
   /**
    * Whether faults of translated code must be exact and found where they happen: registers as they were, every page's
-   * permission respected. `--memory-checks=full` has it always.
+   * permission respected. `--memory-checks=full` has it always. Once a program has wanted it, it stays so for further runs of that
+   * program in this memory: they will want it, too, and changing drops all regions.
    */
-  setExactFaults(on: boolean): void {
-    if (on !== this.#exactFaults) {
+  setExactFaults(on: boolean, program: object | null): void {
+    if (on !== this.#exactFaults && (on || program !== this.#exactProgram)) {
+      this.#exactProgram = on ? program : null;
       this.#exactFaults = on;
       this.#changeMode(on ? 'full' : this.#options.checks, this.watchStores);
     }
