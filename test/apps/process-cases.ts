@@ -151,6 +151,31 @@ $SIG{USR1} = sub { print "usr1\\n" }; kill USR1 => $$;
 local $SIG{ALRM} = sub { die "alarm\\n" }; eval { alarm 1; select undef, undef, undef, 10; }; print $@;
 `;
 
+/** What configure scripts do: small programs in substitutions, tests, here documents. */
+const configure = `#!/bin/sh
+i=0
+found=0
+while [ $i -lt \${1:-25} ]; do
+  name=$(echo "feature-$i" | sed 's/-/_/g')
+  case $(expr $i % 3) in
+    0) found=$(expr $found + 1) ;;
+    1) test "$(printf %s "$name" | tr a-z A-Z)" = "FEATURE_$i" && found=$((found + 1)) ;;
+  esac
+  if (exit $((i % 2))) 2>/dev/null; then found=$((found + 1)); fi
+  cat >conf.h <<EOF
+#define $name $found
+EOF
+  grep -q "$name" conf.h || exit 1
+  i=$((i + 1))
+done
+echo "$found"
+`;
+const goProgram: Case['files'] = {
+  'go.mod': 'module hello\ngo 1.19\n',
+  'main.go':
+    'package main\nimport "fmt"\nfunc main() { c := make(chan int); go func() { for i := 0; i < 10; i++ { c <- i }; close(c) }(); s := 0; for v := range c { s += v }; fmt.Println(s) }\n',
+};
+
 const quick: Case[] = [
   shell('a pipe', 'echo a | tr a b'),
   { name: 'a pipe in dash', command: ['/bin/sh', '-c', 'ls / | wc -l; echo $?'] },
@@ -221,6 +246,26 @@ const quick: Case[] = [
     files: { data: 'some data, some more\n'.repeat(20_000) },
     outputs: ['data.xz'],
   },
+  {
+    name: 'pigz',
+    command: [
+      '/bin/sh',
+      '-c',
+      'pigz -n -p 4 -b 128 -k data && pigz -dc data.gz | cmp - data && pigz -l data.gz | wc -l',
+    ],
+    files: { data: 'some data, some more\n'.repeat(40_000) },
+    outputs: ['data.gz'],
+  },
+  {
+    name: 'a script like those of autoconf',
+    command: ['/bin/sh', 'configure'],
+    files: { configure },
+    outputs: ['conf.h'],
+  },
+  shell(
+    'stopped and continued jobs',
+    'set -m; sleep 100 & jobs; kill -STOP %1; until jobs | grep -q Stopped; do sleep 0.01; done; jobs; bg %1; jobs; kill %1; wait %1; echo $?',
+  ),
   shell(
     'FIFOs in a folder of the host',
     'mkfifo -m 640 p; stat -c "%F %a" p; (echo one > p) & cat p; mv p q; ls -F; ln q r; (echo two > r) & cat q; rm q r; touch q; stat -c %F q',
@@ -241,6 +286,17 @@ const slow: Case[] = (
       'a script of 2,000 forks',
       'n=0; for i in $(seq 1000); do x=$(echo $i); n=$((n + x)); /bin/true; done; echo $n',
     ),
+    {
+      name: 'configure, 250 features with some 2,000 forks',
+      command: ['/bin/sh', 'configure', '250'],
+      files: { configure },
+    },
+    {
+      name: 'go build',
+      command: ['/bin/sh', '-c', 'go build -o hello . && ./hello'],
+      files: goProgram,
+      env: { GOCACHE: '/tmp/gocache', GOFLAGS: '-mod=mod', HOME: '/tmp' },
+    },
     { name: 'pipe ping-pong', command: ['guest:processes', 'pipes', '50000'] },
   ] satisfies Case[]
 ).map((c) => ({ ...c, slow: true, limit: 600 }));
