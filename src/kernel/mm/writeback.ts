@@ -62,6 +62,32 @@ interface Change {
   readonly to: number;
 }
 
+// The global `Buffer` is a getter.
+const { compare } = Buffer;
+/** Bytes that are compared one by one. */
+const FEW = 16;
+
+/** The shortest `[from, to)` outside of which two pieces, which are of one length and not equal, are equal. */
+export function difference(a: Uint8Array, b: Uint8Array): [number, number] {
+  const same = (from: number, to: number): boolean => compare(a.subarray(from, to), b.subarray(from, to)) === 0;
+  // Halves, compared at once: a large mapping has a difference in each of its pages.
+  let from = 0;
+  for (let end = a.length; end - from > FEW; ) {
+    const middle = (from + end) >>> 1;
+    if (same(from, middle)) from = middle;
+    else end = middle;
+  }
+  let to = a.length;
+  for (let start = from; to - start > FEW; ) {
+    const middle = (start + to) >>> 1;
+    if (same(middle, to)) to = middle;
+    else start = middle;
+  }
+  while (a[from] === b[from]) from++;
+  while (a[to - 1] === b[to - 1]) to--;
+  return [from, to];
+}
+
 /** Bytes of `[from, to)` that differ from the shadow: at most one stretch a page, none beyond `size`. */
 function changes(mm: AddressSpace, vma: Vma, from: number, to: number, size: number): Change[] {
   const found: Change[] = [];
@@ -71,12 +97,9 @@ function changes(mm: AddressSpace, vma: Vma, from: number, to: number, size: num
   for (let page = pageDown(from); page < stop; page += PAGE_SIZE) {
     const end = Math.min(page + PAGE_SIZE, stop);
     const known = shadow.subarray(page - vma.start, end - vma.start);
-    if (Buffer.compare(u8.subarray(page, end), known) === 0) continue;
-    let a = page;
-    let b = end;
-    while (u8[a] === known[a - page]) a++;
-    while (u8[b - 1] === known[b - 1 - page]) b--;
-    found.push({ position: vma.offset + (a - vma.start), from: a, to: b });
+    if (compare(u8.subarray(page, end), known) === 0) continue;
+    const [a, b] = difference(u8.subarray(page, end), known);
+    found.push({ position: vma.offset + (page - vma.start) + a, from: page + a, to: page + b });
   }
   return found;
 }
