@@ -173,6 +173,8 @@ export class CodeSpace implements CodeOwner {
       returns: this.#flavour === 0 && !this.isolated,
       float: this.source!.floatUsed,
     });
+    // Return sites are in the cache now.
+    this.#jumps.noteWritten();
     if (!(chunk instanceof CodeChunk)) {
       this.source!.rejectChunk(stored, chunk === 'damaged');
       return null;

@@ -39,6 +39,10 @@ export class JumpCache {
     const first = placeOf(pc);
     for (const at of [first, first ^ 2]) if (u32[at] === pc && u32[at + 1] === ip) u32[at] = NOWHERE;
   }
+  /** Something else has written to it. */
+  noteWritten(): void {
+    this.#used = null;
+  }
   /** Empties the cache; `visit` is told what was in it. */
   drain(visit: (pc: number, ip: number) => void): void {
     const { u32 } = this.#memory;

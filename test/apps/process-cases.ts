@@ -176,6 +176,54 @@ const goProgram: Case['files'] = {
     'package main\nimport "fmt"\nfunc main() { c := make(chan int); go func() { for i := 0; i < 10; i++ { c <- i }; close(c) }(); s := 0; for v := range c { s += v }; fmt.Println(s) }\n',
 };
 
+const leases = `
+import fcntl, os, signal, time
+from fcntl import F_GETLEASE, F_SETLEASE, F_RDLCK, F_WRLCK, F_UNLCK, F_SETSIG
+def attempt(what, f, *a):
+  try: print(what, f(*a), flush=True)
+  except OSError as e: print(what, e.errno, flush=True)
+told = []
+signal.signal(signal.SIGIO, lambda *a: told.append('io'))
+w = os.open('f', os.O_RDWR | os.O_CREAT)
+attempt('read lease on a writer', fcntl.fcntl, w, F_SETLEASE, F_RDLCK)
+attempt('write lease', fcntl.fcntl, w, F_SETLEASE, F_WRLCK)
+attempt('held', fcntl.fcntl, w, F_GETLEASE)
+attempt('none there', fcntl.fcntl, os.open('/', os.O_RDONLY), F_SETLEASE, F_RDLCK)
+attempt('bad type', fcntl.fcntl, w, F_SETLEASE, 7)
+def child(f):
+  pid = os.fork()
+  if pid == 0:
+    f(); os._exit(0)
+  return pid
+def until(f):
+  while not f(): time.sleep(0.005)
+os.waitpid(child(lambda: attempt('busy', os.open, 'f', os.O_RDONLY | os.O_NONBLOCK)), 0)
+until(lambda: told)
+attempt('to be', fcntl.fcntl, w, F_GETLEASE)
+attempt('given up', fcntl.fcntl, w, F_SETLEASE, F_UNLCK)
+attempt('not held', fcntl.fcntl, w, F_SETLEASE, F_UNLCK)
+os.close(w)
+r = os.open('f', os.O_RDONLY)
+attempt('read lease', fcntl.fcntl, r, F_SETLEASE, F_RDLCK)
+os.waitpid(child(lambda: attempt('another reader', lambda: os.open('f', os.O_RDONLY) > 0)), 0)
+got = []
+signal.signal(signal.SIGRTMIN, lambda *a: got.append(1))
+fcntl.fcntl(r, F_SETSIG, signal.SIGRTMIN)
+pid = child(lambda: attempt('after a wait', lambda: os.open('f', os.O_WRONLY) > 0))
+until(lambda: got)
+attempt('to be', fcntl.fcntl, r, F_GETLEASE)
+print('gives way', flush=True)
+fcntl.fcntl(r, F_SETLEASE, F_UNLCK)
+os.waitpid(pid, 0)
+attempt('read lease', fcntl.fcntl, r, F_SETLEASE, F_RDLCK)
+pid = child(lambda: (os.close(r), attempt('truncated', os.truncate, 'f', 3)))
+until(lambda: len(told) > 1)
+print('closes', flush=True)
+os.close(r)
+os.waitpid(pid, 0)
+print(os.stat('f').st_size)
+`;
+
 const quick: Case[] = [
   shell('a pipe', 'echo a | tr a b'),
   { name: 'a pipe in dash', command: ['/bin/sh', '-c', 'ls / | wc -l; echo $?'] },
@@ -273,6 +321,7 @@ const quick: Case[] = [
   ),
   python('a socket in a folder of the host', socketFile),
   python('a signal through /proc/PID', procSignal),
+  python('leases', leases),
   shell('programs that change under one name', changing),
   ...threadChecks.map((n): Case => ({ name: `threads: ${n}`, command: ['guest:threads', n] })),
   ...processChecks.map((n): Case => ({ name: `processes: ${n}`, command: ['guest:processes', n] })),

@@ -6,6 +6,7 @@ import type { Task } from '../task/task.ts';
 import { Dentry } from './dentry.ts';
 import type { Path } from './fs-context.ts';
 import { type Inode, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from './inode.ts';
+import { breakLeases } from './leases.ts';
 import { type Found, RESOLVE_CREATE } from './namei.ts';
 import { IN_CREATE, IN_MODIFY, IN_OPEN, notifyName, notifyPath, watching } from './notify.ts';
 import {
@@ -129,7 +130,13 @@ function openExisting(vfs: Vfs, task: Task, path: Path, flags: number): MaybePro
   checkAccess(task.cred, inode, accessMask(flags) | (flags & O_TRUNC ? W_OK : 0));
   if (flags & O_NOATIME && !isOwner(task.cred, uid)) throw sysError(errno.EPERM);
   if (type === S_IFREG && writes && isRunning(task, inode)) throw sysError(errno.ETXTBSY);
-  if (type !== S_IFREG || (flags & O_TRUNC) === 0) return finish(task, path, flags);
+  if (type !== S_IFREG) return finish(task, path, flags);
+  return after(breakLeases(task, inode, flags), () => openRegular(task, path, flags));
+}
+
+function openRegular(task: Task, path: Path, flags: number): MaybePromise<OpenFile> {
+  const { inode } = path.dentry;
+  if ((flags & O_TRUNC) === 0) return finish(task, path, flags);
   inode.setattr({ size: 0 });
   const opened = finish(task, path, flags);
   const resized = (file: OpenFile): OpenFile => {

@@ -3,6 +3,7 @@ import { errno, sysError } from '../abi/errno.ts';
 import { notifyDirectory } from '../fs/dnotify.ts';
 import type { FdTable } from '../fs/fd-table.ts';
 import { S_IFMT, S_IFREG } from '../fs/inode.ts';
+import { getLease, setLease } from '../fs/leases.ts';
 import { findConflict, flockFile, lockRange, type RecordLock, unlockRange } from '../fs/locks.ts';
 import { addSeals, getSeals } from '../fs/memfd.ts';
 import {
@@ -170,10 +171,9 @@ function fcntlFile(task: Task, file: OpenFile, fd: number, command: number, arg:
     case F.F_GETSIG:
       return ownerOf(file).signal;
     case F.F_GETLEASE:
-      return F_UNLCK;
+      return getLease(file);
     case F.F_SETLEASE:
-      if (int === F_UNLCK) throw sysError(errno.EAGAIN);
-      throw sysError(errno.EINVAL);
+      return setLease(task, file, fd, int, ownerOf(file));
     case F.F_NOTIFY:
       return notifyDirectory(file, task.process, fd, int, () => ownerOf(file).signal);
     case F.F_SETPIPE_SZ:

@@ -13,10 +13,11 @@ import {
   S_IFREG,
   type Timespec,
 } from '../fs/inode.ts';
+import { breakLeases } from '../fs/leases.ts';
 import { checkOwner } from '../fs/names.ts';
 import { isRunning } from '../fs/open.ts';
 import { IN_MODIFY, maskOfChange, notifyFile, notifyPath, watching } from '../fs/notify.ts';
-import type { OpenFile } from '../fs/open-file.ts';
+import { type MaybePromise, O_WRONLY, type OpenFile } from '../fs/open-file.ts';
 import { accessOf, checkAccess, isOwner, mayAccess, S_ISGID, S_ISUID, W_OK } from '../fs/permission.ts';
 import {
   FALLOC_FL_COLLAPSE_RANGE,
@@ -29,6 +30,7 @@ import {
   writableLength,
 } from '../fs/regular-file.ts';
 import { anySharedFiles, sharedFileResized } from '../mm/file-coherence.ts';
+import { after } from '../mm/promise.ts';
 import { CAP_CHOWN, CAP_FSETID } from '../task/credentials.ts';
 import type { Task } from '../task/task.ts';
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, atNames } from './at-flags.ts';
@@ -195,7 +197,7 @@ function checkSize(task: Task, length: number, size: number): void {
   if (length > size) writableLength(task, length - 1, 1);
 }
 
-function truncate(task: Task, path: number, length: number): number {
+function truncate(task: Task, path: number, length: number): MaybePromise<number> {
   if (length < 0) throw sysError(errno.EINVAL);
   const { vfs } = task.kernel;
   const place = vfs.resolve(task, AT_FDCWD, task.mem.readCString(path));
@@ -206,6 +208,11 @@ function truncate(task: Task, path: number, length: number): number {
   vfs.checkWritable(place);
   checkAccess(task.cred, inode, W_OK);
   if (isRunning(task, inode)) throw sysError(errno.ETXTBSY);
+  return after(breakLeases(task, inode, O_WRONLY), () => truncateFile(task, place, length));
+}
+
+function truncateFile(task: Task, place: Path, length: number): number {
+  const { inode } = place.dentry;
   checkSize(task, length, inode.stat().size);
   if (!anySharedFiles()) inode.setattr({ size: length });
   else {

@@ -294,6 +294,8 @@ async function settle(m: Machine, report: FuzzReport, line: string): Promise<num
   catchSignal(m);
   m.task.signals.blocked = new SigSet();
   sendSignal(m.task, SIGUSR1);
+  // It may have been pending, and blocked.
+  m.task.signalArrived();
   // File work on the host's side may need more than a turn; nothing else may.
   for (let i = 0; i < 200 && !settled(); i++) await turn();
   if (!settled()) report.findings.push(`${line}: a signal does not end it`);

@@ -49,7 +49,8 @@ export class FakeCpu implements CpuContext {
     return Number(this.gpr[ARGUMENTS[i]!]! >> 32n);
   }
   setResult(value: number): void {
-    if (!Number.isSafeInteger(value)) throw new RangeError(`result ${value}`);
+    // Offsets beyond 2^53 are doubles, and rounded.
+    if (!Number.isInteger(value)) throw new RangeError(`result ${value}`);
     this.gpr[RAX] = BigInt.asUintN(64, BigInt(value));
   }
   result(): number {
