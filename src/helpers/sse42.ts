@@ -21,6 +21,8 @@ function equal(a: v128, b: v128, words: bool): v128 {
 }
 
 /** Lanes where a >= b, by the signedness of the immediate (bit 1). */
+// @ts-ignore: decorator
+@inline
 function notBelow(a: v128, b: v128, imm: u32): v128 {
   switch (imm & 3) {
     case 0:
@@ -36,10 +38,11 @@ function notBelow(a: v128, b: v128, imm: u32): v128 {
 
 /**
  * Match bits of `b` against `a`, of which the first `la` and `lb` lanes are valid; bits 0..15, and the flags from bit 16
- * on: CF a match, ZF and SF that b and a are short, OF the lowest match bit.
+ * on: CF a match, ZF and SF that b and a are short, OF the lowest match bit. `words` is a constant wherever it is called.
  */
-function compare(a: v128, b: v128, la: i32, lb: i32, imm: u32): u32 {
-  const words = (imm & 1) != 0;
+// @ts-ignore: decorator
+@inline
+function compare(a: v128, b: v128, la: i32, lb: i32, imm: u32, words: bool): u32 {
   const n: i32 = words ? 8 : 16;
   const all: u32 = (1 << n) - 1;
   const validA: u32 = (1 << la) - 1;
@@ -48,15 +51,20 @@ function compare(a: v128, b: v128, la: i32, lb: i32, imm: u32): u32 {
   switch ((imm >> 2) & 3) {
     case 0: {
       // Equal any: the lane occurs in the set a.
-      for (let i = 0; i < la; i++) r |= bits(equal(broadcast(a, i, words), b, words), words);
-      r &= validB;
+      let any = i64x2.splat(0);
+      for (let i = 0; i < la; i++) any = v128.or(any, equal(broadcast(a, i, words), b, words));
+      r = bits(any, words) & validB;
       break;
     }
     case 1: {
       // Ranges: a holds pairs of bounds; a pair of which one is not valid matches nothing.
+      let any = i64x2.splat(0);
       for (let i = 0; i + 1 < la; i += 2)
-        r |= bits(v128.and(notBelow(b, broadcast(a, i, words), imm), notBelow(broadcast(a, i + 1, words), b, imm)), words);
-      r &= validB;
+        any = v128.or(
+          any,
+          v128.and(notBelow(b, broadcast(a, i, words), imm), notBelow(broadcast(a, i + 1, words), b, imm)),
+        );
+      r = bits(any, words) & validB;
       break;
     }
     case 2: {
@@ -83,14 +91,19 @@ function compare(a: v128, b: v128, la: i32, lb: i32, imm: u32): u32 {
 }
 
 /** Lanes before the first that is zero. */
+// @ts-ignore: decorator
+@inline
 function implicitLength(v: v128, words: bool): i32 {
   const end: u32 = words ? 0x100 : 0x10000;
   return ctz(bits(equal(v, i8x16.splat(0), words), words) | end);
 }
 
+function words(a: v128, b: v128, imm: u32): u32 {
+  return compare(a, b, implicitLength(a, true), implicitLength(b, true), imm, true);
+}
 export function x86_pcmpistr(a: v128, b: v128, imm: u32): u32 {
-  const words = (imm & 1) != 0;
-  return compare(a, b, implicitLength(a, words), implicitLength(b, words), imm);
+  if (imm & 1) return words(a, b, imm);
+  return compare(a, b, implicitLength(a, false), implicitLength(b, false), imm, false);
 }
 
 /** Explicit lengths count by their absolute value, at most the lanes of a register. */
@@ -101,6 +114,6 @@ function explicitLength(length: i64, words: bool): i32 {
 }
 
 export function x86_pcmpestr(a: v128, b: v128, la: i64, lb: i64, imm: u32): u32 {
-  const words = (imm & 1) != 0;
-  return compare(a, b, explicitLength(la, words), explicitLength(lb, words), imm);
+  if (imm & 1) return compare(a, b, explicitLength(la, true), explicitLength(lb, true), imm, true);
+  return compare(a, b, explicitLength(la, false), explicitLength(lb, false), imm, false);
 }

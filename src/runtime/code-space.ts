@@ -336,8 +336,11 @@ export class CodeSpace implements CodeOwner {
   holds(region: RegionCode): boolean {
     return this.#stub(region.pc)?.region === region;
   }
+  regionAt(pc: number): RegionCode | null {
+    return this.#stub(pc)?.region ?? null;
+  }
   hasRegion(pc: number): boolean {
-    return (this.#stub(pc)?.region ?? null) !== null;
+    return this.regionAt(pc) !== null;
   }
   /** From now on the block at the region's pc is entered through the region. False when it cannot be executed (any more). */
   install(region: RegionCode): boolean {

@@ -24,9 +24,10 @@ import type { CodeStats } from './code-blocks.ts';
 import { CodeSpace } from './code-space.ts';
 import { type FlagReader, type GuestContext, type IsaRuntime, isaRuntime } from './isa.ts';
 import { Compiler } from './jit/compiler.ts';
+import type { Misses } from './jit/linkage.ts';
 import { compileLazily, isBaselineOnly } from './jit/v8-flags.ts';
 import { RegionStats } from './jit/region-stats.ts';
-import { type Misses, Regions } from './jit/regions.ts';
+import { Regions } from './jit/regions.ts';
 import type { Ticker } from './jit/ticker.ts';
 import { type Difference, Verifier } from './jit/verifier.ts';
 import type { LinearMemory } from './linear-memory.ts';
@@ -170,6 +171,7 @@ export class Engine {
           { isa, ...jit, verify, cache: this.cache, stats: totals.regions },
           () => ({
             imports: this.#imports,
+            optimised: this.#optimised,
             table: this.#table,
             misses: this.#misses!,
             onFloatUse: () => this.front.noteFloatUse(),
@@ -198,6 +200,7 @@ export class Engine {
     if (!this.#optimised && optimised) {
       this.#optimised = true;
       this.#instantiate(optimised);
+      this.regions?.relink();
     }
     this.memory.u32[(cpu + SLOT_LIMIT) >>> 2] = 0;
     this.#ticker?.ticker.run(this.#ticker.memory, cpu);

@@ -6,6 +6,7 @@ declare namespace WebAssembly {
   class Module {
     constructor(bytes: BufferSource);
     static exports(module: Module): { name: string; kind: string }[];
+    static imports(module: Module): { module: string; name: string; kind: string }[];
   }
   class Instance {
     constructor(module: Module, imports?: Imports);

@@ -7,6 +7,7 @@ import type { MemoryChecks } from '../../translator/wasm/region-access.ts';
 import { hasUsed } from '../node-host.ts';
 import type { Compiler, JobRequest } from './compiler.ts';
 import { JumpOwners } from './jump-owners.ts';
+import { constant, type RegionLinkage, usesHelpers } from './linkage.ts';
 import type { CompileResult } from './messages.ts';
 import { RegionStats } from './region-stats.ts';
 import { isBaselineOnly } from './v8-flags.ts';
@@ -34,8 +35,6 @@ const HOT_ANYWAY = 50_000;
 /** Entries until a block that is being translated is hot again. */
 const NEVER = 0xffff_ffff;
 
-const constant = (n: number): WebAssembly.Global => new WebAssembly.Global({ value: 'i32' }, n);
-
 const hasName = (entry: readonly [number, string | null]): entry is readonly [number, string] => entry[1] !== null;
 
 export interface RegionsOptions {
@@ -55,20 +54,6 @@ export interface RegionsOptions {
   onText?: (text: string) => void;
   /** Guest names of functions, where they are wanted in modules. */
   nameOf?: (memory: LinearMemory, pc: number) => string | null;
-}
-
-/** What slots without a region hold: for functions that are called, and for what is jumped to. */
-export interface Misses {
-  call: WebAssembly.ImportValue;
-  jump: WebAssembly.ImportValue;
-}
-
-/** Bound when the engine instantiates its modules. */
-export interface RegionLinkage {
-  imports: WebAssembly.Imports;
-  table: WebAssembly.Table;
-  misses: Misses;
-  onFloatUse: () => void;
 }
 
 /** Processor time after which translations of earlier runs are loaded, in milliseconds (`usedMs`). */
@@ -94,6 +79,8 @@ export class Regions {
   readonly #owners = new JumpOwners();
   /** Places with a translation in the cache that cannot be used. */
   readonly #refused = new Set<number>();
+  /** Entries of modules from the cache that call helpers of the baseline compiler. */
+  #early: number[] = [];
   /** Where the next jump table goes. */
   #nextTable = JUMP_TABLES;
   #outstanding = 0;
@@ -164,6 +151,7 @@ export class Regions {
     this.#functions.clear();
     this.#options.cache?.forget();
     this.#refused.clear();
+    this.#early = [];
     const { table, misses } = this.#linkage();
     for (let slot = FIRST_SLOT; slot < this.#nextSlot; slot++) table.set(slot, misses.call);
     this.#nextSlot = FIRST_SLOT;
@@ -325,6 +313,7 @@ export class Regions {
       try {
         if (found && this.#install(found, false)) {
           this.#account(found);
+          if (!this.#linkage().optimised && usesHelpers(found.module!)) this.#early.push(pc);
           return true;
         }
       } catch (e) {
@@ -340,6 +329,16 @@ export class Regions {
     }
     cache.noteHot(pc);
     return false;
+  }
+
+  /** To be called when there are optimised helpers: what has come from the cache until then would never call them. */
+  relink(): void {
+    for (const pc of this.#early.splice(0)) {
+      const region = this.#code.regionAt(pc);
+      if (!region) continue;
+      this.#code.dropRegion(region);
+      this.#fromCache(pc);
+    }
   }
 
   /** To be called now and then: jobs that had to wait may go out. */
