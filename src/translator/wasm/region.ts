@@ -26,11 +26,12 @@ import { loadsOnEdge, storesOnEdge } from '../region/placement.ts';
 import { isZeroing, type RegisterUnits, type Units } from '../region/units.ts';
 import { type Assembler, types } from './assembler.ts';
 import { cacheOffset, createBuilder, type ImportedHelper, Locals } from './builder.ts';
+import { RegionDispatch } from './region-dispatch.ts';
 import { GuestAccess, isExact, type RegionOptions } from './region-access.ts';
 import { keepOld, noteBlock, traceIsFull } from './region-journal.ts';
 import { makeReducible } from './reducible.ts';
 import { RegionRegisters } from './region-registers.ts';
-import { type Edge, moveEntry, type Node, structured } from './structure.ts';
+import { type Edge, type Node, structured } from './structure.ts';
 
 const { i32, i64 } = types;
 /** vCPU pointer, stack pointer, three registers. */
@@ -55,7 +56,7 @@ export interface RegionModule {
   deadAt(pc: number): Units;
 }
 
-class RegionEmitter {
+export class RegionEmitter {
   readonly m: Assembler;
   readonly locals = new Locals(types, 5);
   readonly registers: RegionRegisters;
@@ -67,6 +68,8 @@ class RegionEmitter {
   #callResult = -1;
   readonly #signature: number;
   readonly #packed = this.locals.add('i64');
+  /** Of indirect jumps that go to the region's own blocks. */
+  #dispatch: RegionDispatch | null = null;
   readonly out: RegionModule;
   readonly region: Region;
   readonly flow: RegionFlow;
@@ -393,7 +396,7 @@ class RegionEmitter {
         return [m.local.set(target, outside(e.slot)), m.if(elsewhere, leave)];
       }
       case 'indirect':
-        if (this.#target >= 0 && isDispatch(block)) return [m.local.set(this.#target, outside(e.slot))];
+        if (this.#dispatch && isDispatch(block)) return [m.local.set(this.#dispatch.target, outside(e.slot))];
         return this.jumpTo(outside(e.slot), dirtyOut);
       case 'call': {
         const next = this.flows.get(e.returnPc);
@@ -427,11 +430,11 @@ class RegionEmitter {
     const pcs = [...flows.keys()];
     const numberOf = new Map(pcs.map((pc, k) => [pc, k]));
     const { dispatch } = region;
-    if (dispatch.length > 0) this.#target = this.locals.add('i64');
+    if (dispatch.length > 0) this.#dispatch = new RegionDispatch(this);
     const nodes: Node[] = [];
     for (const flow of flows.values()) nodes.push(this.node(flow, numberOf));
-    if (dispatch.length > 0) this.addDispatch(nodes, numberOf);
-    const through = dispatch.length > 0 ? { node: flows.size + 1, label: this.#case } : null;
+    this.#dispatch?.addNodes(nodes, numberOf);
+    const through = this.#dispatch && { node: this.#dispatch.node, label: this.#dispatch.edge };
     const shape = makeReducible(m, nodes, () => this.locals.add('i32'), through);
     const body = structured(m, nodes, shape);
     const entry = flows.get(region.entry)!;
@@ -484,73 +487,13 @@ class RegionEmitter {
       code.push(...this.exit(flow));
       if (e.kind === 'call' && numberOf.has(e.returnPc)) go(e.returnPc);
       if (e.kind === 'return') go(e.to);
-      if (this.#target >= 0 && isDispatch(block)) {
-        const { dispatchLive, dispatchDirty, dispatchAbsent } = this.flow;
-        const loads = flow.absentOut & (dispatchLive | dispatchDirty) & ~dispatchAbsent;
-        const code = [
-          ...this.registers.spill(flow.dirtyNext & dispatchAbsent),
-          ...this.registers.reload(loads, flow.absentOut),
-        ];
-        edges.push({ to: this.flows.size, code });
+      if (this.#dispatch && isDispatch(block)) {
+        code.push(...this.#dispatch.lookUp());
+        condition = this.#dispatch.isElsewhere();
+        edges.push(...this.#dispatch.edgesOf(flow));
       }
     }
     return { code, condition, index: null, edges };
-  }
-
-  /** Where the region's indirect jumps go, when they go to one of its blocks. */
-  #target = -1;
-  /** Number of the edge that the last node of the dispatcher takes. */
-  #case = -1;
-  /**
-   * Adds the two nodes that all indirect jumps of the region go through, numbers `flows.size` and the next: one that looks the
-   * target up, one that goes there. And before the entry a node for those who enter the region at one of the targets.
-   */
-  addDispatch(nodes: Node[], numberOf: ReadonlyMap<number, number>): void {
-    const { m, region, flow } = this;
-    const { dispatch } = region;
-    const pc = (): Expr => m.local.get(this.#target, i64);
-    const dispatcher = nodes.length;
-    const low = Math.min(...dispatch);
-    const size = Math.max(...dispatch) - low + 1;
-    const table = this.out.jumpTable(low, size, dispatch);
-    const offset = this.locals.add('i32');
-    const at = (): Expr => m.local.get(offset, i32);
-    const entry = m.i32.load16_u(table, 2, m.i32.add(m.global.get('tables', i32), m.i32.shl(at(), m.i32.const(1))));
-    // With the lowest target taken off, what is below it is out of reach, too.
-    const inReach = m.i64.lt_u(m.i64.sub(pc(), this.constPc(low)), m.i64.const(BigInt(size)));
-    this.#case = this.locals.add('i32');
-    nodes.push({
-      code: [
-        this.poll(pc(), flow.dispatchDirty),
-        m.local.set(offset, m.i32.sub(m.i32.wrap(pc()), m.i32.const(low | 0))),
-        m.local.set(this.#case, m.if(inReach, entry, m.i32.const(0))),
-      ],
-      condition: null,
-      index: null,
-      edges: [{ to: dispatcher + 1, code: [] }],
-    });
-    nodes.push({
-      code: [],
-      condition: null,
-      index: m.local.get(this.#case, i32),
-      edges: [
-        { to: null, code: this.jumpTo(pc(), flow.dispatchDirty) },
-        ...dispatch.map((target) => ({ to: numberOf.get(target)!, code: [] })),
-      ],
-    });
-    const elsewhere: Edge = {
-      to: dispatcher,
-      code: [
-        m.i32.store(SLOT_ENTRY, 4, this.cpu(), m.i32.const(0)),
-        m.local.set(this.#target, m.i64.load(SLOT_PC, 8, this.cpu())),
-      ],
-    };
-    // An entry inside of the loop around the dispatcher would be a second way into that loop.
-    const usual: Edge = dispatch.includes(region.entry)
-      ? { to: dispatcher, code: [m.local.set(this.#target, this.constPc(region.entry))] }
-      : { to: 0, code: [] };
-    const entered = m.i32.load(SLOT_ENTRY, 4, this.cpu());
-    moveEntry(nodes, { code: [], condition: entered, index: null, edges: [elsewhere, usual] });
   }
 
   /** Charges the host stack for this frame; leaves when there is not enough, or attention is wanted. */
