@@ -209,8 +209,8 @@ export class Assembler {
     return this.#node(IF, type, condition, then, otherwise, 0, 0);
   }
   /** An `if` of the guest's own; of the two ways, those that are rare are named. */
-  branch(condition: Expr, then: Expr, otherwise: Expr, rare: { then: boolean; otherwise: boolean }): Expr {
-    const hint = rare.then === rare.otherwise ? EVEN : rare.then ? UNLIKELY : LIKELY;
+  branch(condition: Expr, then: Expr, otherwise: Expr, rare: { first: boolean; second: boolean }): Expr {
+    const hint = rare.first === rare.second ? EVEN : rare.first ? UNLIKELY : LIKELY;
     return this.#node(IF, types.none, condition, then, otherwise, hint, 0);
   }
   br(label: string, condition: Expr = NO): Expr {

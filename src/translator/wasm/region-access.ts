@@ -2,6 +2,7 @@
 import type { Inst } from '../ir/block.ts';
 import type { Expr, ExprBuilder } from '../ir/expr.ts';
 import { PAGE_READ, PAGE_TABLE, PAGE_WRITE, RUNTIME_BASE, SLOT_ZERO } from '../ir/layout.ts';
+import { significantBits } from '../region/known-bits.ts';
 import type { RegisterUnits } from '../region/units.ts';
 import { type Assembler, types } from './assembler.ts';
 import type { Locals } from './builder.ts';
@@ -134,7 +135,7 @@ export class GuestAccess {
     else {
       const inputs = inst.inputs.slice(1).map((slot, k) => this.#registers.read(slot, op.inputs[k + 1]!));
       const value = op.sem(b, pointer, ...inputs);
-      out.push(op.result ? this.#registers.write(inst.d, op.result, value) : value);
+      out.push(op.result ? this.#registers.writeResult(inst.d, op.result, value, significantBits(inst)) : value);
     }
     m.guestOffset = 0;
     return out;

@@ -17,6 +17,16 @@ type Place =
   | { kind: 'pair'; low: number; high: number }
   | { kind: 'plain'; type: WasmType; index: number };
 
+/**
+ * The low part of a general register that has been written alone: locals that hold it, and the register as it was before.
+ * Reading the part needs no more, and writing it again nothing of what was put together for the first time.
+ */
+interface LowPart {
+  readonly type: 'i8' | 'i16';
+  readonly value: number;
+  readonly before: number;
+}
+
 const ZEROS = new Array<number>(16).fill(0);
 const BYTE = 0xff;
 const WORD = 0xffff;
@@ -27,6 +37,11 @@ export class RegionRegisters implements SlotAccess {
   readonly #locals: Locals;
   readonly #integers = new Map<number, Place>();
   readonly #vectors = new Map<number, Place>();
+  /** By the register's local, in the block being emitted. */
+  readonly #lowParts = new Map<number, LowPart>();
+  /** So many low bits of it may be set, where that is known. */
+  readonly #bits = new Map<number, number>();
+  readonly #partLocals = new Map<number, { value: number; before: number }>();
   /** Of the guest instruction being emitted, by slot (vector temporaries: by their base). */
   #temps = new Map<number, Place>();
 
@@ -91,6 +106,16 @@ export class RegionRegisters implements SlotAccess {
     return place;
   }
 
+  /** What is known of the registers so far does not hold any more. */
+  beginBlock(): void {
+    this.#lowParts.clear();
+    this.#bits.clear();
+  }
+  #forget(index: number): void {
+    this.#lowParts.delete(index);
+    this.#bits.delete(index);
+  }
+
   /** Gives the temporaries of one guest instruction their locals. `extra`: what the block's exit reads of them. */
   beginInstruction(insts: readonly Inst[], extra: readonly { slot: number; type: OperandType }[]): void {
     const types = new Map<number, Set<OperandType>>();
@@ -141,12 +166,25 @@ export class RegionRegisters implements SlotAccess {
       case 'plain':
         return this.#narrow(this.#get(place.index, place.type), type);
       case 'integer':
-        return this.#readInteger(this.#get(place.index, 'i64'), slot & 7, type);
+        return (
+          this.#readPart(place.index, slot & 7, type) ??
+          this.#readInteger(this.#get(place.index, 'i64'), slot & 7, type)
+        );
       case 'vector':
         return this.#readVector(this.#get(place.index, 'v128'), slot & 15, type);
       case 'pair':
         return this.#readPair(place, slot & 15, type);
     }
+  }
+  /** A low part that a local of its own holds, or that is all there is of the register; null where it must be cut out. */
+  #readPart(index: number, offset: number, type: OperandType): Expr | null {
+    if (offset !== 0 || !(type === 'i8' || type === 'i16' || type === 's8' || type === 's16')) return null;
+    const width = type === 'i8' || type === 's8' ? 8 : 16;
+    const part = this.#lowParts.get(index);
+    const held = part && (part.type === 'i8' ? 8 : 16) >= width;
+    const bits = held ? (part.type === 'i8' ? 8 : 16) : (this.#bits.get(index) ?? 64);
+    const e = held ? this.#get(part.value, 'i32') : this.#m.i32.wrap(this.#get(index, 'i64'));
+    return bits <= width && (type === 'i8' || type === 'i16') ? e : this.#narrow(e, type);
   }
   /** An i32 that holds a zero-extended value, as `type`. */
   #narrow(e: Expr, type: OperandType): Expr {
@@ -203,10 +241,45 @@ export class RegionRegisters implements SlotAccess {
     return this.#readVector(both, offset, type);
   }
 
+  /** Writes the result of an instruction of the block, of which `bits` bits may be set (region/known-bits.ts). */
+  writeResult(slot: number, type: OperandType, value: Expr, bits: number): Expr {
+    const place = slot < TEMPS ? this.#place(slot) : null;
+    if (place?.kind !== 'integer' || (slot & 7) !== 0) return this.write(slot, type, value);
+    if (type === 'i8' || type === 'i16') return this.#writePart(place.index, type, value);
+    const set = this.write(slot, type, value);
+    this.#bits.set(place.index, bits);
+    return set;
+  }
+  #writePart(index: number, type: 'i8' | 'i16', value: Expr): Expr {
+    const m = this.#m;
+    const width = type === 'i8' ? 8 : 16;
+    const known = this.#bits.get(index) ?? 64;
+    const old = this.#lowParts.get(index);
+    let locals = this.#partLocals.get(index);
+    if (!locals) {
+      locals = { value: this.#locals.add('i32'), before: this.#locals.add('i64') };
+      this.#partLocals.set(index, locals);
+    }
+    const part = m.i32.and(value, m.i32.const(type === 'i8' ? BYTE : WORD));
+    const out = [m.local.set(locals.value, part)];
+    const low = (): Expr => m.i64.extend_u(this.#get(locals.value, 'i32'));
+    if (known <= width) out.push(m.local.set(index, low()));
+    else {
+      // Bits that only an earlier, wider part has are in the register as it is.
+      if (!old || (old.type === 'i16' && type === 'i8')) out.push(m.local.set(locals.before, this.#get(index, 'i64')));
+      const mask = m.i64.const(type === 'i8' ? ~0xffn : ~0xffffn);
+      out.push(m.local.set(index, m.i64.or(m.i64.and(this.#get(locals.before, 'i64'), mask), low())));
+    }
+    this.#lowParts.set(index, { type, ...locals });
+    if (known <= width) this.#bits.set(index, width);
+    return m.block(null, out);
+  }
+
   write(slot: number, type: OperandType, value: Expr): Expr {
     const m = this.#m;
     const place = this.#place(slot);
     if (!place) return slotStore(m, type, slot, this.cpu(), value);
+    if (place.kind === 'integer') this.#forget(place.index);
     switch (place.kind) {
       case 'plain':
         return m.local.set(place.index, value);
@@ -351,8 +424,10 @@ export class RegionRegisters implements SlotAccess {
     const done = new Set<number>();
     for (const slot of this.#units.list(set)) {
       const place = this.#place(slot)!;
-      if (place.kind === 'integer') out.push(m.local.set(place.index, m.i64.load(slot, 8, this.cpu())));
-      else if (place.kind === 'pair') {
+      if (place.kind === 'integer') {
+        this.#forget(place.index);
+        out.push(m.local.set(place.index, m.i64.load(slot, 8, this.cpu())));
+      } else if (place.kind === 'pair') {
         if ((slot & 15) === 0) out.push(m.local.set(place.low, m.f64.load(slot, 8, this.cpu())));
         else out.push(m.local.set(place.high, m.i64.load(slot, 8, this.cpu())));
       } else if (place.kind === 'vector' && !done.has(slot & ~15)) {

@@ -22,6 +22,7 @@ import { compareExpr, compareOperand } from '../ir/ops/integer.ts';
 import { atReturn, type BlockFlow, isAccess, type RegionFlow } from '../region/dataflow.ts';
 import { bytesStored } from '../region/journal.ts';
 import { isBackEdge, isDispatch, type Region } from '../region/discover.ts';
+import { significantBits } from '../region/known-bits.ts';
 import { loadsOnEdge, storesOnEdge } from '../region/placement.ts';
 import { isZeroing, type RegisterUnits, type Units } from '../region/units.ts';
 import { type Assembler, types } from './assembler.ts';
@@ -213,7 +214,7 @@ export class RegionEmitter {
     if (moved) return moved;
     if (isZeroing(inst))
       return [
-        registers.write(
+        registers.writeResult(
           inst.d,
           op.result!,
           op.result === 'v128'
@@ -221,6 +222,7 @@ export class RegionEmitter {
             : op.result === 'i64'
               ? m.i64.const(0n)
               : m.i32.const(0),
+          0,
         ),
       ];
     const inputs = op.inputs.map((type, k) => {
@@ -229,7 +231,7 @@ export class RegionEmitter {
     });
     if (op.kind !== 'helper') {
       const value = op.sem(this.b, ...inputs);
-      return [op.result ? registers.write(inst.d, op.result, value) : value];
+      return [op.result ? registers.writeResult(inst.d, op.result, value, significantBits(inst)) : value];
     }
     let touched = 0n;
     let written = 0n;
@@ -271,6 +273,7 @@ export class RegionEmitter {
     this.dirty = flow.dirtyIn;
     this.access.faultLabel = `fault${block.pc}`;
     this.access.beginBlock(block.insts);
+    this.registers.beginBlock();
     const { insts } = block;
     let atExit = false;
     for (let k = 0; k < insts.length; ) {

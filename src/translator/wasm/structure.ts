@@ -49,8 +49,8 @@ export function structured(m: Assembler, nodes: readonly Node[], shape: FlowShap
     } else if (condition !== null)
       body.push(
         m.branch(condition, m.block(null, branch(node, first!)), m.block(null, branch(node, second!)), {
-          then: first!.rare === true,
-          otherwise: second!.rare === true,
+          first: first!.rare === true,
+          second: second!.rare === true,
         }),
       );
     else if (first) body.push(...branch(node, first));
