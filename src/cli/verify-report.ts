@@ -45,7 +45,7 @@ export async function differenceReporter(
     }
     // The last block may belong to a region that the first one has called.
     const last = trace.at(-1)?.pc ?? entry;
-    for (const pc of new Set([entry, code.regionAround(last) ?? entry]))
+    for (const pc of new Set([entry, code.stubs.regionAround(last) ?? entry]))
       say(`\nafter the passes: ${regions?.describe(pc) ?? ''}`);
     process.exit(DIFFERENCE_STATUS);
   };

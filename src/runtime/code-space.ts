@@ -25,14 +25,14 @@ import {
   type FrontEnd,
   pagesOf,
   type RegionCode,
-  type Stub,
 } from './code-blocks.ts';
 import { CodeChunk, CodeChunks, type RestoreCode } from './code-chunks.ts';
 import { CodePlaces } from './code-places.ts';
+import { CodeStubs } from './code-stubs.ts';
 import { keepTemplate, placeTemplate, templateOf } from './code-template.ts';
 import { JumpCache } from './jump-cache.ts';
 import type { CodeOwner, LinearMemory } from './linear-memory.ts';
-import { type CodeLink, ParkedCode } from './parked-code.ts';
+import { type CodeLink, ParkedCode, rangeFinder } from './parked-code.ts';
 
 /** How often a chunk is tried that is not of the guest's bytes, or not yet executable. */
 const TRIES = 4;
@@ -45,17 +45,6 @@ const RETURN_SITE_FACTOR = 32;
 
 /** Index into the memory's words of the entry for `pc` in the cache of indirect jumps of regions. */
 const regionCacheWord = (pc: number): number => (REGION_CACHE + cacheIndex(pc, REGION_CACHE_ENTRIES) * 8) >>> 2;
-
-/** Number of the range that holds an address, -1 for none; the one found last is looked at first. */
-function rangeFinder(ranges: readonly (readonly [number, number])[]): (pc: number) => number {
-  let last = 0;
-  return (pc) => {
-    const [start, end] = ranges[last]!;
-    if (start <= pc && pc < end) return last;
-    for (let k = 0; k < ranges.length; k++) if (ranges[k]![0] <= pc && pc < ranges[k]![1]) return (last = k);
-    return -1;
-  };
-}
 
 export class CodeSpace implements CodeOwner {
   readonly #memory: LinearMemory;
@@ -71,12 +60,10 @@ export class CodeSpace implements CodeOwner {
   /** Chunks that could not be used, and how often that was tried. */
   #unusable = new WeakMap<StoredChunk, number>();
   readonly #byPage = new Map<number, Set<CodeBlock | RegionCode | CodeChunk>>();
-  /** By guest address; of flavour 0, the only one that has regions. */
-  readonly #stubs = new Map<number, Stub>();
+  /** Counted blocks, and regions. */
+  readonly stubs: CodeStubs;
   /** Filled where blocks are counted. */
   readonly places = new CodePlaces((pc) => this.#chunks.isReturnSite(pc));
-  /** How often a block is entered until it is hot; 0: blocks are not counted. */
-  hotThreshold = 0;
   /** How often the block at a pc is entered until it is hot, where that is known to be something else. */
   firstCount: ((pc: number) => number | null) | null = null;
   /** Addresses from `first` to `last` for which `firstCount` may not be null, in order. */
@@ -119,6 +106,7 @@ export class CodeSpace implements CodeOwner {
     this.#front = front;
     this.#encoder = new BlockEncoder(memory, front);
     this.#jumps = new JumpCache(memory);
+    this.stubs = new CodeStubs(memory, this.#chunks, () => this.#exits);
     memory.code = this;
   }
 
@@ -165,7 +153,7 @@ export class CodeSpace implements CodeOwner {
     const { u8, u32 } = this.#memory;
     this.#unusable.set(stored, tries + 1);
     for (const page of stored.pages) if (!(u8[PAGE_TABLE + page]! & PAGE_EXEC)) return null;
-    const often = this.hotThreshold;
+    const often = this.stubs.hotThreshold;
     const chunk = this.#chunks.place(stored, base, u32, this.restore!, {
       opcode: this.#exits.count,
       usual: often,
@@ -199,7 +187,7 @@ export class CodeSpace implements CodeOwner {
     const { pc, flavour } = code;
     (this.#byPc[flavour] ??= new Map()).set(pc, code);
     this.#watch(code, code.pc, code.end);
-    const stub = flavour === 0 ? this.#stub(pc) : undefined;
+    const stub = flavour === 0 ? this.stubs.at(pc) : undefined;
     if (stub) this.#memory.u32[(stub.ip + stubLayout.ip) >>> 2] = code.ip;
   }
 
@@ -227,7 +215,7 @@ export class CodeSpace implements CodeOwner {
     const stored = this.source.loadBlock(pc, ip);
     if (!stored || !(u8[PAGE_TABLE + Math.floor((stored.end - 1) / PAGE_SIZE)]! & PAGE_EXEC)) return null;
     const { end, exit } = stored;
-    if (exit === 'call' && this.hotThreshold > 0) this.places.addReturnSite(end);
+    if (exit === 'call' && this.stubs.hotThreshold > 0) this.places.addReturnSite(end);
     const ipEnd = ip + Math.max(MIN_BLOCK, stored.words * 4);
     this.#next = ipEnd;
     const code: CodeBlock = { pc, end, ip, ipEnd, flavour: 0, transient: false, dead: false, exit };
@@ -237,22 +225,10 @@ export class CodeSpace implements CodeOwner {
     return code;
   }
 
-  /** What stands before the block at `pc`. */
-  #stub(pc: number): Stub | undefined {
-    const known = this.#stubs.get(pc);
-    if (known) return known;
-    const ip = this.#chunks.around(pc)?.stub(pc) ?? 0;
-    return ip === 0 ? undefined : this.#addStub(pc, ip);
-  }
-  #addStub(pc: number, ip: number): Stub {
-    const stub: Stub = { pc, ip, region: null };
-    this.#stubs.set(pc, stub);
-    return stub;
-  }
   /** As `entry`, but counted: for targets of calls, indirect jumps and back edges. */
   countedEntry(pc: number, flavour: number): number {
-    if (this.hotThreshold === 0 || flavour !== 0) return this.entry(pc, flavour);
-    const known = this.#stubs.get(pc);
+    if (this.stubs.hotThreshold === 0 || flavour !== 0) return this.entry(pc, flavour);
+    const known = this.stubs.known(pc);
     if (known?.region && this.#executable(pc, pc + 1)) return known.ip;
     // The block behind it may have been dropped: then the stub leads to an op that leaves with `miss`.
     const block = this.entry(pc, 0);
@@ -265,47 +241,21 @@ export class CodeSpace implements CodeOwner {
     const { u32 } = this.#memory;
     u32[(ip + stubLayout.ip) >>> 2] = block;
     u32[(ip + stubLayout.pc) >>> 2] = pc;
-    const stub = this.#addStub(pc, ip);
+    const stub = this.stubs.add(pc, ip);
     // The interpreter comes to a return site when the function called was not translated yet, which mends itself: a region
     // for what follows the call is seldom worth it.
-    const usual = this.places.isReturnSite(pc) ? this.hotThreshold * RETURN_SITE_FACTOR : this.hotThreshold;
-    this.#count(stub, this.firstCount?.(pc) ?? usual);
+    const usual = this.places.isReturnSite(pc) ? this.stubs.hotThreshold * RETURN_SITE_FACTOR : this.stubs.hotThreshold;
+    this.stubs.count(stub, this.firstCount?.(pc) ?? usual);
     const place = { pc, end: pc + 1, ip, ipEnd: this.#next, flavour: 0, transient: false, dead: false, exit: null };
     this.#blocks.push(place);
     return ip;
   }
-  #count(stub: Stub, times: number): void {
-    this.#memory.u16[stub.ip >>> 1] = this.#exits.count;
-    this.#memory.u32[(stub.ip + stubLayout.counter) >>> 2] = times;
-    stub.region = null;
-  }
-  /** Counts the block at `pc` from anew. */
-  recount(pc: number, times: number): void {
-    const stub = this.#stub(pc);
-    if (stub && !stub.region) this.#count(stub, times);
-  }
-  /** How often the block at `pc` has been entered since it was counted from 2^32 - 1 on. */
-  entered(pc: number): number {
-    const stub = this.#stub(pc);
-    return stub ? 0xffff_ffff - this.#memory.u32[(stub.ip + stubLayout.counter) >>> 2]! : 0;
-  }
   /** The op at `ip`, or a region that `called` it, wanted to go to `pc`, for which there was no code. */
   noteMiss(ip: number, pc: number, called: boolean): void {
-    if (this.hotThreshold === 0) return;
+    if (this.stubs.hotThreshold === 0) return;
     const from = this.blockAt(ip);
     if (called || from?.exit === 'call') this.places.addCallTarget(pc);
     if (from?.exit === 'indirect') this.places.noteJump(from.pc, pc);
-  }
-  /** Guest addresses of counted blocks that have been entered at least `times`, and have no region. */
-  warm(times: number): number[] {
-    const out: number[] = [];
-    const most = this.hotThreshold - times;
-    for (const { pc, ip, region } of this.#stubs.values())
-      if (!region && this.#memory.u32[(ip + stubLayout.counter) >>> 2]! <= most) out.push(pc);
-    for (const chunk of this.#chunks.alive)
-      for (const { pc, ip } of chunk.stubs())
-        if (this.#memory.u32[(ip + stubLayout.counter) >>> 2]! <= most && !this.#stubs.has(pc)) out.push(pc);
-    return out;
   }
   /** Where blocks that have been made begin: what has run, and is not the inside of a region. */
   executedBlocks(): Uint32Array {
@@ -319,49 +269,23 @@ export class CodeSpace implements CodeOwner {
     }
     return out;
   }
-  /** Bytes that regions were made from, as [start, end) pairs. */
-  regionRanges(): Uint32Array {
-    const out: number[] = [];
-    for (const { region } of this.#stubs.values())
-      if (region) for (const [start, end] of region.ranges) out.push(start, end);
-    return Uint32Array.from(out);
-  }
-  /** Entry of a region that was made from the code at `pc`, among others; null if there is none. */
-  regionAround(pc: number): number | null {
-    for (const { region } of this.#stubs.values())
-      if (region?.ranges.some(([start, end]) => start <= pc && pc < end)) return region.pc;
-    return null;
-  }
-  /** Whether the region is installed. */
-  holds(region: RegionCode): boolean {
-    return this.#stub(region.pc)?.region === region;
-  }
-  regionAt(pc: number): RegionCode | null {
-    return this.#stub(pc)?.region ?? null;
-  }
-  hasRegion(pc: number): boolean {
-    return this.regionAt(pc) !== null;
-  }
   /** From now on the block at the region's pc is entered through the region. False when it cannot be executed (any more). */
   install(region: RegionCode): boolean {
     // Kept pages, which no program has mapped now, may get regions, too.
     for (const page of pagesOf(region.ranges))
       if (!(this.#memory.u8[PAGE_TABLE + page]! & PAGE_EXEC || this.#byPage.has(page))) return false;
-    if (this.full || (!this.#stub(region.pc) && this.countedEntry(region.pc, 0) === 0)) return false;
-    const stub = this.#stub(region.pc)!;
+    if (this.full || (!this.stubs.at(region.pc) && this.countedEntry(region.pc, 0) === 0)) return false;
+    const stub = this.stubs.at(region.pc)!;
     // A region that was there before is as good, only older: what refers to it may go on doing so.
-    stub.region = region;
-    const { u16, u32 } = this.#memory;
-    u32[(stub.ip + stubLayout.counter) >>> 2] = region.slot;
-    u16[stub.ip >>> 1] = this.#exits.enter;
+    this.stubs.enter(stub, region);
     for (const page of pagesOf(region.ranges)) this.#watch(region, page * PAGE_SIZE, page * PAGE_SIZE + 1);
     return true;
   }
   dropRegion(region: RegionCode): void {
-    const stub = this.#stub(region.pc);
+    const stub = this.stubs.at(region.pc);
     if (stub?.region !== region) return;
     this.dropped++;
-    this.#count(stub, this.hotThreshold);
+    this.stubs.count(stub, this.stubs.hotThreshold);
     const { u32 } = this.#memory;
     const at = regionCacheWord(region.pc);
     if (u32[at] === region.pc) u32[at] = 0;
@@ -369,7 +293,7 @@ export class CodeSpace implements CodeOwner {
   }
   /** Drops all regions: they were made for another way of accessing memory. No thread may be inside of one. */
   dropRegions(): void {
-    for (const { region } of this.#stubs.values()) if (region) this.dropRegion(region);
+    for (const region of this.stubs.regions()) this.dropRegion(region);
   }
   /** Whether the guest may write to a page without anybody noticing. */
   unwatched(page: number): boolean {
@@ -427,7 +351,7 @@ export class CodeSpace implements CodeOwner {
   }
   /** Where the exit of `owner` that leads to `pc` goes on. */
   #linkTarget(owner: CodeBlock | null, pc: number, flavour: number): number {
-    if (owner?.exit === 'call' && this.hotThreshold > 0) this.places.addCallTarget(pc);
+    if (owner?.exit === 'call' && this.stubs.hotThreshold > 0) this.places.addCallTarget(pc);
     const counted = owner !== null && (owner.exit === 'call' || pc < owner.end);
     return counted ? this.countedEntry(pc, flavour) : this.entry(pc, flavour);
   }
@@ -504,7 +428,7 @@ export class CodeSpace implements CodeOwner {
     if (chunk.dead) return;
     this.#chunks.remove(chunk);
     // Who goes by its stubs is counted by them further on.
-    for (const { pc, ip } of chunk.stubs()) if (!this.#stubs.has(pc)) this.#addStub(pc, ip);
+    for (const { pc, ip } of chunk.stubs()) if (!this.stubs.known(pc)) this.stubs.add(pc, ip);
     for (let k = 0; k < chunk.stored.pcs.length; k++) {
       const code = chunk.block(k);
       code.dead = false;
@@ -559,13 +483,13 @@ export class CodeSpace implements CodeOwner {
       if (home >= 0 && target >= 0) this.#parked.addLink(home, target, link);
     }
     this.#newLinks = [];
-    if (this.#stubs.size + this.places.size !== this.#keptPlaces) {
-      for (const pc of this.#stubs.keys()) if (rangeAt(pc) < 0) this.#stubs.delete(pc);
+    if (this.stubs.size + this.places.size !== this.#keptPlaces) {
+      this.stubs.keep((pc) => rangeAt(pc) >= 0);
       this.places.keep((pc) => rangeAt(pc) >= 0);
-      this.#keptPlaces = this.#stubs.size + this.places.size;
+      this.#keptPlaces = this.stubs.size + this.places.size;
     }
     // Entries are of installed regions only.
-    for (const { pc, region } of this.#stubs.values()) if (region) u32[regionCacheWord(pc)] = 0;
+    for (const { pc } of this.stubs.regions()) u32[regionCacheWord(pc)] = 0;
     this.#jumps.drain((pc, ip) => {
       if (this.#flavour === 0) this.#parked.addJump(rangeAt(pc), pc, ip);
     });
@@ -595,7 +519,7 @@ export class CodeSpace implements CodeOwner {
     this.#chunks.clear();
     for (const page of [...this.#byPage.keys()]) this.#dropPage(page);
     this.dropRegions();
-    this.#stubs.clear();
+    this.stubs.clear();
     this.places.clear();
     // Caches without an entry are not written to: that would make a short run's memory larger by 160 pages.
     if (this.#next !== CODE_START) {
@@ -653,7 +577,7 @@ export class CodeSpace implements CodeOwner {
     const template = templateOf(block);
     let at = template ? placeTemplate(template, this.#memory.u32, start) : this.#encoder.emit(block, start);
     if (!template && this.#front.keepsBlocks && !transient) keepTemplate(block, this.#encoder.last());
-    if (block.exit.kind === 'call' && this.hotThreshold > 0) this.places.addReturnSite(block.exit.returnPc);
+    if (block.exit.kind === 'call' && this.stubs.hotThreshold > 0) this.places.addReturnSite(block.exit.returnPc);
     if (at - start < MIN_BLOCK) at = start + MIN_BLOCK;
     this.#next = at;
     const code: CodeBlock = {

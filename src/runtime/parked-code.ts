@@ -27,6 +27,17 @@ interface Place {
   readonly links: Map<Place, CodeLink[]>;
 }
 
+/** Number of the range that holds an address, -1 for none; the one found last is looked at first. */
+export function rangeFinder(ranges: readonly (readonly [number, number])[]): (pc: number) => number {
+  let last = 0;
+  return (pc) => {
+    const [start, end] = ranges[last]!;
+    if (start <= pc && pc < end) return last;
+    for (let k = 0; k < ranges.length; k++) if (ranges[k]![0] <= pc && pc < ranges[k]![1]) return (last = k);
+    return -1;
+  };
+}
+
 export class ParkedCode {
   #places: Place[] = [];
 

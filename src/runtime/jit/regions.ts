@@ -8,11 +8,12 @@ import { hasUsed } from '../node-host.ts';
 import type { Compiler, JobRequest } from './compiler.ts';
 import { JumpOwners } from './jump-owners.ts';
 import { constant, type RegionLinkage, usesHelpers } from './linkage.ts';
+import { RegionLinks } from './region-links.ts';
 import type { CompileResult } from './messages.ts';
 import { RegionStats } from './region-stats.ts';
 import { isBaselineOnly } from './v8-flags.ts';
 import { PAGE_SIZE } from '../../kernel/mm/guest-memory.ts';
-import { JUMP_TABLES, JUMP_TABLES_END, PAGE_EXEC, PAGE_TABLE } from '../../translator/ir/layout.ts';
+import { JUMP_TABLES, JUMP_TABLES_END } from '../../translator/ir/layout.ts';
 import { functionOf, JUMP_REACH } from '../../translator/region/discover.ts';
 
 /** Entries of one compile job. */
@@ -20,16 +21,10 @@ const BATCH = 8;
 /** Hot entries that wait for a worker; more are counted again. */
 const MAX_PENDING = 512;
 const MAX_RETRIES = 3;
-/** Modules from which on dropped ones are looked for. */
-const SWEEP_FROM = 500;
 /** Entries of a block after which code around it that has not run yet is taken to be cold. */
 const SELECTIVE_THRESHOLD = 1000;
 /** Time until a region may be translated a second time, with more targets of its indirect jumps. */
 const FIRST_INTERVAL_MS = 1000;
-/** Table slots in use after which all regions are forgotten: those of dropped regions are not used again before. */
-const MAX_SLOTS = 1_000_000;
-/** The first two are for what is not known: see missSlot. */
-const FIRST_SLOT = 2;
 /** Entries, by then some 10 ms of the interpreter's time, after which a block is translated even if the run may be over soon. */
 const HOT_ANYWAY = 50_000;
 /** Entries until a block that is being translated is hot again. */
@@ -86,16 +81,7 @@ export class Regions {
   #outstanding = 0;
   /** Ranges invalidated while jobs are outstanding. */
   #invalidated: [number, number][] = [];
-  /** Modules installed since `#keep`: their regions, and the slots that each calls a pc through. */
-  #fresh: { pc: number; regions: readonly RegionCode[]; links: readonly (readonly [number, number])[] }[] = [];
-  /** Slots through which regions at `pc` called into another range; both are kept, but not mapped together now. */
-  #unlinked: { pc: number; regions: readonly RegionCode[]; target: number; slot: number }[] = [];
-  /** Number of them at which those that are gone are forgotten. */
-  #sweepAt = SWEEP_FROM;
-  /** Table slots that hold the region of a pc: links of modules to it. */
-  readonly #links = new Map<number, number[]>();
-  readonly #functions = new Map<number, WebAssembly.ImportValue>();
-  #nextSlot = FIRST_SLOT;
+  readonly #links: RegionLinks;
   /** Pages are writable and executable: stores must look. */
   watchStores = false;
   checks: MemoryChecks;
@@ -120,15 +106,16 @@ export class Regions {
     this.#compiler = compiler;
     this.#options = options;
     this.#linkage = linkage;
+    this.#links = new RegionLinks(memory, code, linkage);
     this.checks = options.checks;
     this.stats = options.stats ?? new RegionStats();
-    code.hotThreshold = options.threshold;
+    code.stubs.hotThreshold = options.threshold;
     code.onInvalidate = (start, end) => {
       if (this.#outstanding > 0) this.#invalidated.push([start, end]);
     };
     code.onFlush = () => this.#reset();
     code.onKeep = (rangeAt) => this.#keep(rangeAt);
-    code.onShown = (start, end) => this.#relink(start, end);
+    code.onShown = (start, end) => this.#links.shown(start, end);
     compiler.addSource(this.#source);
     const { cache } = options;
     if (!cache) return;
@@ -146,15 +133,9 @@ export class Regions {
     this.#notBefore.clear();
     this.#apart.clear();
     this.#links.clear();
-    this.#fresh = [];
-    this.#unlinked = [];
-    this.#functions.clear();
     this.#options.cache?.forget();
     this.#refused.clear();
     this.#early = [];
-    const { table, misses } = this.#linkage();
-    for (let slot = FIRST_SLOT; slot < this.#nextSlot; slot++) table.set(slot, misses.call);
-    this.#nextSlot = FIRST_SLOT;
     this.#nextTable = JUMP_TABLES;
     this.watchStores = this.#memory.writableCode;
     this.#invalidated.push([0, 2 ** 32]);
@@ -162,72 +143,12 @@ export class Regions {
 
   /** Another program begins. A region stays when all it was made from, and all it calls by itself, lies in one range. */
   #keep(rangeAt: (pc: number) => number): void {
-    const { table } = this.#linkage();
-    for (const { pc, regions, links } of this.#fresh) {
-      const home = rangeAt(pc);
-      const leaves = ([start, end]: readonly [number, number]): boolean =>
-        home < 0 || rangeAt(start) !== home || rangeAt(end - 1) !== home;
-      for (const region of regions) if (region.ranges.some(leaves)) this.#code.dropRegion(region);
-      for (const [target, slot] of links) {
-        if (rangeAt(target) === home) continue;
-        table.set(slot, this.#missFor(target));
-        const slots = this.#links.get(target)?.filter((s) => s !== slot);
-        if (slots?.length) this.#links.set(target, slots);
-        else this.#links.delete(target);
-        if (home >= 0 && rangeAt(target) >= 0) this.#unlinked.push({ pc, regions, target, slot });
-      }
-    }
-    this.#fresh = [];
-    this.#unlinked = this.#unlinked.filter(({ pc, target }) => rangeAt(pc) >= 0 && rangeAt(target) >= 0);
+    this.#links.keep(rangeAt);
     this.#owners.keep((pc) => rangeAt(pc) >= 0);
     const places = [this.#pending, this.#again, this.#apart, this.#newTargets, this.#refused];
     for (const set of places) for (const pc of set.keys()) if (rangeAt(pc) < 0) set.delete(pc);
     this.#options.cache?.forget();
     this.#changeMode(this.checks, this.#memory.writableCode);
-  }
-
-  /** A kept range is mapped again: regions call from it, and into it, as they did. */
-  #relink(start: number, end: number): void {
-    if (this.#unlinked.length === 0) return;
-    const { table } = this.#linkage();
-    const { u8 } = this.#memory;
-    const isMapped = (pc: number): boolean => (u8[PAGE_TABLE + Math.floor(pc / PAGE_SIZE)]! & PAGE_EXEC) !== 0;
-    const isNew = (pc: number): boolean => start <= pc && pc < end;
-    const back = new Map<readonly RegionCode[], { pc: number; links: [number, number][] }>();
-    this.#unlinked = this.#unlinked.filter(({ pc, regions, target, slot }) => {
-      if (!(isNew(pc) || isNew(target)) || !isMapped(pc) || !isMapped(target)) return true;
-      const slots = this.#links.get(target);
-      if (slots) slots.push(slot);
-      else this.#links.set(target, [slot]);
-      table.set(slot, this.#functions.get(target) ?? this.#missFor(target));
-      const known = back.get(regions);
-      if (known) known.links.push([target, slot]);
-      else back.set(regions, { pc, links: [[target, slot]] });
-      return false;
-    });
-    for (const [regions, { pc, links }] of back) this.#fresh.push({ pc, regions, links });
-  }
-
-  /** Forgets modules whose regions are gone: a guest that makes code all the time goes through any number of them. */
-  #sweep(): void {
-    const { table } = this.#linkage();
-    const gone = new Set<number>();
-    this.#fresh = this.#fresh.filter(({ regions, links }) => {
-      if (regions.some((region) => this.#code.holds(region))) return true;
-      for (const [target, slot] of links) {
-        table.set(slot, this.#missFor(target));
-        gone.add(slot);
-      }
-      return false;
-    });
-    for (const [target, slots] of this.#links) {
-      const left = slots.filter((slot) => !gone.has(slot));
-      if (left.length === 0) this.#links.delete(target);
-      else if (left.length < slots.length) this.#links.set(target, left);
-    }
-    for (const pc of this.#intervals.keys()) if (!this.#functions.has(pc)) this.#intervals.delete(pc);
-    for (const pc of this.#notBefore.keys()) if (!this.#functions.has(pc)) this.#notBefore.delete(pc);
-    this.#sweepAt = Math.max(SWEEP_FROM, this.#fresh.length * 2);
   }
 
   /** Forgets everything that is under way (the address space is given up). */
@@ -241,12 +162,12 @@ export class Regions {
   /** The block at `pc` is hot. */
   request(pc: number): void {
     if (this.#tooEarly(pc)) {
-      this.#code.recount(pc, CACHED_THRESHOLD);
+      this.#code.stubs.recount(pc, CACHED_THRESHOLD);
       return;
     }
     if (this.#fromCache(pc)) return;
     const full = this.#pending.size >= MAX_PENDING;
-    this.#code.recount(pc, full ? this.#options.threshold : NEVER);
+    this.#code.stubs.recount(pc, full ? this.#options.threshold : NEVER);
     if (full) return;
     this.stats.requested++;
     const entry = this.#entryFor(pc);
@@ -255,7 +176,7 @@ export class Regions {
       this.#code.places.jumpTargets.add(pc);
       this.#options.cache?.noteJumpTarget(pc);
       this.#newTargets.set(pc, entry);
-      if (this.#code.hasRegion(entry)) {
+      if (this.#code.stubs.hasRegion(entry)) {
         this.#again.add(entry);
         // Until then it has a small one of its own.
         if (this.#mustWait(entry)) {
@@ -324,7 +245,7 @@ export class Regions {
         cache.noteLoading(performance.now() - start);
       }
       this.#refused.add(pc);
-      this.#code.recount(pc, Math.max(1, threshold - CACHED_THRESHOLD));
+      this.#code.stubs.recount(pc, Math.max(1, threshold - CACHED_THRESHOLD));
       return true;
     }
     cache.noteHot(pc);
@@ -334,7 +255,7 @@ export class Regions {
   /** To be called when there are optimised helpers: what has come from the cache until then would never call them. */
   relink(): void {
     for (const pc of this.#early.splice(0)) {
-      const region = this.#code.regionAt(pc);
+      const region = this.#code.stubs.regionAt(pc);
       if (!region) continue;
       this.#code.dropRegion(region);
       this.#fromCache(pc);
@@ -349,7 +270,7 @@ export class Regions {
   /** The region whose indirect jumps may well go to `pc`, but did not when it was translated. */
   #ownerOf(pc: number): number | null {
     const owner = this.#owners.of(pc, this.#code.places.functionStarts());
-    return owner !== null && this.#code.hasRegion(owner) ? owner : null;
+    return owner !== null && this.#code.stubs.hasRegion(owner) ? owner : null;
   }
 
   /**
@@ -414,12 +335,12 @@ export class Regions {
     const entries: number[] = [];
     const tries = new Map<number, number>();
     // What is entered most goes first.
-    const queue = [...this.#pending.keys()].map((pc) => ({ pc, entered: this.#code.entered(pc) }));
+    const queue = [...this.#pending.keys()].map((pc) => ({ pc, entered: this.#code.stubs.entered(pc) }));
     queue.sort((a, b) => b.entered - a.entered);
     for (const { pc, entered } of queue) {
       if (entries.length === BATCH || (heldBack && entered < HOT_ANYWAY)) break;
       const n = this.#pending.get(pc)!;
-      const known = this.#code.hasRegion(pc);
+      const known = this.#code.stubs.hasRegion(pc);
       if (known && this.#again.has(pc) && this.#mustWait(pc)) continue;
       // What is kept together is of one file.
       const keep: KeepIn | null = (cache && !this.watchStores && cache.keepIn(pc, this.checks)) || null;
@@ -432,7 +353,7 @@ export class Regions {
     }
     if (entries.length === 0) return null;
     if (this.#outstanding++ === 0) this.#invalidated = [];
-    const wanted = this.#code
+    const wanted = this.#code.stubs
       .warm(Math.max(1, this.#options.threshold >> 3))
       .filter((pc) => !keepIn || (pc >= keepIn.start && pc < keepIn.end));
     for (const pc of cache?.jumpTargets(entries[0]!) ?? []) this.#code.places.jumpTargets.add(pc);
@@ -455,7 +376,7 @@ export class Regions {
         ...(this.#options.onText && { text: ['wat'] }),
         // By then most of what will ever run there has run.
         ...(this.#options.threshold >= SELECTIVE_THRESHOLD && {
-          executed: { blocks: this.#code.executedBlocks(), ranges: this.#code.regionRanges() },
+          executed: { blocks: this.#code.executedBlocks(), ranges: this.#code.stubs.regionRanges() },
         }),
         ...(keepIn && { keepIn }),
       },
@@ -491,12 +412,12 @@ export class Regions {
     if (fresh && result.regions.map((r) => this.#usable(r)).includes(false)) return false;
     const { imports, table, onFloatUse } = this.#linkage();
     const tables = this.#nextTable;
-    if (tables + result.tables.length > JUMP_TABLES_END || this.#nextSlot > MAX_SLOTS) {
+    if (tables + result.tables.length > JUMP_TABLES_END || this.#links.isFull) {
       // Everything goes, at the next opportunity, and what is hot then comes back.
       this.#code.exhausted = true;
       return false;
     }
-    const links = this.#reserve(result.links.length);
+    const links = this.#links.reserve(result.links.length);
     this.#nextTable += (result.tables.length + 7) & ~7;
     this.#memory.u8.set(result.tables, tables);
     const instance = new WebAssembly.Instance(result.module, {
@@ -504,26 +425,22 @@ export class Regions {
       env: { ...imports.env, table, links: constant(links), tables: constant(tables) },
     } as WebAssembly.Imports);
     result.links.forEach((pc, k) => {
-      const slots = this.#links.get(pc);
-      if (slots) slots.push(links + k);
-      else this.#links.set(pc, [links + k]);
-      table.set(links + k, this.#functions.get(pc) ?? this.#missFor(pc));
+      this.#links.link(pc, links + k);
     });
     const siblings: RegionCode[] = [];
     for (const r of result.regions) {
       for (const { pc, name } of [{ pc: r.pc, name: r.name }, ...r.entries]) {
-        const slot = this.#reserve(1);
+        const slot = this.#links.reserve(1);
         const f = instance.exports[name]!;
         const drop = (): void => {
-          this.#drop(pc, slot);
+          stats.dropped++;
+          this.#links.drop(pc, slot);
           for (const sibling of siblings.splice(0)) this.#code.dropRegion(sibling);
         };
         const region: RegionCode = { pc, ranges: r.ranges, slot, drop };
         if (!this.#code.install(region)) continue;
         siblings.push(region);
-        table.set(slot, f);
-        this.#functions.set(pc, f);
-        for (const link of this.#links.get(pc) ?? []) table.set(link, f);
+        this.#links.set(pc, slot, f);
       }
       if (r.entries.length > 0)
         for (const other of this.#owners.add(r)) {
@@ -533,8 +450,10 @@ export class Regions {
       if (r.raisesFloatFlags) onFloatUse();
     }
     const { pc } = result.regions[0]!;
-    if (this.#fresh.length >= this.#sweepAt) this.#sweep();
-    this.#fresh.push({ pc, regions: [...siblings], links: result.links.map((to, k) => [to, links + k] as const) });
+    const calls = result.links.map((to, k) => [to, links + k] as const);
+    if (this.#links.addModule({ pc, regions: [...siblings], links: calls }))
+      for (const known of [this.#intervals, this.#notBefore])
+        for (const at of known.keys()) if (!this.#links.has(at)) known.delete(at);
     this.#forgetInside(result);
     stats.linkMs += performance.now() - start;
     this.onFirst?.();
@@ -550,7 +469,7 @@ export class Regions {
     for (const { guestInstructions } of regions) stats.guestInstructions += guestInstructions;
   }
   #retry(pc: number, tries: number): void {
-    if (tries < MAX_RETRIES && !this.#code.hasRegion(pc) && !this.#pending.has(pc)) this.#pending.set(pc, tries);
+    if (tries < MAX_RETRIES && !this.#code.stubs.hasRegion(pc) && !this.#pending.has(pc)) this.#pending.set(pc, tries);
   }
 
   /** A target that found no place in the region made for it gets its own. */
@@ -558,7 +477,7 @@ export class Regions {
     for (const [pc, entry] of this.#newTargets) {
       if (!entries.includes(entry) || this.#pending.has(entry)) continue;
       this.#newTargets.delete(pc);
-      if (!this.#code.hasRegion(pc)) this.#pending.set(pc, 0);
+      if (!this.#code.stubs.hasRegion(pc)) this.#pending.set(pc, 0);
     }
   }
 
@@ -580,7 +499,7 @@ export class Regions {
       if (this.#again.has(pc) || !inside(pc)) continue;
       this.#pending.delete(pc);
       this.#newTargets.delete(pc);
-      this.#code.recount(pc, this.#options.threshold * 2);
+      this.#code.stubs.recount(pc, this.#options.threshold * 2);
     }
   }
 
@@ -599,28 +518,5 @@ export class Regions {
     if (usable) return true;
     this.stats.dropped++;
     return false;
-  }
-
-  #drop(pc: number, slot: number): void {
-    const { table } = this.#linkage();
-    this.stats.dropped++;
-    this.#functions.delete(pc);
-    const miss = this.#missFor(pc);
-    for (const link of this.#links.get(pc) ?? []) table.set(link, miss);
-    table.set(slot, miss);
-  }
-
-  #missFor(pc: number): WebAssembly.ImportValue {
-    const { misses } = this.#linkage();
-    return this.#code.places.isCallTarget(pc) ? misses.call : misses.jump;
-  }
-
-  /** First of `count` new table slots. */
-  #reserve(count: number): number {
-    const { table, misses } = this.#linkage();
-    const first = this.#nextSlot;
-    this.#nextSlot += count;
-    if (this.#nextSlot > table.length) table.grow(Math.max(table.length, count), misses.call);
-    return first;
   }
 }

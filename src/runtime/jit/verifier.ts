@@ -107,12 +107,12 @@ export class Verifier {
     let at = ip;
     for (let n = 0; n < STEPS; n++) {
       const place = code.blockAt(at);
-      if (place && place.exit === null && code.hasRegion(place.pc)) {
+      if (place && place.exit === null && code.stubs.hasRegion(place.pc)) {
         const reason = this.#compare(cpu, place.pc, at);
         if (reason !== exitReason.attention || n === STEPS - 1) return reason;
         const pc = this.#pc(cpu);
         // Off the region's way, or no way on: the thread loop knows what then.
-        if (!code.hasRegion(pc)) return reason;
+        if (!code.stubs.hasRegion(pc)) return reason;
         at = code.countedEntry(pc, 0);
         if (at === 0 || this.#traceLength(cpu) === 0) return reason;
         continue;

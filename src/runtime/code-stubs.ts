@@ -1,0 +1,113 @@
+/** What stands before blocks that are counted, and before those that have a region; of flavour 0, the only one that has regions. */
+import type { Bytecode } from '../translator/ir/bytecode.ts';
+import { stubLayout } from '../translator/ir/bytecode.ts';
+import type { RegionCode, Stub } from './code-blocks.ts';
+import type { CodeChunks } from './code-chunks.ts';
+import type { LinearMemory } from './linear-memory.ts';
+
+export class CodeStubs {
+  readonly #memory: LinearMemory;
+  readonly #chunks: CodeChunks;
+  readonly #exits: () => Bytecode['exits'];
+  /** By guest address; those of chunks that nobody has asked for are not among them. */
+  readonly #known = new Map<number, Stub>();
+  /** How often a block is entered until it is hot; 0: blocks are not counted. */
+  hotThreshold = 0;
+
+  constructor(memory: LinearMemory, chunks: CodeChunks, exits: () => Bytecode['exits']) {
+    this.#memory = memory;
+    this.#chunks = chunks;
+    this.#exits = exits;
+  }
+
+  get size(): number {
+    return this.#known.size;
+  }
+  /** The one before the block at `pc`. */
+  at(pc: number): Stub | undefined {
+    const known = this.#known.get(pc);
+    if (known) return known;
+    const ip = this.#chunks.around(pc)?.stub(pc) ?? 0;
+    return ip === 0 ? undefined : this.add(pc, ip);
+  }
+  /** The same, without those of chunks that nobody has asked for. */
+  known(pc: number): Stub | undefined {
+    return this.#known.get(pc);
+  }
+  add(pc: number, ip: number): Stub {
+    const stub: Stub = { pc, ip, region: null };
+    this.#known.set(pc, stub);
+    return stub;
+  }
+  count(stub: Stub, times: number): void {
+    this.#memory.u16[stub.ip >>> 1] = this.#exits().count;
+    this.#memory.u32[this.#counterOf(stub.ip)] = times;
+    stub.region = null;
+  }
+  /** Has the block entered through a region. */
+  enter(stub: Stub, region: RegionCode): void {
+    stub.region = region;
+    this.#memory.u32[this.#counterOf(stub.ip)] = region.slot;
+    this.#memory.u16[stub.ip >>> 1] = this.#exits().enter;
+  }
+  #counterOf(ip: number): number {
+    return (ip + stubLayout.counter) >>> 2;
+  }
+
+  /** Counts the block at `pc` from anew. */
+  recount(pc: number, times: number): void {
+    const stub = this.at(pc);
+    if (stub && !stub.region) this.count(stub, times);
+  }
+  /** How often the block at `pc` has been entered since it was counted from 2^32 - 1 on. */
+  entered(pc: number): number {
+    const stub = this.at(pc);
+    return stub ? 0xffff_ffff - this.#memory.u32[this.#counterOf(stub.ip)]! : 0;
+  }
+  /** Guest addresses of counted blocks that have been entered at least `times`, and have no region. */
+  warm(times: number): number[] {
+    const out: number[] = [];
+    const most = this.hotThreshold - times;
+    const { u32 } = this.#memory;
+    for (const { pc, ip, region } of this.#known.values())
+      if (!region && u32[this.#counterOf(ip)]! <= most) out.push(pc);
+    for (const chunk of this.#chunks.alive)
+      for (const { pc, ip } of chunk.stubs())
+        if (u32[this.#counterOf(ip)]! <= most && !this.#known.has(pc)) out.push(pc);
+    return out;
+  }
+
+  *regions(): Generator<RegionCode> {
+    for (const { region } of this.#known.values()) if (region) yield region;
+  }
+  /** Bytes that regions were made from, as [start, end) pairs. */
+  regionRanges(): Uint32Array {
+    const out: number[] = [];
+    for (const { ranges } of this.regions()) for (const [start, end] of ranges) out.push(start, end);
+    return Uint32Array.from(out);
+  }
+  /** Entry of a region that was made from the code at `pc`, among others; null if there is none. */
+  regionAround(pc: number): number | null {
+    for (const region of this.regions())
+      if (region.ranges.some(([start, end]) => start <= pc && pc < end)) return region.pc;
+    return null;
+  }
+  regionAt(pc: number): RegionCode | null {
+    return this.at(pc)?.region ?? null;
+  }
+  hasRegion(pc: number): boolean {
+    return this.regionAt(pc) !== null;
+  }
+  /** Whether the region is installed. */
+  holds(region: RegionCode): boolean {
+    return this.regionAt(region.pc) === region;
+  }
+
+  /** Forgets those that are not to be kept. */
+  keep(isKept: (pc: number) => boolean): void {
+    for (const pc of this.#known.keys()) if (!isKept(pc)) this.#known.delete(pc);
+  }
+  clear(): void {
+    this.#known.clear();
+  }
+}
