@@ -7,7 +7,7 @@ import { isWhole } from '../expr.ts';
 import { CONST, TEMPS, VCPU_SIZE } from '../layout.ts';
 import type { OpTable } from '../op.ts';
 
-/** The slots of an ISA's lazy flags: set as a group, read as a group. */
+/** The slots of an ISA's lazy flags, 8 bytes each: read as a group. */
 export interface FlagSlots {
   readonly first: number;
   readonly last: number;
@@ -30,13 +30,14 @@ export class DeadCodePass {
   constructor(table: OpTable, flags: FlagSlots) {
     this.#flags = flags;
     const isFlag = (slot: number): boolean => slot >= flags.first && slot <= flags.last;
+    const count = ((flags.last - flags.first) >> 3) + 1;
     this.#traits = Uint8Array.from(table.ops, (op) => {
       const setsFlags = op.result === null && op.writes.length > 0 && op.writes.every(isFlag);
       const readsFlags = op.reads.some(isFlag);
       return (
         (op.kind === 'pure' || (op.kind === 'state' && op.writes.length === 0) ? REMOVABLE : 0) |
         (setsFlags ? SETS_FLAGS : 0) |
-        (setsFlags && !readsFlags ? KILLS_FLAGS : 0) |
+        (setsFlags && !readsFlags && op.writes.length === count ? KILLS_FLAGS : 0) |
         (readsFlags ? READS_FLAGS : 0) |
         (op.kind === 'helper' ? HELPER : 0)
       );
