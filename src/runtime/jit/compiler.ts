@@ -148,8 +148,8 @@ export class Compiler {
     // execArgv: flags of Node are for the guest's thread.
     const worker = new Worker(join(packageRoot(), 'dist/worker/compile.mjs'), {
       execArgv: [],
-      // What it makes lives as long as one job: more room would only be more memory, and no less work.
-      resourceLimits: { maxYoungGenerationSizeMb: 16, maxOldGenerationSizeMb: 512 },
+      // What it makes lives as long as one job: more room would only be more memory. The second bounds how fast the heap grows, too.
+      resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 384 },
       // Without these Node would open this process's own streams for the worker's output; they are the guest's.
       stdout: true,
       stderr: true,
