@@ -379,6 +379,19 @@ export class CodeSpace implements CodeOwner {
     return null;
   }
 
+  /**
+   * Where the guest is when code is to go on at `ip`: at the beginning of a block, or on the way out of one, whose target has no
+   * code yet; null when there is no code.
+   */
+  resumePc(ip: number): number | null {
+    const block = this.blockAt(ip);
+    if (!block) return null;
+    const { u16, u32 } = this.#memory;
+    const at = ip + exitLayout.pc;
+    if (u16[ip >>> 1] !== this.#exits.link) return block.pc;
+    return u32[at >>> 2]! + u32[(at + 4) >>> 2]! * 0x1_0000_0000;
+  }
+
   /** The op at `ip` and its guest pc; `inst` is null for the exit. Lifts the block again: faults are rare. */
   locate(ip: number): { block: CodeBlock; pc: number; inst: Inst | null } | null {
     const code = this.blockAt(ip);

@@ -202,12 +202,9 @@ export class ThreadRunner {
         }
         case exitReason.syscall:
           return -1;
-        case exitReason.tick: {
-          const block = code.blockAt(this.#slot(SLOT_EXIT_IP));
-          // A transient block cannot be where a tick stops: nothing links to it.
-          context.pc = block ? block.pc : context.pc;
+        case exitReason.tick:
+          context.pc = code.resumePc(this.#slot(SLOT_EXIT_IP)) ?? context.pc;
           return 0;
-        }
         case exitReason.hot:
           this.#engine.regions?.request(context.pc);
           if (++leaves === LEAVES_PER_LOOK) return 0;

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { guestProgram, guests } from '../guests/build.ts';
+import { slowness } from './run.ts';
 
 const uktx = join(import.meta.dirname, '../../bin/uktx');
 /** Libraries of the cross compiler, which dynamic programs are linked with. */
@@ -13,7 +14,7 @@ const modes: [string, string[]][] = [
   ['interpreted', ['--jit=off']],
   ['translated early', ['--jit-sync', '--jit-threshold=100']],
 ];
-const SLOW = 120_000;
+const SLOW = 120_000 * slowness();
 
 interface Outcome {
   status: number | null;

@@ -36,8 +36,14 @@ export interface Outcome {
 }
 
 const WAYS = ['UKTX_JIT', 'UKTX_JIT_THRESHOLD', 'UKTX_JIT_SYNC', 'UKTX_MEMORY_CHECKS'];
+/** How much longer guests take in the way of translating that the tests are run in. */
+export function slowness(): number {
+  const { UKTX_JIT, UKTX_JIT_THRESHOLD } = process.env;
+  if (UKTX_JIT === 'verify') return 10;
+  return Number(UKTX_JIT_THRESHOLD ?? 1000) < 100 ? 4 : 1;
+}
 /** Seconds that a case may take. */
-export const limitOf = (c: Case): number => (c.limit ?? 60) * (process.env.UKTX_JIT === 'verify' ? 5 : 1);
+export const limitOf = (c: Case): number => (c.limit ?? 60) * slowness();
 const launcher = join(import.meta.dirname, '../../bin/uktx');
 const signals: Record<string, number> = {
   SIGHUP: 1,

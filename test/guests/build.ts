@@ -78,6 +78,7 @@ export const guests: Record<string, Guest> = {
   named: { source: 'named.c', compiler: 'gcc', options: ['-O1', '-fno-optimize-sibling-calls', ...dynamic] },
   generator: gcc('generator.c', 'gcc', '-O1', ...dynamic),
   'odd-control': gcc('odd-control.cpp', 'g++', '-std=c++17', ...dynamic),
+  'slice-ends': gcc('slice-ends.c', 'gcc', '-static', ...pinned),
   wild: gcc('wild.c', 'gcc', '-O1', ...dynamic),
   floats: gcc('floats.c', 'gcc', '-fno-math-errno', ...dynamic),
   threads: gcc('threads.c', 'gcc', ...dynamic, '-pthread'),
