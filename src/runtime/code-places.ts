@@ -19,22 +19,32 @@ export class CodePlaces {
   #newChunks: StoredPlaces[] = [];
   #newTargets: number[] = [];
   #newJumps: number[] = [];
+  /** Where the latter go to. */
+  readonly #jumpedTo = new Set<number>();
+  /** `#starts` lacks some: sorting is put off until somebody wants it. */
+  #unsorted = false;
 
   /** `inChunk`: whether calls of code that was put in place as a whole return to a place. */
   constructor(inChunk: (pc: number) => boolean) {
     this.#inChunk = inChunk;
   }
 
-  #settle(): void {
-    if (this.#newChunks.length + this.#newTargets.length + this.#newJumps.length === 0) return;
+  #settleCalls(): void {
+    if (this.#newChunks.length + this.#newTargets.length === 0) return;
     const before = this.#callTargets.size;
     for (const { calls } of this.#newChunks) for (const pc of calls) this.#callTargets.add(pc);
     for (const pc of this.#newTargets) this.#callTargets.add(pc);
-    if (this.#callTargets.size !== before) this.#sort();
-    const jumps = this.#newJumps;
+    if (this.#callTargets.size !== before) this.#unsorted = true;
     this.#newChunks = [];
     this.#newTargets = [];
+  }
+  #settle(): void {
+    this.#settleCalls();
+    if (this.#unsorted) this.#sort();
+    const jumps = this.#newJumps;
+    if (jumps.length === 0) return;
     this.#newJumps = [];
+    this.#jumpedTo.clear();
     for (let k = 0; k < jumps.length; k += 2) this.#jump(jumps[k]!, jumps[k + 1]!);
   }
 
@@ -52,7 +62,8 @@ export class CodePlaces {
     return this.isCallTarget(pc) || this.isReturnSite(pc);
   }
   isCallTarget(pc: number): boolean {
-    this.#settle();
+    this.#settleCalls();
+    if (this.#jumpedTo.has(pc)) this.#settle();
     return this.#callTargets.has(pc);
   }
   isReturnSite(pc: number): boolean {
@@ -75,6 +86,7 @@ export class CodePlaces {
   /** An indirect jump at `from` goes to `to`. Out of its function, as a PLT entry's, it is a call of another one. */
   noteJump(from: number, to: number): void {
     this.#newJumps.push(from, to);
+    this.#jumpedTo.add(to);
   }
   #jump(from: number, to: number): void {
     if (this.#callTargets.has(to)) return;
@@ -94,6 +106,7 @@ export class CodePlaces {
     this.#sort();
   }
   #sort(): void {
+    this.#unsorted = false;
     this.#starts = Array.from(Uint32Array.from(this.#callTargets).sort());
   }
   clear(): void {

@@ -262,8 +262,10 @@ export class MemoryCache implements BlockSource {
   mappings: CodeMappings | null = null;
   /** Images seen, the one asked for last in front. */
   #images: Image[] = [];
-  /** Images that `expectsLongRun` has looked at. */
+  /** Number of images that `wasLong` has looked at, and what it has found; and that `expectsLongRun` was asked at. */
   #looked = 0;
+  #long = false;
+  #asked = 0;
   /** Translations found wrong for this memory. */
   readonly #wrong = new Set<CachedModule>();
 
@@ -315,6 +317,8 @@ export class MemoryCache implements BlockSource {
   /** Another program, or other mappings. */
   forget(): void {
     this.#images = [];
+    this.#looked = this.#asked = 0;
+    this.#long = false;
     this.#wrong.clear();
   }
 
@@ -363,12 +367,19 @@ export class MemoryCache implements BlockSource {
     const image = this.#imageNear(first);
     return (image && this.#cache.index(image, checks)?.between(first, last)) ?? [];
   }
-  /** Whether earlier runs of the program have been long, and a processor is idle: what is worth it later is worth it now. */
+  /** Whether earlier runs of the program have been long. */
+  wasLong(): boolean {
+    if (this.#images.length !== this.#looked) {
+      this.#looked = this.#images.length;
+      this.#long = this.#images.some((i) => i.start < LIBRARIES && this.#cache.profile(i).hot.size >= LONG_RUN_PLACES);
+    }
+    return this.#long;
+  }
+  /** The same, when a processor is idle, once for each number of images: what is worth it later is worth it now. */
   expectsLongRun(): boolean {
-    if (this.#images.length === this.#looked) return false;
-    this.#looked = this.#images.length;
-    const long = this.#images.some((i) => i.start < LIBRARIES && this.#cache.profile(i).hot.size >= LONG_RUN_PLACES);
-    return long && loadavg()[0]! < availableParallelism();
+    if (this.#images.length === this.#asked) return false;
+    this.#asked = this.#images.length;
+    return this.wasLong() && loadavg()[0]! < availableParallelism();
   }
   /** As in CodeCache. */
   hasLoadedMuch(): boolean {

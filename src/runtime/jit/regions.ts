@@ -27,6 +27,8 @@ const SELECTIVE_THRESHOLD = 1000;
 const FIRST_INTERVAL_MS = 1000;
 /** Entries, by then some 10 ms of the interpreter's time, after which a block is translated even if the run may be over soon. */
 const HOT_ANYWAY = 50_000;
+/** Time between looks for such blocks, in milliseconds. */
+const LOOK_MS = 20;
 /** Entries until a block that is being translated is hot again. */
 const NEVER = 0xffff_ffff;
 
@@ -62,6 +64,10 @@ export class Regions {
   readonly #linkage: () => RegionLinkage;
   /** Hot, not sent to a worker yet; by pc, with the number of tries. */
   readonly #pending = new Map<number, number>();
+  /** Hot while it was too early to translate: what becomes of them is settled later, as finding that out takes time. */
+  readonly #deferred = new Set<number>();
+  /** When what is deferred was looked at last. */
+  #lookedAt = 0;
   /** To be translated again, with more targets of their indirect jumps. */
   readonly #again = new Set<number>();
   /** Places that get a small region of their own until the one they belong to is made again. */
@@ -126,6 +132,7 @@ export class Regions {
   /** All code is forgotten: another program, or no room. */
   #reset(): void {
     this.#pending.clear();
+    this.#deferred.clear();
     this.#again.clear();
     this.#newTargets.clear();
     this.#owners.clear();
@@ -145,7 +152,7 @@ export class Regions {
   #keep(rangeAt: (pc: number) => number): void {
     this.#links.keep(rangeAt);
     this.#owners.keep((pc) => rangeAt(pc) >= 0);
-    const places = [this.#pending, this.#again, this.#apart, this.#newTargets, this.#refused];
+    const places = [this.#pending, this.#deferred, this.#again, this.#apart, this.#newTargets, this.#refused];
     for (const set of places) for (const pc of set.keys()) if (rangeAt(pc) < 0) set.delete(pc);
     this.#options.cache?.forget();
     this.#changeMode(this.checks, this.#memory.writableCode);
@@ -156,6 +163,7 @@ export class Regions {
     this.#compiler.removeSource(this.#source);
     this.#compiler.forget(this.#memory.memory);
     this.#pending.clear();
+    this.#deferred.clear();
     this.#code.onInvalidate = null;
   }
 
@@ -166,10 +174,16 @@ export class Regions {
       return;
     }
     if (this.#fromCache(pc)) return;
-    const full = this.#pending.size >= MAX_PENDING;
+    const full = this.#pending.size + this.#deferred.size >= MAX_PENDING;
     this.#code.stubs.recount(pc, full ? this.#options.threshold : NEVER);
     if (full) return;
     this.stats.requested++;
+    if (!this.#compiler.synchronous && this.#options.cache?.holdsBack()) this.#deferred.add(pc);
+    else this.#enqueue(pc);
+    this.#compiler.pump();
+  }
+
+  #enqueue(pc: number): void {
     const entry = this.#entryFor(pc);
     if (entry === null) return;
     if (entry !== pc) {
@@ -187,18 +201,27 @@ export class Regions {
     }
     if (!this.#pending.has(entry)) this.#pending.set(entry, 0);
     this.stats.maxQueue = Math.max(this.stats.maxQueue, this.#pending.size);
-    this.#compiler.pump();
+  }
+
+  /** Moves what was deferred to what is pending: all of it, or what is hot enough for a run that may be over soon. */
+  #settle(heldBack: boolean): void {
+    if (this.#deferred.size === 0) return;
+    for (const pc of [...this.#deferred]) {
+      if (heldBack && this.#code.stubs.entered(pc) < HOT_ANYWAY) continue;
+      this.#deferred.delete(pc);
+      if (!this.#code.stubs.hasRegion(pc)) this.#enqueue(pc);
+    }
   }
 
   /**
    * A translation of an earlier run waits a little: instances and the ticker's thread cost more than all of a short run, which
-   * the interpreter has done by then. Later it waits when many are wanted at once, so that the guest does not stand still.
+   * the interpreter has done by then; not in a program that was long before. Later it waits when many are wanted at once, so that the guest does not stand still.
    */
   #tooEarly(pc: number): boolean {
     if (this.#compiler.synchronous) return false;
     const { cache } = this.#options;
     if (!cache || this.watchStores || !cache.knows(pc, this.checks)) return false;
-    this.#settled ||= !isBaselineOnly() || hasUsed(CACHED_AFTER_MS);
+    this.#settled ||= !isBaselineOnly() || hasUsed(CACHED_AFTER_MS) || cache.wasLong();
     return !this.#settled || cache.hasLoadedMuch();
   }
 
@@ -264,7 +287,7 @@ export class Regions {
 
   /** To be called now and then: jobs that had to wait may go out. */
   poll(): void {
-    if (this.#pending.size > 0) this.#compiler.pump();
+    if (this.#pending.size + this.#deferred.size > 0) this.#compiler.pump();
   }
 
   /** The region whose indirect jumps may well go to `pc`, but did not when it was translated. */
@@ -331,6 +354,12 @@ export class Regions {
   #source = (): { job: JobRequest; done: (result: CompileResult) => void } | null => {
     const { cache } = this.#options;
     const heldBack = cache?.holdsBack() ?? false;
+    if (heldBack) {
+      const now = performance.now();
+      if (now - this.#lookedAt < LOOK_MS) return null;
+      this.#lookedAt = now;
+    }
+    this.#settle(heldBack);
     let keepIn = null as KeepIn | null;
     const entries: number[] = [];
     const tries = new Map<number, number>();
@@ -495,9 +524,10 @@ export class Regions {
       }
     const inside = (pc: number): boolean =>
       result.regions.some((r) => r.ranges.some(([start, end]) => start <= pc && pc < end));
-    for (const pc of [...this.#pending.keys()]) {
+    for (const pc of [...this.#pending.keys(), ...this.#deferred]) {
       if (this.#again.has(pc) || !inside(pc)) continue;
       this.#pending.delete(pc);
+      this.#deferred.delete(pc);
       this.#newTargets.delete(pc);
       this.#code.stubs.recount(pc, this.#options.threshold * 2);
     }
