@@ -19,7 +19,7 @@ import { GuestTask } from './task/guest-task.ts';
 import type { Host } from './task/host.ts';
 import type { Machine } from './task/machine.ts';
 import { Process } from './task/process.ts';
-import { RLIMIT_NOFILE } from './task/rlimits.ts';
+import { Registry } from './registry.ts';
 import { KernelStats } from './task/stats.ts';
 import { Timers } from './time/timers.ts';
 
@@ -84,9 +84,9 @@ export class Kernel {
   readonly options: KernelOptions;
   readonly createMemory: (program?: object | null) => GuestMemory;
   readonly machine: Machine | null;
-  readonly processes = new Map<number, Process>();
+  readonly processes = new Registry<number, Process>();
   /** Every live thread by tid. */
-  readonly tasks = new Map<number, GuestTask>();
+  readonly tasks = new Registry<number, GuestTask>();
   /** Threads with a real-time policy. */
   realtimeTasks = 0;
   readonly stats = new KernelStats();
@@ -149,14 +149,14 @@ export class Kernel {
     const process = new Process(this, this.allocPid(), null, this.options.ppid);
     this.processes.set(process.pid, process);
     this.init = process;
-    const files = new FdTable(() => process.rlimits[RLIMIT_NOFILE]!.soft);
+    const files = new FdTable(process);
     init.stdio.forEach((file, fd) => {
       if (file) files.installAt(fd, file, false);
     });
     const memory = this.createMemory();
     const mm = new AddressSpace(memory);
     mm.memoryLimit = this.options.memoryLimit;
-    mm.rlimits = () => process.rlimits;
+    mm.limits = process;
     return new GuestTask(this, process, process.pid, {
       cpu: init.cpu(mm),
       mm,

@@ -5,7 +5,7 @@ import { keptFiles } from '../kernel/mm/kept-files.ts';
 import type { GuestMemory } from '../kernel/mm/guest-memory.ts';
 import type { CpuContext, Isa } from '../kernel/task/cpu-context.ts';
 import { VCPU_SIZE, VCPUS } from '../translator/ir/layout.ts';
-import { mappingsOf } from './cache/images.ts';
+import { AddressSpaceMappings } from './cache/images.ts';
 import { Engine, type EngineOptions, EngineTotals } from './engine.ts';
 import type { GuestContext } from './isa.ts';
 import { LinearMemory } from './linear-memory.ts';
@@ -106,7 +106,7 @@ export class EngineTable {
     // A memory from the pool may have been used for the other instruction set.
     memory.code = engine.code;
     if (code && code !== engine.code) this.forgetCode(memory);
-    if (engine.cache) engine.cache.mappings = mappingsOf(mm);
+    if (engine.cache) engine.cache.mappings = new AddressSpaceMappings(mm);
     return engine.isa.createContext(memory, this.#allocate(memory), engine.flags);
   }
   /** Registers for another thread in `mm`, equal to those of a thread in `from`. */

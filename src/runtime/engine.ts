@@ -100,6 +100,14 @@ export interface EngineOptions {
   disabledPasses?: readonly string[];
 }
 
+export interface SyscallCaller {
+  /**
+   * Makes the system call that the registers of the thread that runs describe, called by regions. 0 when they may go on with
+   * the code behind it; otherwise they leave for `exitReason.syscall`, and the call is made already.
+   */
+  callInPlace(): number;
+}
+
 export class Engine {
   readonly memory: LinearMemory;
   readonly code: CodeSpace;
@@ -122,13 +130,8 @@ export class Engine {
   #misses: Misses | null = null;
   /** Number of the memory for the ticker. */
   readonly #ticker: { ticker: Ticker; memory: number } | null;
-  /**
-   * Makes the system call that the registers of the thread that runs describe, called by regions. 0 when they may go on with
-   * the code behind it; otherwise they leave for `exitReason.syscall`, and the call is made already.
-   */
-  onSyscall: () => number = () => {
-    throw new Error('a system call outside of a thread');
-  };
+  /** Who makes the system calls of regions: the thread that runs. */
+  caller: SyscallCaller | null = null;
   #vcpus = 0;
   readonly #compiler: Compiler;
   readonly #modules: IsaModules;
@@ -213,7 +216,7 @@ export class Engine {
     const helperImports = {
       ...helperExports,
       host_counter: counterInto(cell),
-      [SYSCALL_IMPORT]: () => this.onSyscall(),
+      [SYSCALL_IMPORT]: () => this.caller!.callInPlace(),
     } as WebAssembly.ModuleImports;
     this.#imports = { env: { memory: this.memory.memory }, helpers: helperImports };
     const { run, miss_call, miss_jump, table_hash, first_exit } = new WebAssembly.Instance(interpreter, {

@@ -22,7 +22,7 @@ import {
   SLOT_FAULT_ADDRESS,
   SLOT_PC,
 } from '../translator/ir/layout.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, SyscallCaller } from './engine.ts';
 import type { GuestContext } from './isa.ts';
 import type { Profiler } from './profile.ts';
 import { hasUsed, nowMs } from './node-host.ts';
@@ -66,7 +66,7 @@ const isWildAccess = (e: unknown): boolean => e instanceof WebAssembly.RuntimeEr
 /** The guest wants to see its faults, and may go on after them. */
 const catchesFaults = ({ sighand }: GuestTask): boolean => sighand.catches(SIGSEGV) || sighand.catches(SIGBUS);
 
-export class ThreadRunner {
+export class ThreadRunner implements SyscallCaller {
   readonly task: GuestTask;
   readonly #engineOf: (task: GuestTask) => Engine;
   readonly #profiler: Profiler | null;
@@ -141,8 +141,8 @@ export class ThreadRunner {
     }
     return task.restart !== 0 || task.syscallNumber < 0 || task.signalPending() ? LOOK : GO_ON;
   }
-  /** A system call of a region, whose callers have frames on the host's stack: as Engine.onSyscall. */
-  readonly #callInPlace = (): number => {
+  /** A system call of a region, whose callers have frames on the host's stack: as Engine.caller. */
+  callInPlace(): number {
     const { code } = this.#engine;
     const { dropped } = code;
     const { pc } = this.#context;
@@ -151,7 +151,7 @@ export class ThreadRunner {
     if (outcome === GO_ON && code.dropped === dropped && this.#context.pc === pc) return 0;
     this.#outcome = outcome;
     return 1;
-  };
+  }
 
   #slot(slot: number): number {
     return this.#engine.memory.u32[(this.#context.address + slot) >>> 2]!;
@@ -167,7 +167,7 @@ export class ThreadRunner {
     let at = ip;
     this.#engine.enter(cpu);
     const { code, run, exits } = this.#engine;
-    this.#engine.onSyscall = this.#callInPlace;
+    this.#engine.caller = this;
     code.useFlavour(flavour);
     let leaves = 0;
     for (;;) {

@@ -5,6 +5,7 @@
  * The cache is a hint: file systems whose contents change behind the kernel's back are asked again at every look-up
  * (namei.ts). What keeps a dentry alive is its use; those nobody uses are held by `WeakRef` once there are many.
  */
+import { Registry } from '../registry.ts';
 import type { FileSystem, Inode } from './inode.ts';
 
 /** Dentries held strongly before the unused ones are let go. */
@@ -23,7 +24,7 @@ export class Dentry {
   linkable = false;
   /** What is mounted here, by any parent mount; the last one with a parent counts. */
   mounts: Mount[] | null = null;
-  #children: Map<string, Dentry | WeakRef<Dentry>> | null = null;
+  #children: Registry<string, Dentry | WeakRef<Dentry>> | null = null;
 
   constructor(inode: Inode, name: string, parent: Dentry | null) {
     this.inode = inode;
@@ -45,7 +46,7 @@ export class Dentry {
     return dentry;
   }
   #enter(dentry: Dentry): void {
-    this.#children ??= new Map();
+    this.#children ??= new Registry();
     const old = this.child(dentry.name);
     if (old && old !== dentry) old.deleted = true;
     this.#children.set(dentry.name, dentry);

@@ -1,4 +1,5 @@
 /** File descriptor tables: small numbers to open file descriptions, with the close-on-exec flag of each. */
+import { type Limited, RLIMIT_NOFILE } from '../task/rlimits.ts';
 import { errno, sysError } from '../abi/errno.ts';
 import { releasePosixLocks } from './locks.ts';
 import { O_PATH, type OpenFile } from './open-file.ts';
@@ -15,15 +16,15 @@ export class FdTable {
   #slots: (Slot | undefined)[] = [];
   /** No descriptor below is free. */
   #lowest = 0;
-  readonly #limit: () => number;
+  readonly #limits: Limited;
 
-  /** `limit` is the soft RLIMIT_NOFILE. */
-  constructor(limit: () => number) {
-    this.#limit = limit;
+  /** `limits`: whose RLIMIT_NOFILE counts. */
+  constructor(limits: Limited) {
+    this.#limits = limits;
   }
 
   get limit(): number {
-    return Math.min(this.#limit(), NR_OPEN);
+    return Math.min(this.#limits.rlimits[RLIMIT_NOFILE]!.soft, NR_OPEN);
   }
 
   /** The description for I/O. Throws EBADF, also for one opened with O_PATH. */
@@ -95,8 +96,8 @@ export class FdTable {
   }
 
   /** A copy for a new process: the descriptions are shared, record locks are not inherited. */
-  fork(limit: () => number = this.#limit): FdTable {
-    const copy = new FdTable(limit);
+  fork(limits = this.#limits): FdTable {
+    const copy = new FdTable(limits);
     copy.#lowest = this.#lowest;
     copy.#slots = this.#slots.map((slot) => slot && { file: slot.file.ref(), cloexec: slot.cloexec });
     return copy;

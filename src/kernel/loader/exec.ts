@@ -221,7 +221,7 @@ async function start(task: Task, prepared: Prepared): Promise<Loaded<null>> {
   const mm = await takeAddressSpace(task, isa, program.file.mapKey());
   mm.layout = layout;
   mm.memoryLimit = memoryLimit(task);
-  mm.rlimits = () => task.process.rlimits;
+  mm.limits = task.process;
   mm.book = loadAddressBook(task.kernel);
   const mapped = await mapProgram(mm, task, program);
   mapStack(mm, layout, program.image.execStack);

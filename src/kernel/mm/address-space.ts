@@ -7,7 +7,7 @@
  */
 import { errno, sysError } from '../abi/errno.ts';
 import type { MaybePromise } from '../fs/open-file.ts';
-import { RLIMIT_AS, RLIMIT_DATA, type Rlimit } from '../task/rlimits.ts';
+import { RLIMIT_AS, RLIMIT_DATA, type Limited } from '../task/rlimits.ts';
 import type { Task } from '../task/task.ts';
 import { forgetShared, registerShared } from './file-coherence.ts';
 import { GapFinder, highestGap, lowestGap } from './gaps.ts';
@@ -74,7 +74,7 @@ export class AddressSpace {
   /** Bytes that may be mapped accessible. */
   memoryLimit = DEFAULT_MEMORY_LIMIT;
   /** The owner's resource limits (RLIMIT_AS, RLIMIT_DATA, ...), null for none. */
-  rlimits: (() => readonly Rlimit[]) | null = null;
+  limits: Limited | null = null;
   book: LoadAddressBook = new LoadAddressBook();
   /** Tasks that share the address space count once per process (CLONE_VM without CLONE_THREAD). */
   users = 1;
@@ -361,7 +361,7 @@ export class AddressSpace {
   }
 
   #limit(resource: number): number {
-    return this.rlimits?.()[resource]?.soft ?? Infinity;
+    return this.limits?.rlimits[resource]?.soft ?? Infinity;
   }
 
   /** ENOMEM when mapping `[start, end)` (over whatever is there) would pass a limit. */
@@ -424,8 +424,8 @@ export class AddressSpace {
   fork(memory: GuestMemory): AddressSpace {
     const copy = new AddressSpace(memory);
     copy.kept.program = this.kept.program;
-    const { layout, memoryLimit, rlimits, book, brkStart, brkEnd, membarrier } = this;
-    Object.assign(copy, { layout, memoryLimit, rlimits, book, brkStart, brkEnd, membarrier });
+    const { layout, memoryLimit, limits, book, brkStart, brkEnd, membarrier } = this;
+    Object.assign(copy, { layout, memoryLimit, limits, book, brkStart, brkEnd, membarrier });
     for (const vma of this.list.items) {
       if (vma.flags & VM_DONTFORK) continue;
       const twin = vma.slice(vma.start, vma.end);

@@ -61,7 +61,7 @@ interface WaitFound {
 /** The first child with something to report; `undefined` when no child matches at all. */
 function look(process: Process, w: WaitFor): WaitFound | null | undefined {
   let any = false;
-  for (const child of process.children) {
+  for (const child of process.children.values()) {
     if (!w.matches(child) || !isOfKind(child, w.options)) continue;
     any = true;
     if (child.exitStatus && w.options & WEXITED) {
@@ -91,7 +91,7 @@ function reap(process: Process, found: WaitFound): void {
     child.unreported = null;
     return;
   }
-  process.children.delete(child);
+  process.children.delete(child.pid);
   process.childrenCpuTime += child.cpuTime + child.childrenCpuTime;
   process.childrenMaxRss = Math.max(process.childrenMaxRss, child.maxRss, child.childrenMaxRss);
   process.kernel.forget(child);

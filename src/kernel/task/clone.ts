@@ -7,7 +7,7 @@ import { CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from './crede
 import { GuestTask } from './guest-task.ts';
 import { PidFd } from './pidfd.ts';
 import { Process } from './process.ts';
-import { RLIMIT_NOFILE, RLIMIT_NPROC } from './rlimits.ts';
+import { RLIMIT_NPROC } from './rlimits.ts';
 
 export const cloneFlags = {
   CLONE_NEWTIME: 0x80,
@@ -107,12 +107,12 @@ export function cloneTask(task: GuestTask, request: CloneRequest): GuestTask {
 
   const process = flags & f.CLONE_THREAD ? task.process : newProcess(task, tid, request);
   if (sharesMemory && process !== task.process) mm.users++;
-  if (!sharesMemory) mm.rlimits = () => process.rlimits;
+  if (!sharesMemory) mm.limits = process;
   const child = new GuestTask(kernel, process, tid, {
     cpu,
     mm,
     mem: sharesMemory ? task.mem : new UserMemory(mm.memory),
-    files: flags & f.CLONE_FILES ? task.files : task.files.fork(() => process.rlimits[RLIMIT_NOFILE]!.soft),
+    files: flags & f.CLONE_FILES ? task.files : task.files.fork(process),
     fs: flags & f.CLONE_FS ? task.fs : task.fs.fork(),
     cred: task.cred.clone(),
     sighand: cloneHandlers(task, request),

@@ -89,7 +89,8 @@ export class GuestTask implements Task {
   waitingFor: 'futex' | 'child' | null = null;
   /** Contended PI futexes this thread owns, with their keys (futex-pi.ts). */
   readonly ownedPi = new Map<object, FutexKey>();
-  #interruptWait: (() => void) | null = null;
+  /** What the thread waits in now. `ends`: what interrupts, null for any signal. */
+  #waitingIn: { ends: (() => boolean) | null; finish: (result: WaitResult) => void } | null = null;
 
   constructor(kernel: Kernel, process: Process, tid: number, parts: TaskParts) {
     this.kernel = kernel;
@@ -128,7 +129,8 @@ export class GuestTask implements Task {
 
   /** Ends an interruptible wait and makes the runtime ask `beforeUserMode` soon. */
   interrupt(): void {
-    this.#interruptWait?.();
+    const wait = this.#waitingIn;
+    if (wait && (!wait.ends || wait.ends())) wait.finish('signal');
     this.kernel.options.onAttention?.(this);
   }
 
@@ -146,7 +148,7 @@ export class GuestTask implements Task {
 
   /** Waiting in `wait` now (state S in /proc/self/stat). */
   get waiting(): boolean {
-    return this.#interruptWait !== null;
+    return this.#waitingIn !== null;
   }
 
   /** Only death ends it before `ready()` (TASK_KILLABLE). */
@@ -180,7 +182,7 @@ export class GuestTask implements Task {
       const finish = (result: WaitResult): void => {
         for (const q of queues) q.remove(waiter);
         timer?.cancel();
-        this.#interruptWait = null;
+        this.#waitingIn = null;
         resolve(result);
       };
       const waiter = (): void => {
@@ -191,9 +193,8 @@ export class GuestTask implements Task {
         timeoutMs === null
           ? null
           : this.kernel.timers.at(this.kernel.monotonicMs() + timeoutMs, () => finish(isReady() ? 'ready' : 'timeout'));
-      this.#interruptWait = () => {
-        if (!ends || ends()) finish('signal');
-      };
+      // Not a function made here: V8 keeps those that are never called, with all they lead to, until a full collection.
+      this.#waitingIn = { ends, finish };
     });
   }
 

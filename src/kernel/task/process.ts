@@ -21,6 +21,7 @@ import { IntervalTimers } from '../time/itimers.ts';
 import { PosixTimers } from '../time/posix-timers.ts';
 import type { ExitStatus } from './exit-status.ts';
 import type { GuestTask } from './guest-task.ts';
+import { Registry } from '../registry.ts';
 import { defaultRlimits, RLIMIT_STACK, type Rlimit } from './rlimits.ts';
 import { WaitQueue } from './wait-queue.ts';
 
@@ -33,7 +34,8 @@ export class Process {
   pgid: number;
   sid: number;
   readonly tasks = new Map<number, GuestTask>();
-  readonly children = new Set<Process>();
+  /** By pid. */
+  readonly children = new Registry<number, Process>();
   /** Signals sent to the process as a whole. */
   readonly signals = new SignalQueue();
   /** Woken when a child exits, stops or continues. */
@@ -49,6 +51,9 @@ export class Process {
   comm = '';
   /** Indexed by RLIMIT_*. */
   rlimits: Rlimit[];
+
+  /** What procfs shows of it, by file system: of the same age, and not in a table of its own that would keep both. */
+  views: Map<object, object> | null = null;
 
   // Set by exec, shown by procfs.
   exe: Path | null = null;
@@ -112,7 +117,7 @@ export class Process {
     this.sid = parent?.sid ?? ppid;
     this.rlimits = parent ? parent.rlimits.map((r) => ({ ...r })) : defaultRlimits(kernel.options.stackSize);
     this.startTime = kernel.monotonicMs();
-    parent?.children.add(this);
+    parent?.children.set(pid, this);
   }
 
   /** What fork(2) hands on beside what the constructor takes over. `from` is the process that forks. */
@@ -154,7 +159,7 @@ export class Process {
 
   /** A thread leaves: processes it made that asked for it get their PR_SET_PDEATHSIG. */
   orphanThread(task: GuestTask): void {
-    for (const child of this.children) {
+    for (const child of this.children.values()) {
       if (child.creator !== task) continue;
       child.creator = this.tasks.values().next().value ?? null;
       for (const t of child.tasks.values()) {
@@ -226,7 +231,7 @@ export class Process {
     const { parent } = this;
     if (!parent || this.#parentIgnoresExit()) {
       if (parent) parent.childrenCpuTime += this.cpuTime + this.childrenCpuTime;
-      parent?.children.delete(this);
+      parent?.children.delete(this.pid);
       this.kernel.forget(this);
     }
     const code = status.kind === 'exited' ? CLD_EXITED : status.core ? CLD_DUMPED : CLD_KILLED;
@@ -236,7 +241,7 @@ export class Process {
 
   /** Children go to the nearest ancestor that reaps (PR_SET_CHILD_SUBREAPER), or to nobody, who reaps at once. */
   #giveAwayChildren(): Process[] {
-    const orphans = [...this.children];
+    const orphans = [...this.children.values()];
     let reaper = this.parent;
     while (reaper && (!reaper.childSubreaper || reaper.exitStatus)) reaper = reaper.parent;
     this.children.clear();
@@ -244,7 +249,7 @@ export class Process {
       child.parent = reaper;
       child.ppid = reaper?.pid ?? 1;
       child.creator = reaper?.leader ?? null;
-      reaper?.children.add(child);
+      reaper?.children.set(child.pid, child);
       if (!child.exitStatus) continue;
       if (reaper) child.#tellParent(CLD_EXITED, 0);
       else this.kernel.forget(child);

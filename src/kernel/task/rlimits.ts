@@ -19,6 +19,11 @@ export const RLIMIT_RTPRIO = 14;
 export const RLIMIT_RTTIME = 15;
 export const RLIM_NLIMITS = 16;
 
+/** Whom limits are set for: a process. */
+export interface Limited {
+  readonly rlimits: readonly Rlimit[];
+}
+
 export interface Rlimit {
   soft: number;
   hard: number;

@@ -8,24 +8,25 @@ export type Waiter = (bits: number) => void;
  * so spurious wakes are harmless.
  */
 export class WaitQueue {
-  #waiters = new Set<Waiter>();
+  /** Not a Set, for what registry.ts says: waiters hold on to what they waited for. */
+  readonly #waiters: Waiter[] = [];
 
   add(w: Waiter): void {
-    this.#waiters.add(w);
+    if (!this.#waiters.includes(w)) this.#waiters.push(w);
   }
   remove(w: Waiter): void {
-    this.#waiters.delete(w);
+    const at = this.#waiters.lastIndexOf(w);
+    if (at >= 0) this.#waiters.splice(at, 1);
   }
   get empty(): boolean {
-    return this.#waiters.size === 0;
+    return this.#waiters.length === 0;
   }
   /** Calls every waiter present at the time of the call. `bits` is a hint for edge-triggered waiters (epoll). */
   wake(bits = 0): void {
     // Nearly always there is none or one: then there is nothing to copy.
-    if (this.#waiters.size === 0) return;
-    if (this.#waiters.size === 1) {
-      const [only] = this.#waiters;
-      only!(bits);
+    if (this.#waiters.length === 0) return;
+    if (this.#waiters.length === 1) {
+      this.#waiters[0]!(bits);
       return;
     }
     for (const w of [...this.#waiters]) w(bits);

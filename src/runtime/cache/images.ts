@@ -33,28 +33,30 @@ const VDSO = '[vdso]';
 const vdsoImages = (): Uint8Array[] => [vdsoImage('x86_64'), vdsoImage('aarch64')];
 
 /** The mappings of an address space. */
-export function mappingsOf(mm: AddressSpace): CodeMappings {
-  return {
-    at(pc) {
-      const vma = mm.find(pc);
-      // Its bytes are looked at in each run, and compared at each use: nobody needs to know whether they have been written to.
-      if (vma?.name === VDSO && (vma.prot & (PROT_EXEC | PROT_WRITE)) === PROT_EXEC)
-        return { start: vma.start, end: vma.end, key: null, usual: vdsoImages(), label: VDSO, offset: 0 };
-      if (!vma?.file || !vma.pristine || vma.shared || (vma.prot & (PROT_EXEC | PROT_WRITE)) !== PROT_EXEC) return null;
-      const { dev, ino, size, mtime, ctime } = vma.file.stat();
-      // A file of this run's memory has numbers that another run gives to another file.
-      const lasting = mtime.sec > 0 && vma.stamp !== null;
-      return {
-        start: vma.start,
-        end: vma.eof,
-        key: lasting
-          ? `${dev}:${ino}:${size}:${mtime.sec}.${mtime.nsec}:${ctime.sec}.${ctime.nsec}:${vma.offset}+${vma.eof - vma.start}`
-          : null,
-        label: vma.label,
-        offset: vma.offset,
-      };
-    },
-  };
+export class AddressSpaceMappings implements CodeMappings {
+  readonly #mm: AddressSpace;
+  constructor(mm: AddressSpace) {
+    this.#mm = mm;
+  }
+  at(pc: number): ReturnType<CodeMappings['at']> {
+    const vma = this.#mm.find(pc);
+    // Its bytes are looked at in each run, and compared at each use: nobody needs to know whether they have been written to.
+    if (vma?.name === VDSO && (vma.prot & (PROT_EXEC | PROT_WRITE)) === PROT_EXEC)
+      return { start: vma.start, end: vma.end, key: null, usual: vdsoImages(), label: VDSO, offset: 0 };
+    if (!vma?.file || !vma.pristine || vma.shared || (vma.prot & (PROT_EXEC | PROT_WRITE)) !== PROT_EXEC) return null;
+    const { dev, ino, size, mtime, ctime } = vma.file.stat();
+    // A file of this run's memory has numbers that another run gives to another file.
+    const lasting = mtime.sec > 0 && vma.stamp !== null;
+    return {
+      start: vma.start,
+      end: vma.eof,
+      key: lasting
+        ? `${dev}:${ino}:${size}:${mtime.sec}.${mtime.nsec}:${ctime.sec}.${ctime.nsec}:${vma.offset}+${vma.eof - vma.start}`
+        : null,
+      label: vma.label,
+      offset: vma.offset,
+    };
+  }
 }
 
 const HASHES_FORMAT = 'UKTXSHA1';

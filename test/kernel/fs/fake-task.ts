@@ -92,7 +92,7 @@ export class Guest {
       process,
       cpu: { isa: options.isa ?? 'x86_64' },
       mem: new UserMemory(this.memory),
-      files: new FdTable(() => rlimits[7]!.soft),
+      files: new FdTable({ rlimits }),
       fs: options.parent ? options.parent.task.fs.fork() : new FsContext(at, at),
       cred: new Credentials(options.uid ?? 0, options.uid ?? 0),
       // Just what sendSignal needs to note a signal.

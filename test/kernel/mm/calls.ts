@@ -28,7 +28,7 @@ export class Guest {
       task: () => null,
     };
     Object.assign(this.task, { mm: this.mm, mem: this.mem, files: { get }, kernel });
-    this.mm.rlimits = () => this.task.process.rlimits;
+    this.mm.limits = this.task.process;
   }
 
   /** Result of a call; a failure is its errno's name. */

@@ -92,7 +92,6 @@ export class ProcFs extends PseudoFs {
   /** Whose processes are shown when a look-up does not say who asks. */
   kernel: Kernel | null = null;
   readonly net: PseudoDir;
-  readonly #processes = new WeakMap<Process, PidDir>();
 
   constructor(options: ProcFsOptions = {}) {
     super('proc', options.dev ?? makedev(0, 22), PROC_SUPER_MAGIC, FIRST_STATIC_INO);
@@ -143,10 +142,11 @@ export class ProcFs extends PseudoFs {
 
   /** The directory of a process, one as long as it lives. */
   processDir(process: Process): PidDir {
-    let dir = this.#processes.get(process);
+    process.views ??= new Map();
+    let dir = process.views.get(this) as PidDir | undefined;
     if (!dir) {
       dir = new PidDir(this, process, null);
-      this.#processes.set(process, dir);
+      process.views.set(this, dir);
     }
     return dir;
   }

@@ -65,7 +65,7 @@ export const pidSmall: PidEntry[] = [
   pidEntry(
     'children',
     ({ process, thread }) => {
-      return thread?.tid === process.pid ? [...process.children].map((c) => `${c.pid} `).join('') : '';
+      return thread?.tid === process.pid ? [...process.children.values()].map((c) => `${c.pid} `).join('') : '';
     },
     { threadOnly: true },
   ),
