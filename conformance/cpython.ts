@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { toolArguments } from '../tools/arguments.ts';
 
 const usage = `usage: node conformance/cpython.ts [options] [MODULE...]
   --match REGEXP     only tests whose name matches
@@ -78,7 +78,7 @@ async function run(words: readonly string[], seconds: number, ended: (name: stri
 const good = (outcome: Outcome | undefined): boolean => outcome?.kind === 'ok' || outcome?.kind === 'xfail';
 
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = toolArguments(usage, {
     options: {
       match: { type: 'string', default: '' },
       skip: { type: 'string', default: '' },

@@ -7,8 +7,13 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { toolArguments } from '../tools/arguments.ts';
 import { cacheFolder } from './suite.ts';
+
+const usage = `usage: node conformance/selftests.ts [options] [NAME...]
+  NAME               a folder of selftests or a program; default all
+  --flags=STRING     flags of uktx run, e.g. --flags='--jit off'
+  --verbose          a line for what passes, too`;
 
 /** Programs by folder of tools/testing/selftests, with the arguments of each run. Those that set the host's clock, or take minutes, are left out. */
 const requeuePi = [
@@ -146,10 +151,24 @@ function build(tree: string, folder: string, name: string): { program: string } 
 }
 
 function main(): number {
-  const { values, positionals } = parseArgs({
-    options: { verbose: { type: 'boolean', default: false }, flags: { type: 'string', default: '' } },
+  const { values, positionals } = toolArguments(usage, {
+    options: {
+      verbose: { type: 'boolean', default: false },
+      flags: { type: 'string', default: '' },
+      help: { type: 'boolean', default: false },
+    },
     allowPositionals: true,
   });
+  if (values.help) {
+    console.log(usage);
+    return 0;
+  }
+  const names = Object.entries(SUITE).flatMap(([folder, programs]) => [folder, ...Object.keys(programs)]);
+  const unknown = positionals.filter((name) => !names.includes(name));
+  if (unknown.length > 0) {
+    process.stderr.write(`no such test: ${unknown.join(', ')}; there are\n  ${names.join('\n  ')}\n`);
+    return 2;
+  }
   const tree = unpack();
   const uktx = join(import.meta.dirname, '../bin/uktx');
   let passed = 0;

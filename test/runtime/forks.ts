@@ -7,17 +7,20 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { toolArguments } from '../../tools/arguments.ts';
 
 const root = join(import.meta.dirname, '../..');
-const { values: flags } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '5000' },
-    exec: { type: 'string', default: 'yes' },
-    node: { type: 'string', default: join(root, 'node_modules/node/bin/node') },
-    growth: { type: 'string', default: '10' },
+const { values: flags } = toolArguments(
+  'usage: node test/runtime/forks.ts [--rounds N] [--exec no] [--node FILE] [--growth PERCENT]',
+  {
+    options: {
+      rounds: { type: 'string', default: '5000' },
+      exec: { type: 'string', default: 'yes' },
+      node: { type: 'string', default: join(root, 'node_modules/node/bin/node') },
+      growth: { type: 'string', default: '10' },
+    },
   },
-});
+);
 
 /** As bin/uktx has them. */
 const NODE_FLAGS = ['--min-semi-space-size=32', '--max-semi-space-size=32'];

@@ -7,21 +7,24 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { toolArguments } from '../../tools/arguments.ts';
 import { RespClient } from '../support/resp.ts';
 import { nginxWords, redisWords } from '../support/server-configs.ts';
 import { dial, freePort, ServerProcess } from '../support/server-process.ts';
 import { generator } from './redis-script.ts';
 
-const { values: flags } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '300' },
-    server: { type: 'string', default: 'redis' },
-    clients: { type: 'string', default: '30' },
-    uktx: { type: 'string', default: join(import.meta.dirname, '../../bin/uktx') },
-    seed: { type: 'string', default: '1' },
+const { values: flags } = toolArguments(
+  'usage: node test/servers/soak.ts [--seconds N] [--server redis|nginx] [--clients N] [--uktx FILE] [--seed N]',
+  {
+    options: {
+      seconds: { type: 'string', default: '300' },
+      server: { type: 'string', default: 'redis' },
+      clients: { type: 'string', default: '30' },
+      uktx: { type: 'string', default: join(import.meta.dirname, '../../bin/uktx') },
+      seed: { type: 'string', default: '1' },
+    },
   },
-});
+);
 const seconds = Number(flags.seconds);
 const random = generator(Number(flags.seed));
 const counts = { replies: 0, wrong: 0, lost: 0, killed: 0, connections: 0 };

@@ -2,10 +2,10 @@
  * `node test/kernel/syscalls/soak.ts [--calls N] [--seed N] [--piece N]`: the fuzzer of `fuzz.test.ts` for as long as one likes, in
  * pieces of `--piece` calls, each with the next seed. A line for each piece; exits with 1 when there is a finding.
  */
-import { parseArgs } from 'node:util';
+import { toolArguments } from '../../../tools/arguments.ts';
 import { fuzzSyscalls } from './fuzz.ts';
 
-const { values: flags } = parseArgs({
+const { values: flags } = toolArguments('usage: node test/kernel/syscalls/soak.ts [--calls N] [--seed N] [--piece N]', {
   options: {
     calls: { type: 'string', default: '1000000' },
     seed: { type: 'string', default: '1' },
