@@ -4,10 +4,11 @@
  */
 import type { Block, Inst, RegionExit } from '../ir/block.ts';
 import { isWhole } from '../ir/expr.ts';
-import { CONST, TEMPS } from '../ir/layout.ts';
-import { isBackEdge, isDispatch, type Region, successors } from './discover.ts';
-import { loadsOnEdge, placeRegisters, storesOnEdge } from './placement.ts';
-import type { RegisterUnits, Units } from './units.ts';
+import { CONST, TEMPS, VCPU_SIZE } from '../ir/layout.ts';
+import type { Region } from './discover.ts';
+import { FlowGraph, type FlowOptions, isAccess, mayLeave } from './flow-graph.ts';
+import { placeRegisters, WorkList } from './placement.ts';
+import type { RegisterUnits, Units, UnitWords } from './units.ts';
 
 export interface BlockFlow {
   readonly block: Block<RegionExit>;
@@ -34,18 +35,6 @@ export interface BlockFlow {
   faultSpill: Units;
 }
 
-export interface FlowOptions {
-  /** Memory accesses may fault with exact state: the block's dirty registers are live throughout. */
-  exactFaults: boolean;
-  /** What is dead when the guest goes to `pc`, inside of the region or not. */
-  deadAt: (pc: number) => Units;
-}
-
-/** Whether an instruction may leave the region after having looked at its inputs. */
-export const mayLeave = (inst: Inst): boolean => inst.op.kind === 'helper';
-export const isAccess = (inst: Inst): boolean =>
-  inst.op.kind === 'load' || inst.op.kind === 'store' || inst.op.kind === 'rmw';
-
 /** What the blocks of a region share. */
 export interface RegionFlow {
   readonly blocks: Map<number, BlockFlow>;
@@ -58,37 +47,75 @@ export interface RegionFlow {
   dispatchLive: Units;
 }
 
+/** The same while it is being found out: sets of all blocks (flow-graph.ts), and sets of the region. */
+export class FlowSets {
+  readonly dirtyIn: UnitWords;
+  readonly dirtyOut: UnitWords;
+  readonly dirtyNext: UnitWords;
+  readonly absentIn: UnitWords;
+  readonly absentOut: UnitWords;
+  readonly loads: UnitWords;
+  readonly matters: UnitWords;
+  readonly liveIn: UnitWords;
+  readonly flagsOfStack: Uint8Array;
+  readonly dispatchDirty: UnitWords;
+  readonly dispatchAbsent: UnitWords;
+  readonly dispatchLive: UnitWords;
+
+  constructor(graph: FlowGraph) {
+    this.dirtyIn = graph.sets();
+    this.dirtyOut = graph.sets();
+    this.dirtyNext = graph.sets();
+    this.absentIn = graph.sets();
+    this.absentOut = graph.sets();
+    this.loads = graph.sets();
+    this.matters = graph.sets();
+    this.liveIn = graph.sets();
+    this.flagsOfStack = Uint8Array.from(graph.blocks, (block) => Number(flagsOfStack(block, graph.units)));
+    this.dispatchDirty = new Int32Array(graph.width);
+    this.dispatchAbsent = new Int32Array(graph.width);
+    this.dispatchLive = new Int32Array(graph.width);
+  }
+}
+
 /** Runs the analysis, and removes from the blocks what turns out dead. */
 export function analyse(region: Region, units: RegisterUnits, options: FlowOptions): RegionFlow {
+  const graph = new FlowGraph(region, units, options);
+  const sets = new FlowSets(graph);
+  const liveness = new Liveness(graph, sets, options);
+  graph.summarise(options);
+  placeRegisters(graph, sets);
+  liveness.spread();
+  for (let k = 0; k < graph.blocks.length; k++) liveness.removeDead(k);
+  // With dead writes gone fewer registers are dirty, and fewer live.
+  graph.summarise(options);
+  placeRegisters(graph, sets);
+  liveness.spread();
   const blocks = new Map<number, BlockFlow>();
-  for (const [pc, block] of region.blocks)
-    blocks.set(pc, {
+  for (const [k, block] of graph.blocks.entries()) {
+    const of = (words: UnitWords): Units => units.set(words, k * graph.width);
+    const dirtyOut = of(sets.dirtyOut);
+    blocks.set(block.pc, {
       block,
-      dirtyIn: 0n,
-      dirtyOut: 0n,
-      dirtyNext: 0n,
-      absentIn: 0n,
-      absentOut: 0n,
-      loads: 0n,
-      matters: 0n,
-      liveIn: 0n,
-      flagsOfStack: flagsOfStack(block, units),
-      faultSpill: 0n,
+      dirtyIn: of(sets.dirtyIn),
+      dirtyOut,
+      dirtyNext: of(sets.dirtyNext),
+      absentIn: of(sets.absentIn),
+      absentOut: of(sets.absentOut),
+      loads: of(sets.loads),
+      matters: of(sets.matters),
+      liveIn: of(sets.liveIn),
+      flagsOfStack: sets.flagsOfStack[k] === 1,
+      faultSpill: dirtyOut,
     });
-  const flows: RegionFlow = {
+  }
+  return {
     blocks,
     dispatch: region.dispatch,
-    dispatchDirty: 0n,
-    dispatchAbsent: 0n,
-    dispatchLive: 0n,
+    dispatchDirty: units.set(sets.dispatchDirty, 0),
+    dispatchAbsent: units.set(sets.dispatchAbsent, 0),
+    dispatchLive: units.set(sets.dispatchLive, 0),
   };
-  placeRegisters(region, units, flows, options);
-  spreadLive(region, units, flows, options);
-  for (const flow of blocks.values()) removeDead(flow, units, flows, options);
-  // With dead writes gone fewer registers are dirty, and fewer live.
-  placeRegisters(region, units, flows, options);
-  spreadLive(region, units, flows, options);
-  return flows;
 }
 
 /** What a return writes back. */
@@ -97,161 +124,177 @@ export const atReturn = (flow: BlockFlow, units: RegisterUnits): Units =>
 
 /** Whether the flags at the end of a block come from an adjustment of the stack pointer. */
 function flagsOfStack(block: Block<RegionExit>, units: RegisterUnits): boolean {
-  const setter = block.insts.findLast((inst) => (units.writes(inst) & units.flags) !== 0n);
+  const setter = block.insts.findLast((inst) => units.setsFlags(inst));
   return (setter?.op.name.startsWith('flags.') ?? false) && setter?.inputs[0] === units.abi.sp;
 }
 
-/** Live at the end of a block, after its instructions. */
-export function liveAtExit(flow: BlockFlow, units: RegisterUnits, regionFlow: RegionFlow, options: FlowOptions): Units {
-  const flows = regionFlow.blocks;
-  const e = flow.block.exit;
-  const leaving = flow.dirtyOut | units.params;
-  const operand = (slot: number): Units => (slot >= TEMPS ? 0n : units.of(slot));
-  const to = (pc: number): Units => {
-    const next = flows.get(pc);
-    if (!next) return leave(pc);
-    // A back edge polls, and may leave with everything written back.
-    const inside = (next.liveIn & ~loadsOnEdge(flow, next) & ~next.absentIn) | storesOnEdge(flow, next);
-    return inside | (isBackEdge(flow.block, pc) ? writtenBack(flow.dirtyOut, pc) : 0n);
-  };
-  const writtenBack = (set: Units, pc: number): Units => set & ~options.deadAt(pc);
-  const leave = (pc: number): Units => writtenBack(leaving, pc);
-  switch (e.kind) {
-    case 'jump':
-      return to(e.target);
-    case 'branch':
-      return (
-        to(e.taken) |
-        to(e.fallthrough) |
-        operand(e.condition.a) |
-        (e.condition.b === CONST ? 0n : operand(e.condition.b))
-      );
-    case 'call':
-      return e.target === null ? leaving | operand(e.slot) : leave(e.target);
-    case 'return':
-      return to(e.to) | leaving | operand(e.slot);
-    case 'ret':
-      return atReturn(flow, units) | units.results | operand(e.slot);
-    case 'indirect': {
-      if (regionFlow.dispatch.length === 0 || !isDispatch(flow.block)) return leaving | operand(e.slot);
-      const stored = flow.dirtyNext & regionFlow.dispatchAbsent;
-      return stored | ((regionFlow.dispatchDirty | regionFlow.dispatchLive) & ~flow.absentOut) | operand(e.slot);
-    }
-    case 'syscall':
-    case 'trap':
-      return flow.dirtyOut;
-  }
-}
+class Liveness {
+  readonly #graph: FlowGraph;
+  readonly #sets: FlowSets;
+  readonly #options: FlowOptions;
+  readonly #params: UnitWords;
+  readonly #results: UnitWords;
+  readonly #flags: UnitWords;
+  /** What `#atExit` has found, and has been working with. */
+  readonly #live: UnitWords;
+  readonly #operands: UnitWords;
+  /** For each 8 bytes of the vCPU state the number of the guest instruction in which they are a temporary that is read later. */
+  readonly #temps = new Int32Array(VCPU_SIZE / 8);
+  #instruction = 0;
 
-function spreadLive(region: Region, units: RegisterUnits, regionFlow: RegionFlow, options: FlowOptions): void {
-  const flows = regionFlow.blocks;
-  const predecessors = new Map<number, number[]>();
-  for (const [pc, { block }] of flows)
-    for (const next of successors(block, [])) {
-      const list = predecessors.get(next);
-      if (list) list.push(pc);
-      else predecessors.set(next, [pc]);
-    }
-  // What a block needs of its own accord, and what it hides from those before it.
-  const gen = new Map<number, Units>();
-  const kill = new Map<number, Units>();
-  for (const [pc, flow] of flows) {
-    flow.liveIn = 0n;
-    let needed = 0n;
-    let hidden = 0n;
-    let dirty = flow.dirtyIn;
-    if (options.exactFaults && flow.block.insts.some(isAccess)) needed |= flow.faultSpill;
-    for (const inst of flow.block.insts) {
-      let reads = units.reads(inst);
-      if (mayLeave(inst)) reads |= dirty;
-      needed |= reads & ~hidden;
-      const writes = units.writes(inst);
-      hidden |= writes;
-      dirty |= writes;
-    }
-    gen.set(pc, needed);
-    kill.set(pc, hidden);
+  constructor(graph: FlowGraph, sets: FlowSets, options: FlowOptions) {
+    this.#graph = graph;
+    this.#sets = sets;
+    this.#options = options;
+    const { units, width } = graph;
+    this.#params = units.words(units.params);
+    this.#results = units.words(units.results);
+    this.#flags = units.words(units.flags);
+    this.#live = new Int32Array(width);
+    this.#operands = new Int32Array(width);
   }
-  regionFlow.dispatchLive = 0n;
-  const targets = new Set(region.dispatch);
-  const sites = targets.size === 0 ? [] : [...region.blocks].filter(([, b]) => isDispatch(b)).map(([pc]) => pc);
-  const work = [...region.blocks.keys()];
-  const queued = new Set(work);
-  while (work.length > 0) {
-    const pc = work.pop()!;
-    queued.delete(pc);
-    const flow = flows.get(pc)!;
-    const live = gen.get(pc)! | (liveAtExit(flow, units, regionFlow, options) & ~kill.get(pc)!);
-    if (live === flow.liveIn) continue;
-    flow.liveIn = live;
-    const again = [...(predecessors.get(pc) ?? [])];
-    if (targets.has(pc) && (regionFlow.dispatchLive | live) !== regionFlow.dispatchLive) {
-      regionFlow.dispatchLive |= live;
-      again.push(...sites);
-    }
-    for (const p of again)
-      if (!queued.has(p)) {
-        queued.add(p);
-        work.push(p);
+
+  /** Live at the end of block `k`, after its instructions. */
+  #atExit(k: number): UnitWords {
+    const { width, blocks, targets } = this.#graph;
+    const { dirtyOut, dirtyNext, absentIn, absentOut, liveIn, matters } = this.#sets;
+    const { dispatchAbsent, dispatchDirty, dispatchLive, flagsOfStack } = this.#sets;
+    const operands = this.#operands.fill(0);
+    this.#graph.operands(k, operands, 0);
+    const { kind } = blocks[k]!.exit;
+    const ways = this.#graph.ways[k]!;
+    const dispatches = kind === 'indirect' && targets.length > 0 && this.#graph.isSite[k] === 1;
+    for (let w = 0, at = k * width; w < width; w++, at++) {
+      const dirty = dirtyOut[at]!;
+      const leaving = dirty | this.#params[w]!;
+      let live = kind === 'call' && ways.length > 0 ? 0 : operands[w]!;
+      for (const { to, dead } of ways) {
+        if (to < 0) live |= leaving & ~dead![w]!;
+        else {
+          const into = to * width + w;
+          const absent = absentIn[into]!;
+          live |= (liveIn[into]! & ~absent & ~absentOut[at]!) | (dirtyNext[at]! & absent & matters[into]!);
+          // A back edge polls, and may leave with everything written back.
+          if (dead) live |= dirty & ~dead[w]!;
+        }
       }
+      if (kind === 'return' || (kind === 'call' && ways.length === 0)) live |= leaving;
+      else if (kind === 'ret') live |= (flagsOfStack[k] ? dirty & ~this.#flags[w]! : dirty) | this.#results[w]!;
+      else if (kind === 'syscall' || kind === 'trap') live |= dirty;
+      else if (dispatches)
+        live |= (dirtyNext[at]! & dispatchAbsent[w]!) | ((dispatchDirty[w]! | dispatchLive[w]!) & ~absentOut[at]!);
+      else if (kind === 'indirect') live |= leaving;
+      this.#live[w] = live;
+    }
+    return this.#live;
+  }
+
+  /** Finds `liveIn`. */
+  spread(): void {
+    const { width, written, read, atLeaving, mayFault, isTarget, targets } = this.#graph;
+    const { liveIn, dirtyIn, dirtyOut, dispatchLive } = this.#sets;
+    liveIn.fill(0);
+    dispatchLive.fill(0);
+    const work = new WorkList(this.#graph.blocks.length);
+    for (let k = work.take(); k >= 0; k = work.take()) {
+      const atExit = this.#atExit(k);
+      let changed = false;
+      let spread = false;
+      for (let w = 0, at = k * width; w < width; w++, at++) {
+        let now = read[at]! | (dirtyIn[at]! & atLeaving[at]!) | (atExit[w]! & ~written[at]!);
+        if (mayFault[k]) now |= dirtyOut[at]!;
+        if (now === liveIn[at]) continue;
+        liveIn[at] = now;
+        changed = true;
+        if (!isTarget[k] || (now & ~dispatchLive[w]!) === 0) continue;
+        dispatchLive[w]! |= now;
+        spread = true;
+      }
+      if (changed) work.add(this.#graph.previous[k]!);
+      if (spread && targets.length > 0) work.add(this.#graph.sites);
+    }
+  }
+
+  #readTemp(slot: number, wide: boolean): void {
+    if (slot < TEMPS) return;
+    this.#temps[slot >> 3] = this.#instruction;
+    if (wide) this.#temps[(slot >> 3) + 1] = this.#instruction;
+  }
+
+  /** Removes ops without effect whose results nobody needs: settings of flags above all. */
+  removeDead(number: number): void {
+    const { units, width } = this.#graph;
+    const { readWords, writtenWords } = units;
+    const { dirtyOut } = this.#sets;
+    const block = this.#graph.blocks[number]!;
+    const { insts } = block;
+    const from = number * width;
+    const live = this.#atExit(number);
+    const temps = this.#temps;
+    this.#instruction++;
+    const e = block.exit;
+    if (e.kind === 'branch') {
+      this.#readTemp(e.condition.a, false);
+      if (e.condition.b !== CONST) this.#readTemp(e.condition.b, false);
+    } else if ('slot' in e) this.#readTemp(e.slot, false);
+    const dirtyBefore = insts.some(mayLeave) ? this.#dirtyBefore(insts, from) : null;
+    let pc = block.exitPc;
+    const kept: Inst[] = [];
+    for (let k = insts.length - 1; k >= 0; k--) {
+      const inst = insts[k]!;
+      if (inst.pc !== pc) {
+        this.#instruction++;
+        pc = inst.pc;
+      }
+      const { op, d } = inst;
+      units.look(inst);
+      const tempResult = op.result !== null && d >= TEMPS;
+      const wide = isWhole(op.result);
+      const removable = op.kind === 'pure' || (op.kind === 'state' && (op.writes.length > 0 || op.result !== null));
+      if (removable && !effectful(inst)) {
+        const tempNeeded =
+          tempResult && (temps[d >> 3] === this.#instruction || (wide && temps[(d >> 3) + 1] === this.#instruction));
+        const registersKept =
+          op.writes.every((slot) => units.has(slot)) && (op.result === null || d >= TEMPS || units.has(d));
+        if (registersKept && !tempNeeded && !meet(writtenWords, live)) continue;
+      }
+      if (tempResult && (d & 7) === 0 && !isNarrow(op.result!)) {
+        temps[d >> 3] = 0;
+        if (wide) temps[(d >> 3) + 1] = 0;
+      }
+      const leaves = mayLeave(inst);
+      const faults = this.#options.exactFaults && isAccess(inst);
+      for (let w = 0; w < width; w++) {
+        let now = (live[w]! & ~writtenWords[w]!) | readWords[w]!;
+        if (leaves) now |= dirtyBefore![k * width + w]!;
+        if (faults) now |= dirtyOut[from + w]!;
+        live[w] = now;
+      }
+      for (let n = 0; n < op.inputs.length; n++)
+        if (inst.inputs[n] !== CONST) this.#readTemp(inst.inputs[n]!, op.inputs[n] === 'v128');
+      kept.push(inst);
+    }
+    if (kept.length < insts.length) insts.splice(0, insts.length, ...kept.reverse());
+  }
+  /** Dirty before each of the instructions of a block. */
+  #dirtyBefore(insts: readonly Inst[], from: number): UnitWords {
+    const { units, width } = this.#graph;
+    const out = new Int32Array((insts.length + 1) * width);
+    for (let w = 0; w < width; w++) out[w] = this.#sets.dirtyIn[from + w]!;
+    for (let k = 0; k < insts.length; k++) {
+      units.look(insts[k]!);
+      for (let w = 0; w < width; w++) out[(k + 1) * width + w] = out[k * width + w]! | units.writtenWords[w]!;
+    }
+    return out;
   }
 }
 
-/** Removes ops without effect whose results nobody needs: settings of flags above all. */
-function removeDead(flow: BlockFlow, units: RegisterUnits, flows: RegionFlow, options: FlowOptions): void {
-  const { block } = flow;
-  const { insts } = block;
-  let live = liveAtExit(flow, units, flows, options);
-  /** Temporaries read later in the same guest instruction, by 8 bytes. */
-  const temps = new Set<number>();
-  const readTemp = (slot: number, wide: boolean): void => {
-    if (slot < TEMPS) return;
-    temps.add(slot >> 3);
-    if (wide) temps.add((slot >> 3) + 1);
-  };
-  const e = block.exit;
-  if (e.kind === 'branch') {
-    readTemp(e.condition.a, false);
-    if (e.condition.b !== CONST) readTemp(e.condition.b, false);
-  } else if ('slot' in e) readTemp(e.slot, false);
-  const dirtyBefore: Units[] = [];
-  let dirty = flow.dirtyIn;
-  for (const inst of insts) {
-    dirtyBefore.push(dirty);
-    dirty |= units.writes(inst);
-  }
-  let pc = block.exitPc;
-  const kept: Inst[] = [];
-  for (let k = insts.length - 1; k >= 0; k--) {
-    const inst = insts[k]!;
-    if (inst.pc !== pc) {
-      temps.clear();
-      pc = inst.pc;
-    }
-    const { op, d } = inst;
-    const writes = units.writes(inst);
-    const tempResult = op.result !== null && d >= TEMPS;
-    const removable = op.kind === 'pure' || (op.kind === 'state' && (op.writes.length > 0 || op.result !== null));
-    if (removable && !effectful(inst)) {
-      const tempNeeded = tempResult && (temps.has(d >> 3) || (isWhole(op.result) && temps.has((d >> 3) + 1)));
-      const registersKept =
-        op.writes.every((slot) => units.has(slot)) && (op.result === null || d >= TEMPS || units.has(d));
-      if (registersKept && !tempNeeded && (writes & live) === 0n) continue;
-    }
-    if (tempResult && (d & 7) === 0 && !['i8', 'i16', 'l32', 'f32'].includes(op.result!)) {
-      temps.delete(d >> 3);
-      if (isWhole(op.result)) temps.delete((d >> 3) + 1);
-    }
-    live &= ~writes;
-    live |= units.reads(inst);
-    if (mayLeave(inst)) live |= dirtyBefore[k]!;
-    if (options.exactFaults && isAccess(inst)) live |= flow.faultSpill;
-    for (let n = 0; n < op.inputs.length; n++)
-      if (inst.inputs[n] !== CONST) readTemp(inst.inputs[n]!, op.inputs[n] === 'v128');
-    kept.push(inst);
-  }
-  block.insts.splice(0, insts.length, ...kept.reverse());
+function meet(a: UnitWords, b: UnitWords): boolean {
+  for (let w = 0; w < a.length; w++) if (a[w]! & b[w]!) return true;
+  return false;
 }
+
+const isNarrow = (type: string): boolean => type === 'i8' || type === 'i16' || type === 'l32' || type === 'f32';
 
 /** Reads of a clock must stay, though nothing says what they touch. */
 const effectful = (inst: Inst): boolean =>

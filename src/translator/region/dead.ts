@@ -70,15 +70,24 @@ export class DeadRegisters {
     if (!lifted) return { read: 0n, dead: 0n, exit: null };
     const { block } = lifted;
     this.#looked.push([pc, block.end]);
-    let read = 0n;
-    let dead = 0n;
+    const { width, readWords, writtenWords } = units;
+    const reads = new Int32Array(width);
+    const kills = new Int32Array(width);
+    let { exit }: { exit: RegionExit | null } = block;
     for (const inst of block.insts) {
-      if (inst.op.opaque) return { read, dead, exit: null };
-      read |= units.reads(inst) & ~dead;
-      dead |= units.writes(inst) & ~read;
+      if (inst.op.opaque) {
+        exit = null;
+        break;
+      }
+      units.look(inst);
+      for (let w = 0; w < width; w++) {
+        reads[w]! |= readWords[w]! & ~kills[w]!;
+        kills[w]! |= writtenWords[w]! & ~reads[w]!;
+      }
     }
-    const { exit } = block;
-    if (exit.kind === 'branch')
+    let read = units.set(reads, 0);
+    const dead = units.set(kills, 0);
+    if (exit?.kind === 'branch')
       for (const slot of [exit.condition.a, exit.condition.b])
         if (slot !== CONST && slot < TEMPS) read |= units.of(slot) & ~dead;
     return { read, dead, exit };

@@ -5,7 +5,7 @@ import { type CodeReader, formRegion, type Region, type RegionLimits } from '../
 import { injectFault } from '../region/faults.ts';
 import { DeadRegisters } from '../region/dead.ts';
 import { remembering } from '../region/remember.ts';
-import { RegisterUnits, type Units } from '../region/units.ts';
+import { type Units, unitsOf } from '../region/units.ts';
 import { Assembler, types } from './assembler.ts';
 import type { ImportedHelper } from './builder.ts';
 import { SLOT_ENTRY, SLOT_PC } from '../ir/layout.ts';
@@ -75,7 +75,7 @@ export function compileModule(
   request: ModuleRequest,
 ): CompiledModule | null {
   const front = remembering(frontEnd);
-  const units = new RegisterUnits(front.abi);
+  const units = unitsOf(front.abi);
   const left: number[] = [];
   const regions = gather(front, code, request, left);
   if (regions.size === 0) return null;

@@ -400,7 +400,7 @@ export class RegionRegisters implements SlotAccess {
   spill(set: Units): Expr[] {
     const m = this.#m;
     const out: Expr[] = [];
-    const slots = [...this.#units.list(set)];
+    const slots = this.#units.list(set);
     for (const slot of slots) {
       const place = this.#place(slot)!;
       if (place.kind === 'integer') out.push(m.i64.store(slot, 8, this.cpu(), this.#get(place.index, 'i64')));

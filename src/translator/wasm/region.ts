@@ -19,9 +19,10 @@ import {
   SYSCALL_IMPORT,
 } from '../ir/layout.ts';
 import { compareExpr, compareOperand } from '../ir/ops/integer.ts';
-import { atReturn, type BlockFlow, isAccess, type RegionFlow } from '../region/dataflow.ts';
+import { atReturn, type BlockFlow, type RegionFlow } from '../region/dataflow.ts';
 import { bytesStored } from '../region/journal.ts';
 import { isBackEdge, isDispatch, type Region } from '../region/discover.ts';
+import { isAccess } from '../region/flow-graph.ts';
 import { significantBits } from '../region/known-bits.ts';
 import { loadsOnEdge, storesOnEdge } from '../region/placement.ts';
 import { isZeroing, type RegisterUnits, type Units } from '../region/units.ts';

@@ -1,0 +1,199 @@
+/**
+ * A region's blocks as dataflow sees them: by number, in the order they were found in, with what each of them does to registers.
+ * Sets of units are runs of words (units.ts), those of block `k` from word `k * width` on.
+ */
+import type { Block, Inst, RegionExit } from '../ir/block.ts';
+import { CONST, TEMPS } from '../ir/layout.ts';
+import { isBackEdge, isDispatch, type Region, successors } from './discover.ts';
+import { components } from './graph.ts';
+import type { RegisterUnits, Units, UnitWords } from './units.ts';
+
+export interface FlowOptions {
+  /** Memory accesses may fault with exact state: the block's dirty registers are live throughout. */
+  exactFaults: boolean;
+  /** What is dead when the guest goes to `pc`, inside of the region or not. */
+  deadAt: (pc: number) => Units;
+}
+
+/** Whether an instruction may leave the region after having looked at its inputs. */
+export const mayLeave = (inst: Inst): boolean => inst.op.kind === 'helper';
+export const isAccess = (inst: Inst): boolean =>
+  inst.op.kind === 'load' || inst.op.kind === 'store' || inst.op.kind === 'rmw';
+
+/** A way out of a block by a jump, a branch or a call of a known function. */
+export interface Way {
+  /** Number of the block it leads to, if that is in the region; a call's returns are not meant. */
+  readonly to: number;
+  /** What is dead there, where the region may be left: outside of it, and at back edges, which poll. */
+  readonly dead: UnitWords | null;
+}
+
+export class FlowGraph {
+  readonly units: RegisterUnits;
+  readonly width: number;
+  readonly blocks: Block<RegionExit>[];
+  /** By guest address. */
+  readonly numbers = new Map<number, number>();
+  /** `successors` and what precedes, without indirect jumps and what is not in the region. */
+  readonly next: number[][];
+  readonly previous: number[][];
+  /** Some successor is not in the region. */
+  readonly leaves: Uint8Array;
+  readonly ways: Way[][];
+  /** Of indirect jumps inside of the region. */
+  readonly targets: number[];
+  readonly isTarget: Uint8Array;
+  /** Blocks that end with such jumps. */
+  readonly isSite: Uint8Array;
+  readonly sites: number[] = [];
+  readonly entry: number;
+  /** Can be reached from itself. */
+  readonly isCyclic: Uint8Array;
+
+  // What blocks do to registers, whatever surrounds them: set by `summarise`.
+  /** Needed in their locals at the start: read before they are written. */
+  readonly needed: UnitWords;
+  readonly touched: UnitWords;
+  readonly written: UnitWords;
+  /** Given up before anybody could see them: written before they are read, with no way out of the region in between. */
+  readonly hidden: UnitWords;
+  /** Read by instructions before they are written. */
+  readonly read: UnitWords;
+  /** Not written yet where the region may first be left by an instruction. */
+  readonly atLeaving: UnitWords;
+  readonly mayFault: Uint8Array;
+
+  constructor(region: Region, units: RegisterUnits, options: FlowOptions) {
+    this.units = units;
+    this.width = units.width;
+    this.blocks = [...region.blocks.values()];
+    const count = this.blocks.length;
+    for (const pc of region.blocks.keys()) this.numbers.set(pc, this.numbers.size);
+    this.next = [];
+    this.previous = Array.from({ length: count }, () => []);
+    this.leaves = new Uint8Array(count);
+    this.ways = [];
+    this.isSite = new Uint8Array(count);
+    const dead = new Map<number, UnitWords>();
+    const deadAt = (pc: number): UnitWords => {
+      let words = dead.get(pc);
+      if (!words) {
+        words = units.words(options.deadAt(pc));
+        dead.set(pc, words);
+      }
+      return words;
+    };
+    for (const [k, block] of this.blocks.entries()) {
+      const next: number[] = [];
+      for (const pc of successors(block, [])) {
+        const to = this.numbers.get(pc);
+        if (to === undefined) this.leaves[k] = 1;
+        else {
+          next.push(to);
+          this.previous[to]!.push(k);
+        }
+      }
+      this.next.push(next);
+      const { exit } = block;
+      const ways: Way[] = [];
+      if (exit.kind === 'call' && exit.target !== null) ways.push({ to: -1, dead: deadAt(exit.target) });
+      else if (exit.kind === 'jump' || exit.kind === 'branch' || exit.kind === 'return')
+        for (const pc of successors(block, [])) {
+          const to = this.numbers.get(pc) ?? -1;
+          ways.push({ to, dead: to < 0 || isBackEdge(block, pc) ? deadAt(pc) : null });
+        }
+      this.ways.push(ways);
+      if (!isDispatch(block)) continue;
+      this.isSite[k] = 1;
+      this.sites.push(k);
+    }
+    this.isTarget = new Uint8Array(count);
+    this.targets = region.dispatch.map((pc) => this.numbers.get(pc)!);
+    for (const k of this.targets) this.isTarget[k] = 1;
+    this.entry = this.numbers.get(region.entry)!;
+    this.isCyclic = new Uint8Array(count);
+    const all = this.targets.length === 0 ? this.next : this.next.map((n, k) => (this.isSite[k] ? this.targets : n));
+    for (const component of components(all)) for (const k of component) this.isCyclic[k] = 1;
+    this.needed = this.sets();
+    this.touched = this.sets();
+    this.written = this.sets();
+    this.hidden = this.sets();
+    this.read = this.sets();
+    this.atLeaving = this.sets();
+    this.mayFault = new Uint8Array(count);
+  }
+
+  /** An empty set for each block. */
+  sets(): UnitWords {
+    return new Int32Array(this.blocks.length * this.width);
+  }
+
+  /** Looks at what the blocks do; again when some of their instructions have been removed. */
+  summarise(options: FlowOptions): void {
+    for (let k = 0; k < this.blocks.length; k++) this.#summarise(k, options);
+  }
+  #summarise(k: number, options: FlowOptions): void {
+    const { units, width, needed, touched, written, hidden, read, atLeaving } = this;
+    const { insts, exit } = this.blocks[k]!;
+    const from = k * width;
+    const end = from + width;
+    for (const words of [needed, touched, written, hidden, read, atLeaving]) words.fill(0, from, end);
+    const faults = options.exactFaults && insts.some(isAccess);
+    this.mayFault[k] = Number(faults);
+    const { readWords, writtenWords } = units;
+    // Until the end, `hidden` has what somebody may see before it is written.
+    let left = false;
+    for (const inst of insts) {
+      units.look(inst);
+      const leaving = mayLeave(inst);
+      const seen = leaving || faults;
+      for (let w = 0, at = from; w < width; w++, at++) {
+        const unwritten = ~written[at]!;
+        if (leaving && !left) atLeaving[at] = unwritten;
+        hidden[at]! |= (seen ? -1 : readWords[w]!) & unwritten;
+        read[at]! |= readWords[w]! & unwritten;
+        touched[at]! |= readWords[w]!;
+        written[at]! |= writtenWords[w]!;
+      }
+      left ||= leaving;
+    }
+    // A fault in the block writes back all that is dirty at its end.
+    for (let at = from; at < end; at++) needed[at] = read[at]! | (faults ? written[at]! : 0);
+    const operands = units.readWords.fill(0);
+    this.operands(k, operands, 0);
+    let passed: Units = 0n;
+    if (exit.kind === 'ret') passed = units.results;
+    else if (exit.kind === 'call' || exit.kind === 'return') passed = units.params;
+    else if (exit.kind === 'indirect') {
+      if (this.targets.length === 0 || !this.isSite[k]) passed = units.params;
+    } else if (this.leaves[k]) passed = units.params;
+    const passes = passed === 0n ? null : this.#wordsOf(passed);
+    for (let w = 0, at = from; w < width; w++, at++) {
+      const pass = passes ? passes[w]! : 0;
+      needed[at]! |= (operands[w]! | pass) & ~written[at]!;
+      touched[at]! |= operands[w]! | pass | written[at]! | needed[at]!;
+      hidden[at] = written[at]! & ~(hidden[at]! | needed[at]!);
+    }
+  }
+  readonly #converted = new Map<Units, UnitWords>();
+  #wordsOf(set: Units): UnitWords {
+    let words = this.#converted.get(set);
+    if (!words) {
+      words = this.units.words(set);
+      this.#converted.set(set, words);
+    }
+    return words;
+  }
+
+  /** Adds the registers that the exit of block `k` reads to the set from word `at` on. */
+  operands(k: number, words: UnitWords, at: number): void {
+    const e = this.blocks[k]!.exit;
+    const add = (slot: number): void => {
+      if (slot !== CONST && slot < TEMPS) this.units.mark(words, at, slot, 'i64');
+    };
+    if (e.kind === 'branch') {
+      add(e.condition.a);
+      add(e.condition.b);
+    } else if ('slot' in e) add(e.slot);
+  }
+}
