@@ -35,6 +35,11 @@ export class CodeChunk {
   /** Addresses of its first byte, and of the one after it. */
   readonly ip: number;
   readonly ipEnd: number;
+  /** Guest addresses of its first and its last block, and those between which its open links lead. */
+  readonly first: number;
+  readonly last: number;
+  readonly firstOpen: number;
+  readonly lastOpen: number;
   dead = false;
   /** By index; stubs behind the blocks. */
   readonly #made = new Map<number, CodeBlock>();
@@ -43,6 +48,11 @@ export class CodeChunk {
     this.stored = stored;
     this.ip = ip;
     this.ipEnd = ip + stored.size;
+    const { pcs, openTargets } = stored;
+    this.first = pcs[0]!;
+    this.last = pcs[pcs.length - 1]!;
+    this.firstOpen = openTargets[0] ?? Number.POSITIVE_INFINITY;
+    this.lastOpen = openTargets[openTargets.length - 1] ?? -1;
   }
   isFloat(k: number): boolean {
     return (this.stored.kinds[k]! & FLOAT) !== 0;
@@ -110,17 +120,19 @@ export class CodeChunk {
    * is such; `float`: to floating point, too.
    */
   linkTo(to: CodeChunk, u32: Uint32Array, counted: boolean, float: boolean): void {
+    const { openTargets } = this.stored;
+    for (let k = placeOf(openTargets, to.first); k < openTargets.length && openTargets[k]! <= to.last; k++)
+      this.linkOne(k, to, u32, counted, float);
+  }
+  /** The same of the open link `k`. */
+  linkOne(k: number, to: CodeChunk, u32: Uint32Array, counted: boolean, float: boolean): void {
     const { openTargets, open } = this.stored;
-    const { pcs } = to.stored;
-    const last = pcs[pcs.length - 1]!;
-    for (let k = placeOf(openTargets, pcs[0]!); k < openTargets.length && openTargets[k]! <= last; k++) {
-      const target = openTargets[k]!;
-      const at = positionOf(pcs, target);
-      if (at < 0 || (!float && to.isFloat(at))) continue;
-      const ip = counted && open[k]! & 1 ? to.stub(target) : to.ipOf(at);
-      const [word, op] = this.stored.linkPlaces(open[k]! >>> 1);
-      if (ip !== 0 && u32[(this.ip + word) >>> 2] === this.ip + op) u32[(this.ip + word) >>> 2] = ip;
-    }
+    const target = openTargets[k]!;
+    const at = positionOf(to.stored.pcs, target);
+    if (at < 0 || (!float && to.isFloat(at))) return;
+    const ip = counted && open[k]! & 1 ? to.stub(target) : to.ipOf(at);
+    const [word, op] = this.stored.linkPlaces(open[k]! >>> 1);
+    if (ip !== 0 && u32[(this.ip + word) >>> 2] === this.ip + op) u32[(this.ip + word) >>> 2] = ip;
   }
   /** Its code is to be used no more. */
   kill(): void {
@@ -153,17 +165,31 @@ export class CodeChunks {
     if (result !== 'done') return result;
     const chunk = new CodeChunk(stored, base);
     this.#add(chunk);
-    for (const other of this.#alive) {
-      chunk.linkTo(other, u32, usual > 0, float);
-      if (other !== chunk) other.linkTo(chunk, u32, usual > 0, float);
-    }
+    this.#link(chunk, u32, usual > 0, float);
     return chunk;
+  }
+  /** Links a chunk to all, itself too, and all to it. There may be hundreds, and V8 optimises nothing yet: few steps count. */
+  #link(chunk: CodeChunk, u32: Uint32Array, counted: boolean, float: boolean): void {
+    const alive = this.#alive;
+    const { first, last } = chunk;
+    const { openTargets } = chunk.stored;
+    // Both are in order.
+    for (let k = 0, at = 0; k < openTargets.length; k++) {
+      const target = openTargets[k]!;
+      while (at + 1 < alive.length && alive[at + 1]!.first <= target) at++;
+      const to = alive[at]!;
+      if (target <= to.last) chunk.linkOne(k, to, u32, counted, float);
+    }
+    for (let at = 0; at < alive.length; at++) {
+      const from = alive[at]!;
+      if (from.firstOpen <= last && from.lastOpen >= first && from !== chunk) from.linkTo(chunk, u32, counted, float);
+    }
   }
   #add(chunk: CodeChunk): void {
     this.#all.push(chunk);
-    const first = chunk.stored.pcs[0]!;
+    const { first } = chunk;
     let k = this.#alive.length;
-    while (k > 0 && this.#alive[k - 1]!.stored.pcs[0]! > first) k--;
+    while (k > 0 && this.#alive[k - 1]!.first > first) k--;
     this.#alive.splice(k, 0, chunk);
   }
   /** Takes it out of what is found by guest address. */
@@ -198,7 +224,7 @@ export class CodeChunks {
   /** The chunk around a guest address: blocks of it lie at lower or equal, and at higher or equal ones. */
   around(pc: number): CodeChunk | null {
     const chunk = this.#before(pc);
-    return chunk && chunk.stored.pcs[chunk.stored.pcs.length - 1]! >= pc ? chunk : null;
+    return chunk && chunk.last >= pc ? chunk : null;
   }
   /** The last one that has a block at `pc`, or below. */
   #before(pc: number): CodeChunk | null {
@@ -206,7 +232,7 @@ export class CodeChunks {
     let high = this.#alive.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#alive[middle]!.stored.pcs[0]! <= pc) low = middle + 1;
+      if (this.#alive[middle]!.first <= pc) low = middle + 1;
       else high = middle;
     }
     return this.#alive[low - 1] ?? null;

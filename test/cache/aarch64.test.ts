@@ -53,7 +53,7 @@ describe.runIf(ready)('AArch64', () => {
   });
   it('prewarm', { timeout: SLOW }, () => {
     const folder = join(scratch, 'prewarm');
-    const r = call('prewarm', '--json', '--jobs=1', `--cache-dir=${folder}`, program);
+    const r = call('prewarm', '--all', '--json', '--jobs=1', `--cache-dir=${folder}`, program);
     expect(r).toMatchObject({ status: 0, stderr: '' });
     const image = JSON.parse(r.stdout).images[0];
     expect(image.functions).toBeGreaterThan(50);

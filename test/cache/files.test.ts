@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { Packr } from 'msgpackr';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { damaged } from '../support/damaged.ts';
-import { sealed, unsealed } from '../../src/runtime/cache/checked.ts';
+import { checksum, unsealed } from '../../src/runtime/cache/checked.ts';
 import { CacheFolder } from '../../src/runtime/cache/folder.ts';
 import { hostTraits } from '../../src/runtime/cache/host-traits.ts';
 import {
   type CachedModule,
+  indexHead,
   IndexView,
   mergeIndexes,
   parseIndex,
@@ -96,8 +97,11 @@ describe('the index', () => {
       ['x'.repeat(64)],
       ['a'.repeat(64), Buffer.of(1), [[-1]], [], [], Buffer.of()],
     ];
-    const index = (words: number[], data: Buffer): Buffer =>
-      sealed('UKTXIDX3', Buffer.concat([new Uint8Array(Uint32Array.from(words).buffer), data]));
+    const index = (words: number[], data: Buffer): Buffer => {
+      const sum = checksum(data);
+      const sums = words.length === 5 ? [sum.readUInt32LE(0), sum.readUInt32LE(4)] : [];
+      return Buffer.concat([indexHead(Uint32Array.from([...words, ...sums])), data]);
+    };
     for (const value of hostile) {
       const data = packr.pack(value) as Buffer;
       const view = IndexView.open(index([1, 1, 0x1000, 0, data.length], data))!;
@@ -109,6 +113,7 @@ describe('the index', () => {
     for (const words of [
       [1, 1, 0x1000, 7, good.length],
       [1, 1, 0x1000, 0, 0xffff_ffff],
+      [1, 1, 0x1000, 0, good.length - 1],
       [1, 1, 0x1001, 0, good.length],
     ])
       expect(IndexView.open(index(words, good))?.get(0x1000) ?? null).toBeNull();
@@ -137,7 +142,7 @@ describe('other files', () => {
     const file = encodeProfile(profile);
     expect(parseProfile(file)).toEqual(profile);
     for (const bad of damaged(file)) expect(parseProfile(bad)).toBeNull();
-    expect(unsealed('UKTXIDX3', file)).toBeNull();
+    expect(unsealed('UKTXIDX4', file)).toBeNull();
   });
 });
 

@@ -28,7 +28,7 @@ interface Summary {
   failed: number;
 }
 function prewarm(folder: string): Summary {
-  const r = call('prewarm', '--json', '--jobs=1', `--cache-dir=${folder}`, program);
+  const r = call('prewarm', '--json', '--all', '--jobs=1', `--cache-dir=${folder}`, program);
   expect(r).toMatchObject({ status: 0, stderr: '' });
   return JSON.parse(r.stdout).images[0];
 }
@@ -74,7 +74,10 @@ describe.runIf(ready)('prewarm', () => {
     rmSync(join(scratch, 'killed'), { recursive: true, force: true });
     const folder = join(scratch, 'killed');
     for (const kill of [1500, 3000]) {
-      const child = spawn(uktx, ['prewarm', `--cache-dir=${folder}`, program], { env: env(), stdio: 'ignore' });
+      const child = spawn(uktx, ['prewarm', '--all', `--cache-dir=${folder}`, program], {
+        env: env(),
+        stdio: 'ignore',
+      });
       const timer = setTimeout(() => child.kill('SIGKILL'), kill);
       await new Promise((resolve) => child.on('close', resolve));
       clearTimeout(timer);
@@ -99,12 +102,42 @@ describe.runIf(ready)('prewarm', () => {
   });
   it('can have binaryen optimise', { timeout: SLOW }, () => {
     const folder = join(scratch, 'optimised');
-    const r = call('prewarm', '-O', '2', '--json', `--cache-dir=${folder}`, program);
+    const r = call('prewarm', '--all', '-O', '2', '--json', `--cache-dir=${folder}`, program);
     expect(r.status).toBe(0);
     expect(JSON.parse(r.stdout).images[0].translated).toBe(first.translated);
     // Every entry of a block is hot: the translations run.
     const run = call('run', `--cache-dir=${folder}`, '--jit-sync', '--jit-threshold=1', program);
     expect(run.stdout).toBe(spawnSync(program, { encoding: 'utf8' }).stdout);
+  });
+});
+
+const library = '/lib/x86_64-linux-gnu/libm.so.6';
+describe.runIf(ready && existsSync(library))('what prewarm is told', () => {
+  it('translates what is likely to be hot, unless told to translate all', { timeout: SLOW }, () => {
+    const r = call('prewarm', '--json', `--cache-dir=${join(scratch, 'likely')}`, program);
+    const { images } = JSON.parse(r.stdout);
+    expect(images[0].chosen).toBeGreaterThan(0);
+    expect(images[0].chosen).toBeLessThan(images[0].functions);
+    expect(images[0].translated).toBeGreaterThan(images[0].chosen * 0.9);
+  });
+  it('can be libraries that a program opens while it runs', { timeout: SLOW }, () => {
+    const folder = join(scratch, 'opened');
+    const inFolder = { ...env(), UKTX_CACHE_DIR: folder };
+    const r = spawnSync(uktx, ['prewarm', '--json', program, library], { encoding: 'utf8', env: inFolder });
+    // A static program opens none.
+    expect(r).toMatchObject({ status: 1 });
+    expect(r.stderr).toContain('does not load it');
+    const alone = spawnSync(uktx, ['prewarm', library], { encoding: 'utf8', env: inFolder });
+    expect(alone).toMatchObject({ status: 2 });
+    expect(alone.stderr).toContain('PROGRAM');
+  });
+  it('is said to be wrong without a trace of the stack', () => {
+    const { status, stderr } = call('prewarm', '/no/such/file', `--cache-dir=${join(scratch, 'none')}`);
+    expect(status).toBe(1);
+    expect(stderr).toContain('ENOENT');
+    expect(stderr).not.toMatch(/\n\s+at /);
+    expect(call('prewarm', `--cache-dir=${join(scratch, 'none')}`).status).toBe(2);
+    expect(call('prewarm', '--rootfs=/no/such', program, `--cache-dir=${join(scratch, 'none')}`).status).toBe(1);
   });
 });
 

@@ -1,24 +1,30 @@
 /** `uktx prewarm`: translates programs before they are run. */
 import { availableParallelism } from 'node:os';
 import { realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { Command, Flags } from '@oclif/core';
 import { openCodeCache } from '../../runtime/cache/open.ts';
 import { Compiler } from '../../runtime/jit/compiler.ts';
 import type { MemoryChecks } from '../../translator/wasm/region-access.ts';
 import { formatSize } from '../format-size.ts';
-import { type CodeImage, PrewarmError, programImages } from '../prewarm/images.ts';
+import { type CodeImage, isLibrary, PrewarmError, programImages } from '../prewarm/images.ts';
 import { type ImageSummary, Prewarm } from '../prewarm/prewarm.ts';
 
 export default class PrewarmCommand extends Command {
   static override summary = 'Translate programs ahead of time.';
   static override description =
-    'Finds the functions of each program (symbols, unwind tables, calls, switch tables, what earlier runs found hot) and puts their translations into the code cache; with --libs those of its libraries and its dynamic linker, too. Interrupted and started again, it goes on where it was.';
-  static override usage = 'prewarm PROGRAM... [FLAGS]';
-  static override examples = ['<%= config.bin %> prewarm --libs /usr/bin/python3'];
+    'Finds the functions of each program (symbols, unwind tables, calls, switch tables, what earlier runs found hot). Code for the interpreter is made of all of them; translations of those with loops, with many callers, or that earlier runs found hot, unless --all is given. With --libs that goes for its libraries and its dynamic linker, too. Libraries that a program opens while it runs are named after it. Interrupted and started again, it goes on where it was.';
+  static override usage = 'prewarm PROGRAM... [LIBRARY...] [FLAGS]';
+  static override examples = [
+    '<%= config.bin %> prewarm --libs /usr/bin/python3 /usr/lib/python3.11/lib-dynload/_json*.so',
+  ];
   static override strict = false;
   static override flags = {
     rootfs: Flags.string({ env: 'UKTX_ROOTFS', helpValue: 'DIR', description: "the guest's root, a folder" }),
     libs: Flags.boolean({ description: 'shared libraries and the dynamic linker, too' }),
+    all: Flags.boolean({
+      description: 'translate all functions, also those that are hardly ever hot: several times as many',
+    }),
     jobs: Flags.integer({ char: 'j', min: 1, max: 64, helpValue: 'N', description: 'threads (default: one a CPU)' }),
     optimize: Flags.integer({
       char: 'O',
@@ -39,23 +45,42 @@ export default class PrewarmCommand extends Command {
 
   override async run(): Promise<void> {
     const { argv, flags } = await this.parse(PrewarmCommand);
-    const programs = argv as string[];
-    if (programs.length === 0) this.error('prewarm needs a PROGRAM', { exit: 2 });
     const dir = flags['cache-dir'];
     const cache = openCodeCache({ cache: 'rw', ...(dir !== undefined && { cacheDir: dir }) }, (m) => this.warn(m));
     if (!cache) this.error('there is no code cache to write to', { exit: 1 });
-    const root = flags.rootfs === undefined ? '/' : realpathSync(flags.rootfs);
+    const root = flags.rootfs === undefined ? '/' : this.#folder(flags.rootfs);
+    let status = 0;
+    const programs: string[] = [];
+    const opened: string[] = [];
+    for (const path of argv as string[])
+      try {
+        if (isLibrary(path, root)) opened.push(root === '/' ? resolve(path) : path);
+        else programs.push(path);
+      } catch (e) {
+        if (!(e instanceof PrewarmError)) throw e;
+        this.warn(e.message);
+        status = 1;
+      }
+    if (programs.length === 0 && status === 0)
+      this.error(opened.length > 0 ? 'a LIBRARY needs the PROGRAM that opens it' : 'prewarm needs a PROGRAM', {
+        exit: 2,
+      });
     const start = performance.now();
     const compiler = new Compiler(flags.jobs ?? availableParallelism());
     const summaries: ImageSummary[] = [];
-    let status = 0;
     const done = new Set<string>();
-    const prewarm = new Prewarm(cache, compiler, (flags['memory-checks'] ?? 'null') as MemoryChecks, flags.optimize);
+    const prewarm = new Prewarm(
+      cache,
+      compiler,
+      (flags['memory-checks'] ?? 'null') as MemoryChecks,
+      flags.optimize,
+      flags.all,
+    );
     for (const program of programs) {
       let images: CodeImage[];
       try {
         const runFlags = flags.rootfs === undefined ? [] : [`--rootfs=${root}`];
-        images = programImages(program, root, runFlags, flags.libs);
+        images = programImages(program, root, runFlags, flags.libs, opened);
       } catch (e) {
         if (!(e instanceof PrewarmError)) throw e;
         this.warn(e.message);
@@ -75,6 +100,14 @@ export default class PrewarmCommand extends Command {
     else for (const line of report(summaries, ms)) this.log(line);
     process.exit(status);
   }
+
+  #folder(path: string): string {
+    try {
+      return realpathSync(path);
+    } catch (e) {
+      return this.error(`${path}: ${(e as NodeJS.ErrnoException).code}`, { exit: 1 });
+    }
+  }
 }
 
 function drawBar(name: string, done: number, total: number): void {
@@ -90,7 +123,7 @@ function report(summaries: readonly ImageSummary[], ms: number): string[] {
   const lines = summaries.map((s) => {
     const before = s.before > 0 ? `, ${s.before} of them before` : '';
     return (
-      `${s.file}: ${s.translated} of ${s.functions} functions${before}, ${percent(s.coveredBytes, s)} of the code, ` +
+      `${s.file}: ${s.translated} of ${s.chosen} functions${before} (${s.functions} are known), ${percent(s.coveredBytes, s)} of the code, ` +
       `${formatSize(s.wasmBytes)} of WebAssembly; ${s.blocks} blocks, ${percent(s.blockBytes, s)}`
     );
   });

@@ -16,6 +16,8 @@ const MAX_ENTRIES = 1024;
 const MAX_TABLES = 200;
 /** Blocks between turns of the event loop, which hears the compile workers. */
 const STRETCH = 500;
+/** Direct calls of a function that make it likely to be hot: allocators and the like have no loops. */
+const MANY_CALLS = 10;
 
 export interface FoundBlocks {
   /** Blocks that were not there before. */
@@ -26,6 +28,8 @@ export interface FoundBlocks {
   jumpTargets: Set<number>;
   /** What direct calls go to, and addresses of code that code holds. */
   callTargets: Set<number>;
+  /** Functions, by where they begin, that may well be hot: with a loop inside, or called from many places. */
+  likely: Set<number>;
 }
 
 /** What is known of a function while its blocks are found. */
@@ -67,7 +71,14 @@ export async function findBlocks(
   const space = new CodeSpace(memory, front);
   const starts = code.functions;
   const notes = new Map<number, FunctionNotes>();
-  const found: FoundBlocks = { added: 0, ranges: [], jumpTargets: new Set(), callTargets: new Set() };
+  const found: FoundBlocks = {
+    added: 0,
+    ranges: [],
+    jumpTargets: new Set(),
+    callTargets: new Set(),
+    likely: new Set(),
+  };
+  const calls = new Map<number, number>();
   let last: Block | null = null;
   space.source = {
     chunkWith: () => null,
@@ -110,8 +121,16 @@ export async function findBlocks(
     const block: Block = last;
     found.ranges.push([block.pc, block.end]);
     for (const pc of targets(block)) want(pc);
-    if (block.exit.kind === 'call' && block.exit.target !== null && inside(block.exit.target))
-      found.callTargets.add(block.exit.target);
+    const { exit } = block;
+    if (exit.kind === 'call' && exit.target !== null && inside(exit.target)) {
+      found.callTargets.add(exit.target);
+      calls.set(exit.target, (calls.get(exit.target) ?? 0) + 1);
+    }
+    const start = starts[functionOf(starts, block.pc)] ?? Number.POSITIVE_INFINITY;
+    const back =
+      (exit.kind === 'jump' && exit.target <= block.pc && exit.target) ||
+      (exit.kind === 'branch' && exit.taken <= block.pc && exit.taken);
+    if (back !== false && back >= start) found.likely.add(start);
     note(notes, starts, block, front.blockAddresses?.(memory.u8, block));
     // Addresses of functions that are passed on, as main's is by _start.
     for (const { imm } of block.insts) {
@@ -121,6 +140,7 @@ export async function findBlocks(
       want(pc);
     }
   }
+  for (const [pc, times] of calls) if (times >= MANY_CALLS) found.likely.add(pc);
   memory.code = null;
   return found;
 }

@@ -84,9 +84,14 @@ function segments(bytes: Buffer, image: ElfImage, file: string, bias: number): C
     });
 }
 
-/** Load addresses by path, as the program's dynamic linker prints them. */
-function listLibraries(program: string, flags: readonly string[]): Map<string, number> {
-  const args = [join(packageRoot(), 'bin/start.cjs'), 'run', '--jit=off', '-e', 'LD_TRACE_LOADED_OBJECTS=1', ...flags];
+/** Load addresses by path, as the program's dynamic linker prints them; `opened` are loaded, too. */
+function listLibraries(program: string, flags: readonly string[], opened: readonly string[]): Map<string, number> {
+  const env = [
+    '-e',
+    'LD_TRACE_LOADED_OBJECTS=1',
+    ...(opened.length > 0 ? ['-e', `LD_PRELOAD=${opened.join(':')}`] : []),
+  ];
+  const args = [join(packageRoot(), 'bin/start.cjs'), 'run', '--jit=off', ...env, ...flags];
   const { stdout } = spawnSync(process.execPath, [...args, program], {
     encoding: 'utf8',
     timeout: 60_000,
@@ -101,33 +106,52 @@ function listLibraries(program: string, flags: readonly string[]): Map<string, n
   return found;
 }
 
-/** Images of a program; with `libraries`, those of what it is linked with, too. Throws PrewarmError. */
+function load(root: string, path: string): { bytes: Buffer; image: ElfImage; file: string } {
+  try {
+    const real = hostPath(root, path);
+    const bytes = readFileSync(real);
+    return { bytes, image: readImage(bytes, path), file: root === '/' ? real : real.slice(root.length) };
+  } catch (e) {
+    if (e instanceof PrewarmError) throw e;
+    throw new PrewarmError(`${path}: ${(e as NodeJS.ErrnoException).code ?? (e as Error).message}`);
+  }
+}
+
+/** Whether the file is no program but what programs load. Throws PrewarmError. */
+export function isLibrary(path: string, root: string): boolean {
+  const { image } = load(root, path);
+  if (image.type === 'exec') return false;
+  return /\.so(\.[0-9.]+)?$/.test(path) || (!image.interpreter && image.entry === 0);
+}
+
+/**
+ * Images of a program and of the libraries `opened` that it loads by itself (dlopen(3)); with `libraries`, those of what they are
+ * linked with, too. Throws PrewarmError.
+ */
 export function programImages(
   program: string,
   root: string,
   flags: readonly string[],
   libraries: boolean,
+  opened: readonly string[] = [],
 ): CodeImage[] {
-  const load = (path: string): { bytes: Buffer; image: ElfImage; file: string } => {
-    try {
-      const real = hostPath(root, path);
-      const bytes = readFileSync(real);
-      return { bytes, image: readImage(bytes, path), file: root === '/' ? real : real.slice(root.length) };
-    } catch (e) {
-      if (e instanceof PrewarmError) throw e;
-      throw new PrewarmError(`${path}: ${(e as NodeJS.ErrnoException).code ?? (e as Error).message}`);
-    }
-  };
-  const { bytes, image, file } = load(program);
+  const { bytes, image, file } = load(root, program);
   const images = segments(bytes, image, file, programBias(image));
-  if (!libraries || !image.interpreter) return images;
-  const { offset, size } = image.interpreter;
-  const interpreter = interpreterPath(bytes.subarray(offset, offset + size));
-  // Other dynamic linkers than glibc's and musl's would run the program.
-  if (!interpreter.ok || !/\/ld-(linux|musl)[^/]*$/.test(interpreter.value)) return images;
-  for (const [path, base] of listLibraries(program, flags)) {
-    const library = load(path);
+  if (!libraries && opened.length === 0) return images;
+  const listed = isDynamic(bytes, image) ? listLibraries(program, flags, opened) : new Map<string, number>();
+  for (const path of opened) if (!listed.has(path)) throw new PrewarmError(`${path}: ${program} does not load it`);
+  for (const [path, base] of listed) {
+    if (!libraries && !opened.includes(path)) continue;
+    const library = load(root, path);
     images.push(...segments(library.bytes, library.image, library.file, base));
   }
   return images;
+}
+
+/** Other dynamic linkers than glibc's and musl's would run the program. */
+function isDynamic(bytes: Buffer, image: ElfImage): boolean {
+  if (!image.interpreter) return false;
+  const { offset, size } = image.interpreter;
+  const interpreter = interpreterPath(bytes.subarray(offset, offset + size));
+  return interpreter.ok && /\/ld-(linux|musl)[^/]*$/.test(interpreter.value);
 }

@@ -4,7 +4,7 @@ import { type CodeCache, indexName } from '../../runtime/cache/code-cache.ts';
 import { sha256Hex } from '../../runtime/cache/checked.ts';
 import { type Image, imageFolder, noteOrigin } from '../../runtime/cache/images.ts';
 import { BLOCKS } from '../../runtime/cache/block-store.ts';
-import { dependencies, entriesOf, guestChecksum } from '../../runtime/cache/index-file.ts';
+import { dependencies, entriesOf, guestChecksum, MAX_MODULES } from '../../runtime/cache/index-file.ts';
 import type { Compiler, JobRequest } from '../../runtime/jit/compiler.ts';
 import type { CompileResult } from '../../runtime/jit/messages.ts';
 import { isaRuntime, loadIsa } from '../../runtime/isa.ts';
@@ -13,13 +13,16 @@ import type { MemoryChecks } from '../../translator/wasm/region-access.ts';
 import { findBlocks } from './blocks.ts';
 import type { CodeImage } from './images.ts';
 
-/** Functions of one job: some seconds of work are lost at most when it is interrupted. */
-const BATCH = 8;
+/** Functions of a module: a run loads all of them when one gets hot. Images with very many have more. */
+const BATCH = 4;
+/** Modules of an image, of those that its index has room for. */
+const MODULES = MAX_MODULES / 2;
 
 export interface ImageSummary {
   file: string;
-  /** Functions known, and how many of them are in the cache now. */
+  /** Functions known, those of them that were to be translated, and how many are in the cache now. */
   functions: number;
+  chosen: number;
   translated: number;
   /** Of them, there before. */
   before: number;
@@ -42,7 +45,7 @@ interface Work {
   code: CodeImage;
   image: Image;
   summary: ImageSummary;
-  /** Function starts that have no translation yet. */
+  /** Function starts that are to be translated, and have no translation yet. */
   left: Set<number>;
   /** All that are known. */
   known: Set<number>;
@@ -56,12 +59,14 @@ export class Prewarm {
   readonly #compiler: Compiler;
   readonly #checks: MemoryChecks;
   readonly #optimize: number;
+  readonly #all: boolean;
   readonly #memory = new LinearMemory();
   onProgress: ((p: Progress) => void) | null = null;
 
-  /** `optimize`: level of binaryen's optimiser, 0 to 3. */
-  constructor(cache: CodeCache, compiler: Compiler, checks: MemoryChecks, optimize: number) {
+  /** `optimize`: level of binaryen's optimiser, 0 to 3; `all`: functions that are hardly ever hot, too. */
+  constructor(cache: CodeCache, compiler: Compiler, checks: MemoryChecks, optimize: number, all: boolean) {
     this.#optimize = optimize;
+    this.#all = all;
     this.#cache = cache;
     this.#compiler = compiler;
     this.#checks = checks;
@@ -74,7 +79,7 @@ export class Prewarm {
     await this.#translate(works);
     for (const { image, code, summary, covered, left } of works) {
       noteOrigin(this.#cache.folder, image);
-      summary.translated = summary.functions - left.size - summary.failed;
+      summary.translated = summary.chosen - left.size - summary.failed;
       summary.coveredBytes = union(covered);
       this.#memory.protect(code.start, code.end, -1);
     }
@@ -104,13 +109,16 @@ export class Prewarm {
       for (const pc of module.links) if (pc >= start && pc < end) known.add(pc);
       for (const r of module.regions) covered.push(...r.ranges);
     }
-    const left = new Set(known);
+    const left = new Set(this.#all ? known : [...found.likely, ...profile.hot].filter((pc) => known.has(pc)));
+    for (const pc of made) if (known.has(pc)) left.add(pc);
+    const chosen = left.size;
     for (const pc of made) left.delete(pc);
     const summary: ImageSummary = {
       file,
       functions: known.size,
+      chosen,
       translated: 0,
-      before: known.size - left.size,
+      before: chosen - left.size,
       coveredBytes: 0,
       blockBytes: union(found.ranges),
       blocks: store.size,
@@ -125,13 +133,14 @@ export class Prewarm {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     let outstanding = 0;
     const source = (): { job: JobRequest; done: (result: CompileResult) => void } | null => {
-      // One image after the other: its neighbours in the call graph go into one module.
+      // One image after the other: neighbours go into one module.
       const work = works.find((w) => w.left.size > 0);
       if (!work) return null;
       const entries: number[] = [];
+      const batch = Math.max(BATCH, Math.ceil(work.summary.chosen / MODULES));
       for (const pc of work.left) {
         entries.push(pc);
-        if (entries.length === BATCH) break;
+        if (entries.length === batch) break;
       }
       for (const pc of entries) work.left.delete(pc);
       outstanding++;
@@ -144,8 +153,8 @@ export class Prewarm {
         this.#compiler.keep(result.id, () => {
           outstanding--;
           this.onProgress?.({
-            done: works.reduce((n, w) => n + w.known.size - w.left.size, 0),
-            total: works.reduce((n, w) => n + w.known.size, 0),
+            done: works.reduce((n, w) => n + w.summary.chosen - w.left.size, 0),
+            total: works.reduce((n, w) => n + w.summary.chosen, 0),
           });
           if (outstanding === 0 && works.every((w) => w.left.size === 0)) resolve();
           this.#compiler.pump();
@@ -158,20 +167,22 @@ export class Prewarm {
     const alive = setInterval(() => this.#compiler.pump(), 100);
     if (works.every((w) => w.left.size === 0)) resolve();
     this.#compiler.pump();
-    return promise.finally(() => {
-      clearInterval(alive);
-      this.#compiler.removeSource(source);
-    });
+    return promise
+      .then(() => this.#compiler.flush())
+      .finally(() => {
+        clearInterval(alive);
+        this.#compiler.removeSource(source);
+      });
   }
 
-  #job({ code, image, left, known, jumpTargets }: Work, entries: number[]): JobRequest {
+  #job({ code, image, known, jumpTargets }: Work, entries: number[]): JobRequest {
     const { folder } = this.#cache;
     const { start, end } = code;
     return {
       isa: code.isa,
       memory: this.#memory.memory,
       entries,
-      wanted: [...left],
+      wanted: [],
       jumpTargets: [...this.#cache.profile(image).jumpTargets, ...jumpTargets],
       functionStarts: Uint32Array.from(known).sort(),
       options: { checks: this.#checks, watchStores: false },
@@ -195,8 +206,10 @@ export class Prewarm {
     for (const pc of result.links)
       if (pc >= work.code.start && pc < work.code.end && !work.known.has(pc)) {
         work.known.add(pc);
-        work.left.add(pc);
         work.summary.functions++;
+        if (!this.#all) continue;
+        work.left.add(pc);
+        work.summary.chosen++;
       }
   }
 }

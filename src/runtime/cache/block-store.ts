@@ -63,7 +63,7 @@ export interface BlockFile {
   readonly size: number;
   read(at: number, length: number): Buffer | null;
 }
-const inMemory = (bytes: Buffer): BlockFile => ({
+export const inMemory = (bytes: Buffer): BlockFile => ({
   size: bytes.length,
   read: (at, length) => Buffer.from(bytes.subarray(at, at + length)),
 });

@@ -17,6 +17,7 @@ import { BLOCKS, BlockStore, type StoredBlock } from './block-store.ts';
 import type { StoredChunk } from './chunk.ts';
 import { checksum } from './checked.ts';
 import type { CacheFolder } from './folder.ts';
+import { placeOf } from './sorted.ts';
 import { hostTraits } from './host-traits.ts';
 import { type CodeMappings, type Image, ImageHashes, imageFolder, noteOrigin } from './images.ts';
 import { sweepIfDue, touch } from './sweep.ts';
@@ -99,7 +100,8 @@ export class CodeCache {
   readonly #modules = new Map<string, WebAssembly.Module>();
   readonly #used = new Map<string, Image>();
   readonly #blocks = new Map<string, BlockStore>();
-  readonly #profiles = new Map<string, { known: Profile; changed: boolean }>();
+  /** `hot`: what the file had, in order. */
+  readonly #profiles = new Map<string, { known: Profile; hot: Uint32Array; changed: boolean }>();
 
   /** `eager`: hot code that is not in the cache is translated at once, in warm runs too. */
   constructor(folder: CacheFolder, version: string, eager = false) {
@@ -140,10 +142,12 @@ export class CodeCache {
   }
   #loadIndex(name: string): IndexView | null {
     const path = this.folder.file(name);
-    const file = this.folder.read(path);
+    const file = this.folder.open(path);
     const index = file && IndexView.open(file);
-    if (file && !index) this.#discard(path);
-    return index;
+    if (!file || index) return index;
+    file.close();
+    this.#discard(path);
+    return null;
   }
 
   /** Whether there is any translation of the image. */
@@ -216,17 +220,23 @@ export class CodeCache {
   profile(image: Image): Profile {
     return this.#profile(image).known;
   }
-  #profile(image: Image): { known: Profile; changed: boolean } {
+  #profile(image: Image): { known: Profile; hot: Uint32Array; changed: boolean } {
     let entry = this.#profiles.get(image.folder);
     if (!entry) {
       const path = this.folder.file(image.folder, PROFILE);
       const file = this.folder.read(path);
       const parsed = file && parseProfile(file);
       if (file && !parsed) this.#discard(path);
-      entry = { known: parsed ?? { hot: new Set(), jumpTargets: new Set() }, changed: false };
+      const known = parsed ?? { hot: new Set<number>(), jumpTargets: new Set<number>() };
+      entry = { known, hot: Uint32Array.from(known.hot).sort(), changed: false };
       this.#profiles.set(image.folder, entry);
     }
     return entry;
+  }
+  /** Places from `first` to `last` that earlier runs have found hot. */
+  hotBetween(image: Image, first: number, last: number): Uint32Array {
+    const { hot } = this.#profile(image);
+    return hot.subarray(placeOf(hot, first), placeOf(hot, last + 1));
   }
   noteProfile(image: Image, kind: keyof Profile, pc: number): void {
     const entry = this.#profile(image);
@@ -362,10 +372,13 @@ export class MemoryCache implements BlockSource {
     if (!image || !this.#cache.index(image, checks)?.has(pc)) return null;
     return Math.min(usual, this.#cache.profile(image).hot.has(pc) ? CACHED_THRESHOLD : UNKNOWN_THRESHOLD);
   }
-  /** Addresses from `first` to `last` for which there is a translation, in order. */
-  translated(first: number, last: number, checks: MemoryChecks): ArrayLike<number> {
+  /** Addresses from `first` to `last` that `firstCount` may have another number than `usual` for, in order. */
+  countedApart(first: number, last: number, checks: MemoryChecks, usual: number): ArrayLike<number> {
     const image = this.#imageNear(first);
-    return (image && this.#cache.index(image, checks)?.between(first, last)) ?? [];
+    if (!image) return [];
+    // Of a prewarmed image all is translated, and next to nothing hot.
+    if (usual <= UNKNOWN_THRESHOLD) return this.#cache.hotBetween(image, first, last);
+    return this.#cache.index(image, checks)?.between(first, last) ?? [];
   }
   /** Whether earlier runs of the program have been long. */
   wasLong(): boolean {
@@ -399,8 +412,10 @@ export class MemoryCache implements BlockSource {
     const { stats } = this.#cache;
     const image = this.image(pc);
     if (!image) return null;
-    const found = this.#cache.index(image, checks)?.get(pc);
+    const index = this.#cache.index(image, checks);
+    const found = index?.get(pc);
     if (!found || this.#wrong.has(found)) {
+      if (!found && index?.has(pc)) this.#cache.reject(`an index of ${image.folder} is damaged`);
       stats.misses++;
       return null;
     }

@@ -2,16 +2,18 @@
  * The index of one image's translations: which modules there are, and what they were made from. The modules' code lies beside
  * it in plain .wasm files, each named by its SHA-256.
  *
- * The file is sealed (checked.ts). It holds little-endian 32-bit words: the number of modules, the number of entries, the
- * entries' guest addresses in ascending order, the module of each, the end of each module's description; then these
- * descriptions, in MessagePack. A run reads only the few that it needs: the index of a large program has thousands.
+ * After the name of the format and a checksum come little-endian 32-bit words, which the checksum is of: the number of modules, the
+ * number of entries, the entries' guest addresses in ascending order, the module of each, the end of each module's description,
+ * the checksum of each description (2); then these descriptions, in MessagePack. A run reads only the few that it needs: the
+ * index of a large program has thousands.
  */
 import type { CompiledRegion } from '../../translator/wasm/region-module.ts';
-import { checksum, unsealed } from './checked.ts';
+import { type BlockFile, inMemory } from './block-store.ts';
+import { checksum } from './checked.ts';
 import { type Packed, unpack } from './msgpack.ts';
 import { placeOf, positionOf } from './sorted.ts';
 
-export const INDEX_FORMAT = 'UKTXIDX3';
+export const INDEX_FORMAT = 'UKTXIDX4';
 /** Of one image: more are dropped, the oldest first. */
 export const MAX_MODULES = 5000;
 const ADDRESSES = 2 ** 32;
@@ -130,32 +132,53 @@ function moduleOf(value: Packed): CachedModule {
   };
 }
 
+/** Words at the start of the head; bytes before it. */
 const HEAD = 2;
+const BEFORE = 16;
 
-/** An index whose modules are unpacked when they are asked for. */
+/** Words of the head of an index. */
+const headWords = (modules: number, entries: number): number => HEAD + 2 * entries + 3 * modules;
+
+/** What stands before the descriptions. */
+export function indexHead(words: Uint32Array): Buffer {
+  const bytes = Buffer.from(words.buffer, words.byteOffset, words.byteLength);
+  return Buffer.concat([Buffer.from(INDEX_FORMAT, 'latin1'), checksum(bytes), bytes]);
+}
+
+/** An index whose modules are read and unpacked when they are asked for. */
 export class IndexView {
   readonly #pcs: Uint32Array;
   readonly #modules: Uint32Array;
   readonly #ends: Uint32Array;
-  readonly #data: Buffer;
+  readonly #sums: Buffer;
+  readonly #file: BlockFile;
+  /** Where the descriptions begin. */
+  readonly #at: number;
   readonly #unpacked: (CachedModule | null | undefined)[] = [];
 
-  private constructor(words: Uint32Array, data: Buffer) {
+  private constructor(words: Uint32Array, file: BlockFile) {
     const [modules, entries] = words as unknown as [number, number];
-    this.#pcs = words.subarray(HEAD, HEAD + entries);
-    this.#modules = words.subarray(HEAD + entries, HEAD + 2 * entries);
-    this.#ends = words.subarray(HEAD + 2 * entries, HEAD + 2 * entries + modules);
-    this.#data = data;
+    let at = HEAD;
+    const column = (length: number): Uint32Array => words.subarray(at, (at += length));
+    this.#pcs = column(entries);
+    this.#modules = column(entries);
+    this.#ends = column(modules);
+    const sums = column(2 * modules);
+    this.#sums = Buffer.from(sums.buffer, sums.byteOffset, sums.byteLength);
+    this.#file = file;
+    this.#at = BEFORE + words.length * 4;
   }
-  /** Null when the file is damaged, or none of ours. */
-  static open(file: Buffer): IndexView | null {
-    const payload = unsealed(INDEX_FORMAT, file);
-    if (!payload || payload.length < HEAD * 4) return null;
-    const size = HEAD + payload.readUInt32LE(0) + 2 * payload.readUInt32LE(4);
-    if (size * 4 > payload.length) return null;
-    const aligned = payload.byteOffset % 4 === 0 ? payload : Buffer.from(new Uint8Array(payload).buffer as ArrayBuffer);
-    const words = new Uint32Array(aligned.buffer as ArrayBuffer, aligned.byteOffset, size);
-    return new IndexView(words, aligned.subarray(size * 4));
+  /** Null when its head is damaged, its length is wrong, or it is none of ours. It is read as long as there is the view. */
+  static open(source: Buffer | BlockFile): IndexView | null {
+    const file = Buffer.isBuffer(source) ? inMemory(source) : source;
+    const first = file.read(0, BEFORE + HEAD * 4);
+    if (!first || first.length < BEFORE + HEAD * 4 || first.toString('latin1', 0, 8) !== INDEX_FORMAT) return null;
+    const size = headWords(first.readUInt32LE(BEFORE), first.readUInt32LE(BEFORE + 4)) * 4;
+    const head = BEFORE + size <= file.size ? file.read(BEFORE, size) : null;
+    if (head?.length !== size || !checksum(head).equals(first.subarray(8, BEFORE))) return null;
+    const aligned = head.byteOffset % 4 === 0 ? head : Buffer.from(new Uint8Array(head).buffer as ArrayBuffer);
+    const view = new IndexView(new Uint32Array(aligned.buffer as ArrayBuffer, aligned.byteOffset, size / 4), file);
+    return view.#at + (view.#ends.at(-1) ?? 0) === file.size ? view : null;
   }
   /** Number of entries. */
   get size(): number {
@@ -184,26 +207,32 @@ export class IndexView {
     try {
       const start = k === 0 ? 0 : this.#ends[k - 1]!;
       const end = this.#ends[k]!;
-      if (start <= end && end <= this.#data.length) module = moduleOf(unpack(this.#data.subarray(start, end)));
+      const bytes = start <= end ? this.#file.read(this.#at + start, end - start) : null;
+      const sum = this.#sums.subarray(8 * k, 8 * k + 8);
+      if (bytes?.length === end - start && checksum(bytes).equals(sum)) module = moduleOf(unpack(bytes));
     } catch (e) {
       if (!(e instanceof Malformed) && !(e instanceof RangeError)) throw e;
     }
     this.#unpacked[k] = module;
     return module;
   }
-  /** All modules; null when one makes no sense. */
+  /** All modules; null when one is damaged. */
   all(): ImageIndex | null {
+    const whole = this.whole();
+    return whole.length === this.#ends.length ? whole : null;
+  }
+  /** Those that are not damaged. */
+  whole(): ImageIndex {
     const out: ImageIndex = [];
     for (let k = 0; k < this.#ends.length; k++) {
       const module = this.#module(k);
-      if (!module) return null;
-      out.push(module);
+      if (module) out.push(module);
     }
     return out;
   }
 }
 
-/** All of an index; null when the file is damaged, or none of ours. */
+/** All of an index; null when any of the file is damaged, or it is none of ours. */
 export const parseIndex = (file: Buffer): ImageIndex | null => IndexView.open(file)?.all() ?? null;
 
 /** Both together; where both have a module for an entry, that of `newer` counts. Modules nothing is left of go. */

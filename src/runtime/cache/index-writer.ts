@@ -1,7 +1,7 @@
 /** Adds translations to the cache: in compile workers and in prewarm, never on the guest's thread. */
 import { Packr } from 'msgpackr';
 import type { CompiledModule } from '../../translator/wasm/region-module.ts';
-import { checksum, sealed, sha256Hex } from './checked.ts';
+import { checksum, sha256Hex } from './checked.ts';
 import type { CacheFolder } from './folder.ts';
 import {
   type CachedModule,
@@ -9,9 +9,9 @@ import {
   entriesOf,
   guestChecksum,
   type ImageIndex,
-  INDEX_FORMAT,
+  indexHead,
+  IndexView,
   mergeIndexes,
-  parseIndex,
   toPacked,
 } from './index-file.ts';
 
@@ -38,7 +38,7 @@ export function encodeIndex(index: ImageIndex): Buffer {
     for (const { pc } of entriesOf(m)) byPc.set(pc, k);
   });
   const pcs = Uint32Array.from(byPc.keys()).sort();
-  const words = new Uint32Array(2 + 2 * pcs.length + packed.length);
+  const words = new Uint32Array(2 + 2 * pcs.length + 3 * packed.length);
   words.set([packed.length, pcs.length]);
   words.set(pcs, 2);
   pcs.forEach((pc, k) => {
@@ -48,8 +48,10 @@ export function encodeIndex(index: ImageIndex): Buffer {
   packed.forEach((bytes, k) => {
     end += bytes.length;
     words[2 + 2 * pcs.length + k] = end;
+    const sum = checksum(bytes);
+    words.set([sum.readUInt32LE(0), sum.readUInt32LE(4)], 2 + 2 * pcs.length + packed.length + 2 * k);
   });
-  return sealed(INDEX_FORMAT, Buffer.concat([new Uint8Array(words.buffer), ...packed]));
+  return Buffer.concat([indexHead(words), ...packed]);
 }
 
 /** Name of the file for a module's code. */
@@ -63,20 +65,11 @@ export function mergeIntoFile(folder: CacheFolder, image: string, name: string, 
   const file = folder.file(image, name);
   return folder.locked(file, () => {
     const before = folder.read(file);
-    const known = before ? parseIndex(before) : null;
+    const known = before && IndexView.open(before)?.whole();
     return folder.write(file, encodeIndex(mergeIndexes(known ?? [], index)));
   });
 }
 
-/** Keeps a module: its code first, so that an index never names what is not there. */
-export function saveModule(
-  folder: CacheFolder,
-  image: string,
-  indexName: string,
-  module: CachedModule,
-  bytes: Uint8Array,
-): boolean {
-  return (
-    folder.write(folder.file(image, wasmFile(module.wasm)), bytes) && mergeIntoFile(folder, image, indexName, [module])
-  );
-}
+/** Keeps the code of a module: before an index names it. */
+export const saveCode = (folder: CacheFolder, image: string, module: CachedModule, bytes: Uint8Array): boolean =>
+  folder.write(folder.file(image, wasmFile(module.wasm)), bytes);

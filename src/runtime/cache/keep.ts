@@ -3,7 +3,7 @@ import type { CompiledModule } from '../../translator/wasm/region-module.ts';
 import type { KeepIn } from './code-cache.ts';
 import { CacheFolder } from './folder.ts';
 import { type CachedModule, dependencies } from './index-file.ts';
-import { cachedModule, saveModule } from './index-writer.ts';
+import { cachedModule, mergeIntoFile, saveCode } from './index-writer.ts';
 
 interface Unsaved {
   where: KeepIn;
@@ -27,8 +27,13 @@ export function holdForSaving(id: number, compiled: CompiledModule, guest: Uint8
   }
 }
 
-/** The guest code did not change while job `id` was done: its result is kept. */
-export function save(id: number): void {
+/** Modules that no index names yet: an index of thousands is not written for each. By file. */
+const gathered = new Map<string, { folder: CacheFolder; where: KeepIn; modules: CachedModule[] }>();
+/** As many are named at once. */
+const GATHER = 24;
+
+/** The guest code did not change while job `id` was done: its result is kept; with `gather`, by the next `flush` at the latest. */
+export function save(id: number, gather: boolean): void {
   const held = unsaved.get(id);
   unsaved.delete(id);
   if (!held) return;
@@ -39,5 +44,16 @@ export function save(id: number): void {
     folder = CacheFolder.open(where.cache, 'rw', () => {});
     folders.set(where.cache, folder);
   }
-  if (folder) saveModule(folder, where.image, where.index, module, bytes);
+  if (!folder || !saveCode(folder, where.image, module, bytes)) return;
+  const file = folder.file(where.image, where.index);
+  const known = gathered.get(file);
+  if (known) known.modules.push(module);
+  else gathered.set(file, { folder, where, modules: [module] });
+  if (!gather || gathered.get(file)!.modules.length >= GATHER) flush();
+}
+
+/** Has indexes name all that has been saved. */
+export function flush(): void {
+  for (const { folder, where, modules } of gathered.values()) mergeIntoFile(folder, where.image, where.index, modules);
+  gathered.clear();
 }

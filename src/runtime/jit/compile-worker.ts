@@ -10,6 +10,7 @@ import type {
   CompileJob,
   CompileResult,
   Executed,
+  FlushJob,
   ForgetJob,
   OptimiseJob,
   OptimiseResult,
@@ -173,13 +174,16 @@ async function compile(job: CompileJob): Promise<CompileResult> {
 
 const { port, posted } = workerData as { port: MessagePort; posted: Int32Array };
 
-port.on('message', async (job: CompileJob | ForgetJob | OptimiseJob | SaveJob) => {
+port.on('message', async (job: CompileJob | FlushJob | ForgetJob | OptimiseJob | SaveJob) => {
   if ('forget' in job) {
     guestMemory = null;
     return;
   }
-  if ('save' in job) {
-    (await keeper()).save(job.id);
+  if ('flush' in job) {
+    (await keeper()).flush();
+    port.postMessage({ id: job.id, saved: true } satisfies SaveResult);
+  } else if ('save' in job) {
+    (await keeper()).save(job.id, job.answer);
     if (job.answer) port.postMessage({ id: job.id, saved: true } satisfies SaveResult);
   } else if ('wasm' in job && job.wasm.length === 0) await Promise.all([translator(), frontEnd('x86_64')]);
   else if ('wasm' in job)

@@ -7,6 +7,7 @@ import { packageRoot } from '../package-root.ts';
 import type {
   CompileJob,
   CompileResult,
+  FlushJob,
   ForgetJob,
   OptimiseJob,
   OptimiseResult,
@@ -66,11 +67,25 @@ export class Compiler {
     lane.port.postMessage({ id: 0, wasm: [] } satisfies OptimiseJob);
     this.pump();
   }
-  /** Has the worker that did job `id` put the result into the cache. Nobody waits for that, unless there is a `done`. */
+  /**
+   * Has the worker that did job `id` put the result into the cache. Nobody waits for that, unless there is a `done`; then it may be
+   * in no index before `flush`.
+   */
   keep(id: number, done?: () => void): void {
     if (done) this.#waiting.set(id, done);
     const job: SaveJob = { id, save: true, answer: done !== undefined };
     this.#lanes.find((l) => l.last === id)?.port.postMessage(job);
+  }
+  /** After `keep` with a `done`: has the workers' indexes name all that was kept. */
+  async flush(): Promise<void> {
+    const answers = this.#lanes.map((lane) => {
+      const id = this.#nextId++;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#waiting.set(id, () => resolve());
+      lane.port.postMessage({ id, flush: true } satisfies FlushJob);
+      return promise;
+    });
+    await Promise.all(answers);
   }
   /** Has the workers let go of a memory that nothing will be translated from any more. */
   forget(memory: WebAssembly.Memory): void {

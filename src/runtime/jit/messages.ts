@@ -56,11 +56,20 @@ export interface ForgetJob {
   forget: true;
 }
 
-/** The result of job `id` was right: it goes to the cache. There is an answer if one is asked for. */
+/**
+ * The result of job `id` was right: it goes to the cache. There is an answer if one is asked for; then others may follow before
+ * an index names it.
+ */
 export interface SaveJob {
   id: number;
   save: true;
   answer: boolean;
+}
+
+/** Indexes are to name all that was saved. There is an answer. */
+export interface FlushJob {
+  id: number;
+  flush: true;
 }
 
 export interface SaveResult {

@@ -126,7 +126,7 @@ export class Regions {
     const { cache } = options;
     if (!cache) return;
     code.firstCount = (pc) => (this.watchStores ? null : cache.firstCount(pc, this.checks, options.threshold));
-    code.countedApart = (first, last) => cache.translated(first, last, this.checks);
+    code.countedApart = (first, last) => cache.countedApart(first, last, this.checks, options.threshold);
   }
 
   /** All code is forgotten: another program, or no room. */
