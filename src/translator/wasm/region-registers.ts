@@ -27,6 +27,19 @@ interface LowPart {
   readonly before: number;
 }
 
+/** How the instructions of a guest instruction use a temporary. */
+interface TempUse {
+  readonly type: WasmType;
+  /** Always as a value of that type, from its first byte on. */
+  alike: boolean;
+  /** Bits. */
+  read: number;
+  leastWritten: number;
+  mostWritten: number;
+}
+const widthOf = (type: OperandType): number =>
+  type === 'i8' || type === 's8' ? 8 : type === 'i16' || type === 's16' ? 16 : type === 'i64' || type === 'f64' ? 64 : 32;
+
 const ZEROS = new Array<number>(16).fill(0);
 const BYTE = 0xff;
 const WORD = 0xffff;
@@ -118,36 +131,37 @@ export class RegionRegisters implements SlotAccess {
 
   /** Gives the temporaries of one guest instruction their locals. `extra`: what the block's exit reads of them. */
   beginInstruction(insts: readonly Inst[], extra: readonly { slot: number; type: OperandType }[]): void {
-    const types = new Map<number, Set<OperandType>>();
-    const partial = new Set<number>();
-    const note = (slot: number, type: OperandType): void => {
+    const temps = new Map<number, TempUse>();
+    const note = (slot: number, type: OperandType, written: boolean): void => {
       if (slot < TEMPS || slot === CONST) return;
       const base = slot >= VECTOR_TEMPS ? slot & ~15 : slot & ~7;
-      if (slot !== base) partial.add(base);
-      const set = types.get(base);
-      if (set) set.add(type);
-      else types.set(base, new Set([type]));
+      const wasm = wasmTypeOf(type);
+      let use = temps.get(base);
+      if (!use) {
+        use = { type: wasm, alike: true, read: 0, leastWritten: 64, mostWritten: 0 };
+        temps.set(base, use);
+      }
+      if (wasm !== use.type || slot !== base) use.alike = false;
+      const width = widthOf(type);
+      if (!written) use.read = Math.max(use.read, width);
+      else {
+        use.leastWritten = Math.min(use.leastWritten, width);
+        use.mostWritten = Math.max(use.mostWritten, width);
+      }
     };
     for (const inst of insts) {
-      inst.op.inputs.forEach((type, k) => {
-        note(inst.inputs[k]!, type);
-      });
-      if (inst.op.result) {
-        note(inst.d, inst.op.result);
-        if (['i8', 'i16', 'l32'].includes(inst.op.result)) partial.add(inst.d & ~7);
-      }
+      const { inputs, result } = inst.op;
+      for (let k = 0; k < inputs.length; k++) note(inst.inputs[k]!, inputs[k]!, false);
+      if (result) note(inst.d, result, true);
     }
-    for (const { slot, type } of extra) note(slot, type);
+    for (const { slot, type } of extra) note(slot, type, false);
     this.#temps = new Map();
-    for (const [base, set] of types) {
-      if (base >= VECTOR_TEMPS) {
-        this.#temps.set(base, { kind: 'vector', index: this.#locals.take('v128') });
-        continue;
-      }
-      const wasm = new Set([...set].map(wasmTypeOf));
-      const [only] = wasm;
-      if (wasm.size === 1 && only !== 'i64' && !partial.has(base))
-        this.#temps.set(base, { kind: 'plain', type: only!, index: this.#locals.take(only!) });
+    for (const [base, { type, alike, read, leastWritten, mostWritten }] of temps) {
+      // Of what is written in part nobody may read the rest.
+      const whole = leastWritten === mostWritten && read <= leastWritten;
+      if (base >= VECTOR_TEMPS) this.#temps.set(base, { kind: 'vector', index: this.#locals.take('v128') });
+      else if (alike && type !== 'i64' && whole)
+        this.#temps.set(base, { kind: 'plain', type, index: this.#locals.take(type) });
       else this.#temps.set(base, { kind: 'integer', index: this.#locals.take('i64') });
     }
   }

@@ -57,6 +57,13 @@ function aluCarry(c: LiftContext, name: 'adc' | 'sbb', w: IntWidth, b: Value): v
   const compute = (a: number): number => c.b.value(`${op}.${w}`, [c.b.value(`${op}.${w}`, [a, source]), carry]);
   if (!c.isMemory(0)) {
     const d = c.register(0);
+    if (name === 'sbb' && source === d) {
+      // All bits are the carry: compilers make masks so.
+      const mask = c.b.value(`sub.${w}`, [SLOT_ZERO, carry]);
+      c.flags(name, w, [SLOT_ZERO, SLOT_ZERO, mask]);
+      c.b.emit(`mov.${w}`, d, [mask]);
+      return;
+    }
     const r = compute(d);
     c.flags(name, w, [d, source, r]);
     c.b.emit(`mov.${w}`, d, [r]);
