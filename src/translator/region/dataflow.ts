@@ -166,7 +166,8 @@ class Liveness {
     const dispatches = kind === 'indirect' && targets.length > 0 && this.#graph.isSite[k] === 1;
     for (let w = 0, at = k * width; w < width; w++, at++) {
       const dirty = dirtyOut[at]!;
-      const leaving = dirty | this.#params[w]!;
+      // What is passed, but not in its local, is read from the vCPU state.
+      const leaving = dirty | (this.#params[w]! & (kind === 'call' ? -1 : ~absentOut[at]!));
       let live = kind === 'call' && ways.length > 0 ? 0 : operands[w]!;
       for (const { to, dead } of ways) {
         if (to < 0) live |= leaving & ~dead![w]!;

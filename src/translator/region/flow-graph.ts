@@ -37,8 +37,6 @@ export class FlowGraph {
   /** `successors` and what precedes, without indirect jumps and what is not in the region. */
   readonly next: number[][];
   readonly previous: number[][];
-  /** Some successor is not in the region. */
-  readonly leaves: Uint8Array;
   readonly ways: Way[][];
   /** Of indirect jumps inside of the region. */
   readonly targets: number[];
@@ -71,7 +69,6 @@ export class FlowGraph {
     for (const pc of region.blocks.keys()) this.numbers.set(pc, this.numbers.size);
     this.next = [];
     this.previous = Array.from({ length: count }, () => []);
-    this.leaves = new Uint8Array(count);
     this.ways = [];
     this.isSite = new Uint8Array(count);
     const dead = new Map<number, UnitWords>();
@@ -87,11 +84,9 @@ export class FlowGraph {
       const next: number[] = [];
       for (const pc of successors(block, [])) {
         const to = this.numbers.get(pc);
-        if (to === undefined) this.leaves[k] = 1;
-        else {
-          next.push(to);
-          this.previous[to]!.push(k);
-        }
+        if (to === undefined) continue;
+        next.push(to);
+        this.previous[to]!.push(k);
       }
       this.next.push(next);
       const { exit } = block;
@@ -163,10 +158,7 @@ export class FlowGraph {
     this.operands(k, operands, 0);
     let passed: Units = 0n;
     if (exit.kind === 'ret') passed = units.results;
-    else if (exit.kind === 'call' || exit.kind === 'return') passed = units.params;
-    else if (exit.kind === 'indirect') {
-      if (this.targets.length === 0 || !this.isSite[k]) passed = units.params;
-    } else if (this.leaves[k]) passed = units.params;
+    else if (exit.kind === 'call') passed = units.params;
     const passes = passed === 0n ? null : this.#wordsOf(passed);
     for (let w = 0, at = from; w < width; w++, at++) {
       const pass = passes ? passes[w]! : 0;

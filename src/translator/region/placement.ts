@@ -111,11 +111,12 @@ export function placeRegisters(graph: FlowGraph, sets: FlowSets): void {
   const results = units.words(units.results);
   const hasTargets = targets.length > 0;
   // Few of an interpreter's handlers want what another has left in a register: it is not carried around the loop.
+  const sp = units.words(units.of(units.abi.sp));
   for (let w = 0; w < width; w++) {
-    let wanted = params[w]!;
+    let wanted = sp[w]!;
     for (const k of targets) wanted |= used[k * width + w]!;
     dispatchAbsent[w] = hasTargets ? all[w]! & ~wanted : 0;
-    dispatchDirty[w] = params[w]!;
+    dispatchDirty[w] = params[w]! & ~dispatchAbsent[w]!;
   }
   // Whether anything is known yet of the end of a block.
   const reached = new Uint8Array(graph.blocks.length);

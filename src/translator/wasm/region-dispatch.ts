@@ -5,16 +5,13 @@
 import type { Expr } from '../ir/expr.ts';
 import { SLOT_ENTRY, SLOT_LIMIT, SLOT_PC } from '../ir/layout.ts';
 import type { BlockFlow } from '../region/dataflow.ts';
-import type { Units } from '../region/units.ts';
+import type { RegisterUnits, Units } from '../region/units.ts';
 import { types } from './assembler.ts';
-import type { RegionEmitter } from './region.ts';
+import type { RegionEmitter, RegionModule } from './region.ts';
 import { traceIsFull } from './region-journal.ts';
 import { type Edge, moveEntry, type Node } from './structure.ts';
 
 const { i32, i64 } = types;
-/** Beyond all numbers of edges. */
-const MOST = 0xffff;
-
 export class RegionDispatch {
   readonly #e: RegionEmitter;
   /** Local with the address that is jumped to. */
@@ -28,8 +25,12 @@ export class RegionDispatch {
   readonly #low: number;
   readonly #size: number;
   readonly #table: number;
-  /** What all targets write before they read it. */
+  /** What most targets write before they read it, flags above all: it is not written back for them. They come first. */
   readonly #dead: Units;
+  readonly #targets: readonly number[];
+  readonly #simple: number;
+  /** Ways of jumps to targets that are not simple, or outside: nodes tell these apart. */
+  readonly #others: Edge[] = [];
 
   constructor(emitter: RegionEmitter) {
     this.#e = emitter;
@@ -39,11 +40,14 @@ export class RegionDispatch {
     this.edge = locals.add('i32');
     this.#exit = flows.size;
     this.node = flows.size + 1;
+    const { dead, simple, others } = sortTargets(dispatch, out, units);
+    this.#dead = dead;
+    this.#simple = simple.length;
+    this.#targets = [...simple, ...others];
     this.#low = Math.min(...dispatch);
     this.#size = Math.max(...dispatch) - this.#low + 1;
     // One entry more, for what is out of reach.
-    this.#table = out.jumpTable(this.#low, this.#size + 1, dispatch);
-    this.#dead = dispatch.reduce((set, pc) => set & out.deadAt(pc), units.all);
+    this.#table = out.jumpTable(this.#low, this.#size + 1, this.#targets);
   }
 
   /** Sets `edge`, to a number beyond all for a target that has none. */
@@ -61,10 +65,13 @@ export class RegionDispatch {
     ];
   }
 
-  /** Whether the target that has been looked up is outside of the region, or somebody wants attention. */
+  /** Whether the target that has been looked up is not a simple one, or somebody wants attention. */
   isElsewhere(): Expr {
+    return this.#isBeyond(this.#simple);
+  }
+  #isBeyond(count: number): Expr {
     const { m, options } = this.#e;
-    const beyond = (e: Expr): Expr => m.i32.gt_u(e, m.i32.const(MOST));
+    const beyond = (e: Expr): Expr => m.i32.gt_u(e, m.i32.const(count - 1));
     const edge = m.local.get(this.edge, i32);
     if (options.verify) return m.i32.or(beyond(edge), traceIsFull(m));
     // Wanted, it is a large number.
@@ -81,29 +88,48 @@ export class RegionDispatch {
       ...registers.spill(spilled),
       ...registers.reload(loads, flow.absentOut),
     ];
-    return this.#edges(leading(written), leading(written & ~this.#dead));
-  }
-  #edges(out: Expr[], on: Expr[]): Edge[] {
-    return [
-      { to: this.#exit, code: out, rare: true },
-      { to: this.node, code: on },
-    ];
+    const rare: Edge = { to: this.#exit, code: leading(written), rare: true };
+    if (this.#simple < this.#targets.length) this.#others.push(rare);
+    return [rare, { to: this.node, code: leading(written & ~this.#dead) }];
   }
 
   /** Adds the two nodes behind those of the blocks, and before the entry some for those who enter the region at a target. */
   addNodes(nodes: Node[], numberOf: ReadonlyMap<number, number>): void {
-    const { m, region, flow } = this.#e;
+    const { m, region, flow, registers, units } = this.#e;
     const { dispatch } = region;
-    const leave = this.#e.jumpTo(m.local.get(this.target, i64), flow.dispatchDirty);
+    const leave = this.#e.jumpTo(m.local.get(this.target, i64), flow.dispatchDirty, flow.dispatchAbsent);
     nodes.push({ code: [], condition: null, index: null, edges: [{ to: null, code: leave }] });
     nodes.push({
       code: [],
       condition: null,
       index: m.local.get(this.edge, i32),
-      edges: dispatch.map((target) => ({ to: numberOf.get(target)!, code: [] })),
+      edges: this.#targets.map((target) => ({ to: numberOf.get(target)!, code: [] })),
     });
     const atTarget = nodes.length;
-    nodes.push({ code: this.lookUp(), condition: this.isElsewhere(), index: null, edges: this.#edges([], []) });
+    const spilled = registers.spill(units.params & flow.dispatchAbsent);
+    nodes.push({
+      code: [...this.lookUp(), ...spilled],
+      condition: this.#isBeyond(this.#targets.length),
+      index: null,
+      edges: [
+        { to: this.#exit, code: [], rare: true },
+        { to: this.node, code: [] },
+      ],
+    });
+    for (const edge of this.#others) {
+      const node = nodes.length;
+      nodes.push({
+        code: edge.code,
+        condition: this.#isBeyond(this.#targets.length),
+        index: null,
+        edges: [
+          { to: this.#exit, code: [], rare: true },
+          { to: this.node, code: [] },
+        ],
+      });
+      edge.code = [];
+      edge.to = node;
+    }
     const elsewhere: Edge = {
       to: atTarget,
       code: [
@@ -118,4 +144,26 @@ export class RegionDispatch {
     const entered = m.i32.load(SLOT_ENTRY, 4, this.#e.cpu());
     moveEntry(nodes, { code: [], condition: entered, index: null, edges: [elsewhere, usual] });
   }
+}
+
+/**
+ * What seven of eight targets write before they read it, and the targets that write all of it. Where these would be few: what
+ * all targets write.
+ */
+function sortTargets(
+  targets: readonly number[],
+  out: RegionModule,
+  units: RegisterUnits,
+): { dead: Units; simple: readonly number[]; others: readonly number[] } {
+  const deadAt = new Map(targets.map((pc) => [pc, out.deadAt(pc)]));
+  let dead = 0n;
+  for (const slot of units.slots) {
+    const unit = units.of(slot);
+    const count = targets.reduce((sum, pc) => sum + ((deadAt.get(pc)! & unit) === 0n ? 0 : 1), 0);
+    if (count * 8 >= targets.length * 7) dead |= unit;
+  }
+  const isSimple = (pc: number): boolean => (dead & ~deadAt.get(pc)!) === 0n;
+  const simple = targets.filter(isSimple);
+  if (simple.length * 2 >= targets.length) return { dead, simple, others: targets.filter((pc) => !isSimple(pc)) };
+  return { dead: targets.reduce((set, pc) => set & deadAt.get(pc)!, units.all), simple: targets, others: [] };
 }

@@ -38,7 +38,13 @@ interface TempUse {
   mostWritten: number;
 }
 const widthOf = (type: OperandType): number =>
-  type === 'i8' || type === 's8' ? 8 : type === 'i16' || type === 's16' ? 16 : type === 'i64' || type === 'f64' ? 64 : 32;
+  type === 'i8' || type === 's8'
+    ? 8
+    : type === 'i16' || type === 's16'
+      ? 16
+      : type === 'i64' || type === 'f64'
+        ? 64
+        : 32;
 
 const ZEROS = new Array<number>(16).fill(0);
 const BYTE = 0xff;

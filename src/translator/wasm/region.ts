@@ -105,9 +105,13 @@ export class RegionEmitter {
 
   cpu = (): Expr => this.m.local.get(0, i32);
   sp = (): Expr => this.registers.read(this.units.abi.sp, 'i64');
-  params(): Expr[] {
-    const { abi } = this.units;
-    return [this.cpu(), this.sp(), ...abi.params.map((slot) => this.registers.read(slot, 'i64'))];
+  /** Arguments for a region; registers in `absent` are read from the vCPU state. */
+  params(absent: Units = 0n): Expr[] {
+    const { m, units } = this;
+    const { sp, params } = units.abi;
+    const value = (slot: number): Expr =>
+      (units.of(slot) & absent) === 0n ? this.registers.read(slot, 'i64') : m.i64.load(slot, 8, this.cpu());
+    return [this.cpu(), ...[sp, ...params].map(value)];
   }
   storePc(pc: Expr): Expr {
     return this.m.i64.store(SLOT_PC, 8, this.cpu(), pc);
@@ -130,14 +134,15 @@ export class RegionEmitter {
     return this.m.block(null, [this.storePc(this.constPc(pc)), ...this.left(exitReason.interpret, dirty)]);
   }
   /** Goes on at `pc`, a known address outside of the region. */
-  tailTo(pc: number, dirty: Units, backward: boolean): Expr {
+  tailTo(pc: number, dirty: Units, backward: boolean, absent: Units): Expr {
     const { m } = this;
     const live = this.neededAt(pc, dirty);
     const out: Expr[] = backward ? [this.poll(this.constPc(pc), live)] : [];
     out.push(...this.registers.spill(live & ~this.units.params), ...this.restoreStack());
     const name = this.out.functionOf(pc);
-    if (name) out.push(m.returnCall(name, this.params()));
-    else out.push(this.storePc(this.constPc(pc)), m.returnCallIndirect(this.link(pc), this.params(), this.#signature));
+    const params = this.params(absent);
+    if (name) out.push(m.returnCall(name, params));
+    else out.push(this.storePc(this.constPc(pc)), m.returnCallIndirect(this.link(pc), params, this.#signature));
     return m.block(null, out);
   }
   /** Without what the code at `pc` does not ask for. */
@@ -162,7 +167,7 @@ export class RegionEmitter {
   }
 
   /** Goes on at an address that is not known before. */
-  jumpTo(address: Expr, dirty: Units): Expr[] {
+  jumpTo(address: Expr, dirty: Units, absent: Units): Expr[] {
     const { m, units, registers } = this;
     const target = this.locals.take('i64');
     const pc = (): Expr => m.local.get(target, i64);
@@ -172,7 +177,7 @@ export class RegionEmitter {
       ...registers.spill(dirty & ~units.params),
       this.storePc(pc()),
       ...this.restoreStack(),
-      m.returnCallIndirect(this.cachedSlot(target, missSlot.jump), this.params(), this.#signature),
+      m.returnCallIndirect(this.cachedSlot(target, missSlot.jump), this.params(absent), this.#signature),
     ];
   }
 
@@ -328,8 +333,8 @@ export class RegionEmitter {
   take(call: Expr): Expr {
     return this.m.setPair(this.#packed, this.#callResult, call);
   }
-  /** Compares the pc that a call has given back; then `reload`. */
-  returned(returnPc: number, reload: Units): Expr[] {
+  /** Compares the pc that a call has given back. */
+  returned(returnPc: number): Expr[] {
     const { m, units } = this;
     const result = (): Expr => m.local.get(this.#callResult, i64);
     const packed = (): Expr => m.local.get(this.#packed, i64);
@@ -337,7 +342,6 @@ export class RegionEmitter {
       m.if(m.i32.ne(m.i32.wrap(packed()), m.i32.const(returnPc | 0)), this.returnPair(packed(), result())),
       this.registers.write(units.abi.sp, 'i64', m.i64.shr_u(packed(), m.i64.const(32n))),
       this.registers.write(units.abi.result, 'i64', result()),
-      ...this.registers.reload(reload & ~units.results),
     ];
   }
 
@@ -354,8 +358,7 @@ export class RegionEmitter {
     return [
       ...ready,
       m.if(m.call(SYSCALL_IMPORT, [], i32), m.block(null, leave)),
-      ...registers.reload(this.units.params),
-      this.tailTo(next, 0n, false),
+      this.tailTo(next, 0n, false, this.units.all),
     ];
   }
 
@@ -396,16 +399,13 @@ export class RegionEmitter {
         const target = this.locals.take('i64');
         const pc = (): Expr => m.local.get(target, i64);
         const elsewhere = m.i64.ne(pc(), this.constPc(e.to));
-        const leave = m.block(null, this.jumpTo(pc(), dirtyOut));
+        const leave = m.block(null, this.jumpTo(pc(), dirtyOut, flow.absentOut));
         return [m.local.set(target, outside(e.slot)), m.if(elsewhere, leave)];
       }
       case 'indirect':
         if (this.#dispatch && isDispatch(block)) return [m.local.set(this.#dispatch.target, outside(e.slot))];
-        return this.jumpTo(outside(e.slot), dirtyOut);
+        return this.jumpTo(outside(e.slot), dirtyOut, flow.absentOut);
       case 'call': {
-        const next = this.flows.get(e.returnPc);
-        // What the code behind it needs is read on the way there.
-        const reload = next ? 0n : units.params;
         const out: Expr[] = [];
         if (e.target === null) {
           const target = this.locals.take('i64');
@@ -422,8 +422,10 @@ export class RegionEmitter {
           }
         } else
           out.push(...registers.spill(this.neededAt(e.target, dirtyOut) & ~units.params), ...this.callKnown(e.target));
-        out.push(...this.returned(e.returnPc, reload));
-        if (!next) out.push(this.tailTo(e.returnPc, units.results, false));
+        // What the code behind it needs is read on the way there.
+        out.push(...this.returned(e.returnPc));
+        if (!this.flows.has(e.returnPc))
+          out.push(this.tailTo(e.returnPc, units.results, false, units.all & ~units.results));
         return out;
       }
     }
@@ -468,7 +470,7 @@ export class RegionEmitter {
       if (to === undefined) {
         // What nobody has gone to yet is not in the module.
         const rare = this.out.functionOf(target) === null;
-        edges.push({ to: null, code: [this.tailTo(target, dirtyOut, backward)], rare });
+        edges.push({ to: null, code: [this.tailTo(target, dirtyOut, backward, flow.absentOut)], rare });
       } else {
         const poll = backward ? [this.poll(this.constPc(target), this.neededAt(target, dirtyOut))] : [];
         const next = this.flows.get(target)!;
