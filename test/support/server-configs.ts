@@ -10,7 +10,10 @@ export const redisWords = (port: number): string[] => [
   ...[REDIS, '--port', String(port), '--save', '', '--protected-mode', 'no', '--dir', '/tmp'],
 ];
 
-/** nginx with two workers: `/` is a short text, `/status` its counters. The command line. */
+/**
+ * nginx with two workers: `/` is a short text, `/status` its counters. It never takes a busy machine for silent clients. The
+ * command line.
+ */
 export function nginxWords(folder: string, port: number): string[] {
   const path = join(folder, `nginx-${port}.conf`);
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
@@ -24,6 +27,8 @@ events { worker_connections 1024; }
 http {
   access_log off;
   keepalive_requests 1000000;
+  keepalive_timeout 1h;
+  client_header_timeout 1h;
 ${temporary.map((name) => `  ${name}_temp_path ${folder}/${name}-${port};`).join('\n')}
   server {
     listen ${port};

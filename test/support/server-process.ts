@@ -64,7 +64,7 @@ export class ServerProcess {
   /** SIGTERM, and SIGKILL where that is not heard. The exit status. */
   async stop(): Promise<number | null> {
     this.child.kill('SIGTERM');
-    const timer = setTimeout(() => this.child.kill('SIGKILL'), 20_000);
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), 60_000);
     const status = await this.ended;
     clearTimeout(timer);
     return status;
