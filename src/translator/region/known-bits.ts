@@ -25,3 +25,9 @@ export function significantBits({ op, inputs, imm }: Inst): number {
   }
   return result === 'i32' ? 32 : 64;
 }
+
+/** The same for what flags are computed from later: the operands and the result of an addition or subtraction. */
+export function flagBits({ op }: Inst): number {
+  const width = /^flags\.(?:sub|add)\.i(8|16)$/.exec(op.name)?.[1];
+  return width ? Number(width) : 64;
+}

@@ -270,6 +270,11 @@ export class RegionRegisters implements SlotAccess {
     this.#bits.set(place.index, bits);
     return set;
   }
+  /** Of a register that an instruction has written beside its result. */
+  noteBits(slot: number, bits: number): void {
+    const place = this.#place(slot);
+    if (place?.kind === 'integer') this.#bits.set(place.index, bits);
+  }
   #writePart(index: number, type: 'i8' | 'i16', value: Expr): Expr {
     const m = this.#m;
     const width = type === 'i8' ? 8 : 16;

@@ -23,7 +23,7 @@ import { atReturn, type BlockFlow, type RegionFlow } from '../region/dataflow.ts
 import { bytesStored } from '../region/journal.ts';
 import { isBackEdge, isDispatch, type Region } from '../region/discover.ts';
 import { isAccess } from '../region/flow-graph.ts';
-import { significantBits } from '../region/known-bits.ts';
+import { flagBits, significantBits } from '../region/known-bits.ts';
 import { loadsOnEdge, storesOnEdge } from '../region/placement.ts';
 import { isZeroing, type RegisterUnits, type Units } from '../region/units.ts';
 import { type Assembler, types } from './assembler.ts';
@@ -237,7 +237,10 @@ export class RegionEmitter {
     });
     if (op.kind !== 'helper') {
       const value = op.sem(this.b, ...inputs);
-      return [op.result ? registers.writeResult(inst.d, op.result, value, significantBits(inst)) : value];
+      if (op.result) return [registers.writeResult(inst.d, op.result, value, significantBits(inst))];
+      const bits = flagBits(inst);
+      if (bits < 64) for (const slot of op.writes) if (slot !== units.abi.flags.first) registers.noteBits(slot, bits);
+      return [value];
     }
     let touched = 0n;
     let written = 0n;

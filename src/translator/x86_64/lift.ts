@@ -335,7 +335,8 @@ function directCondition(kind: KnownFlags, width: IntWidth, code: number): Condi
   if (kind === 'cf') return code === 1 ? bit(CC_A) : null;
   if (code === 1 && kind === 'res') return bit(CC_A);
   if (code === 1 && (kind === 'inc' || kind === 'dec')) return bit(CC_B);
-  if (code === 2) return result('eq');
+  // Of narrow operands the difference would have to be cut to size first.
+  if (code === 2) return kind === 'sub' && (width === 'i8' || width === 'i16') ? operands('eq') : result('eq');
   if (code === 4) return result('lt_s');
   if (kind === 'sub') {
     if (code === 1) return operands('lt_u');
