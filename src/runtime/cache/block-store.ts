@@ -37,7 +37,7 @@ const MAX_WORDS = 16 * 2 ** 20;
 const CHUNK_WORDS = 1 << 14;
 /** As many new blocks, or this part of all, are worth writing the file anew. */
 const WORTH_BLOCKS = 1;
-const WORTH_PART = 4096;
+const WORTH_PART = 1024;
 
 // Words of a record.
 const PC = 0;
