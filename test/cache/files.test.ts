@@ -1,5 +1,14 @@
 /** The parts of the code cache, without a guest. */
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Packr } from 'msgpackr';
@@ -151,6 +160,12 @@ describe('the folder', () => {
     const said: string[] = [];
     return { folder: CacheFolder.open(path, mode, (m) => said.push(m)), said };
   };
+  it.runIf(existsSync('/proc/self'))('is not used where none can be made, and that is said once', () => {
+    const { folder, said } = open('/proc/no-such-folder/below');
+    expect(folder).toBeNull();
+    expect(said).toHaveLength(1);
+    expect(open(join(scratch, 'some/way/down')).folder).not.toBeNull();
+  });
   it('is made private', () => {
     const { folder } = open(join(scratch, 'new/deeper'));
     expect(folder!.write(folder!.file('v/i/x'), Buffer.from('y'))).toBe(true);

@@ -43,6 +43,18 @@ export function defaultCacheFolder(env: NodeJS.ProcessEnv): string {
 
 const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
+/** Makes a folder and those above it. Node's own way of doing that never ends where a folder can hold none, as in /proc. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (e) {
+    if (code(e) === 'EEXIST') return;
+    if (code(e) !== 'ENOENT' || dirname(path) === path) throw e;
+    makeFolder(dirname(path));
+    if (!isFolder(path)) mkdirSync(path, { mode: 0o700 });
+  }
+}
+
 /** Windows has neither; its user folders are private by their access lists. */
 const owner = process.getuid?.() ?? null;
 
@@ -100,7 +112,7 @@ export class CacheFolder {
     try {
       const stat = statSync(path, { throwIfNoEntry: false });
       if (!stat && mode === 'ro') return null;
-      if (!stat) mkdirSync(path, { recursive: true, mode: 0o700 });
+      if (!stat) makeFolder(path);
       // A checkout's folder may be writable by the user's group: what is trusted lies in folders below it, made here.
       else if (!stat.isDirectory() || !ours(stat, 0o002)) {
         warn(`the code cache ${path} is not used: it is not a folder that only you can write to`);
@@ -134,7 +146,7 @@ export class CacheFolder {
     if (folder.length < this.path.length || !this.#checkFolders(folder, create)) return false;
     let stat = lstatSync(folder, { throwIfNoEntry: false });
     if (!stat && create) {
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      makeFolder(folder);
       stat = lstatSync(folder);
     }
     if (!stat) return false;
