@@ -1,5 +1,5 @@
 /** What code elsewhere does not want to know. */
-import type { RegionExit } from '../ir/block.ts';
+import type { Block, RegionExit } from '../ir/block.ts';
 import { CONST, TEMPS } from '../ir/layout.ts';
 import type { RegionFrontEnd } from './abi.ts';
 import type { CodeReader } from './discover.ts';
@@ -64,32 +64,43 @@ export class DeadRegisters {
     return effect;
   }
   #look(pc: number): Effect {
-    const units = this.#units;
     const limit = this.#code.limit(pc);
     const lifted = limit > pc ? this.#front.liftRegionBlock(this.#code.bytes, pc, limit, null, null) : null;
     if (!lifted) return { read: 0n, dead: 0n, exit: null };
     const { block } = lifted;
     this.#looked.push([pc, block.end]);
-    const { width, readWords, writtenWords } = units;
-    const reads = new Int32Array(width);
-    const kills = new Int32Array(width);
-    let { exit }: { exit: RegionExit | null } = block;
-    for (const inst of block.insts) {
-      if (inst.op.opaque) {
-        exit = null;
-        break;
-      }
-      units.look(inst);
-      for (let w = 0; w < width; w++) {
-        reads[w]! |= readWords[w]! & ~kills[w]!;
-        kills[w]! |= writtenWords[w]! & ~reads[w]!;
-      }
+    let effect = effects.get(block);
+    if (!effect) {
+      effect = effectOf(block, this.#units);
+      effects.set(block, effect);
     }
-    let read = units.set(reads, 0);
-    const dead = units.set(kills, 0);
-    if (exit?.kind === 'branch')
-      for (const slot of [exit.condition.a, exit.condition.b])
-        if (slot !== CONST && slot < TEMPS) read |= units.of(slot) & ~dead;
-    return { read, dead, exit };
+    return effect;
   }
+}
+
+/** Of blocks that are remembered from module to module (remember.ts). */
+const effects = new WeakMap<Block, Effect>();
+
+function effectOf(block: Block, units: RegisterUnits): Effect {
+  const { width, readWords, writtenWords } = units;
+  const reads = new Int32Array(width);
+  const kills = new Int32Array(width);
+  let { exit }: { exit: RegionExit | null } = block;
+  for (const inst of block.insts) {
+    if (inst.op.opaque) {
+      exit = null;
+      break;
+    }
+    units.look(inst);
+    for (let w = 0; w < width; w++) {
+      reads[w]! |= readWords[w]! & ~kills[w]!;
+      kills[w]! |= writtenWords[w]! & ~reads[w]!;
+    }
+  }
+  let read = units.set(reads, 0);
+  const dead = units.set(kills, 0);
+  if (exit?.kind === 'branch')
+    for (const slot of [exit.condition.a, exit.condition.b])
+      if (slot !== CONST && slot < TEMPS) read |= units.of(slot) & ~dead;
+  return { read, dead, exit };
 }
