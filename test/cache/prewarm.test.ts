@@ -1,6 +1,6 @@
 /** `uktx prewarm` and bundles: what it finds in a stripped program, and that a first run with it is a second one. */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -63,6 +63,16 @@ describe.runIf(ready)('prewarm', () => {
     const now = blocks(warm);
     expect(now.blocks).toBeLessThan(cold.blocks / 5);
     expect(now.stored).toBeGreaterThan(cold.blocks / 2);
+  });
+  it('leaves nothing to be hashed by the first run', { timeout: SLOW }, () => {
+    const folder = join(scratch, 'hashes');
+    expect(call('prewarm', '--jobs=1', `--cache-dir=${folder}`, program)).toMatchObject({ status: 0 });
+    const times = (): number[] => ['files', 'swept'].map((f) => statSync(join(folder, f)).ctimeMs);
+    const before = readFileSync(join(folder, 'files'));
+    const then = times();
+    expect(call('run', `--cache-dir=${folder}`, program).stdout).toBe(spawnSync(program, { encoding: 'utf8' }).stdout);
+    expect(readFileSync(join(folder, 'files'))).toEqual(before);
+    expect(times()).toEqual(then);
   });
   it('does nothing twice', { timeout: SLOW }, () => {
     const again = prewarm(warm);

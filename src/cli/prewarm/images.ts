@@ -1,12 +1,15 @@
 /** Which files a program maps, and where: found by having its own dynamic linker list them (as ldd(1) does), in a run of its own. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync, realpathSync } from 'node:fs';
+import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { toStat } from '../../kernel/fs/hostfs.ts';
+import type { Stat } from '../../kernel/fs/inode.ts';
 import { parseHeader, parseImage, PHDR_SIZE, type ElfImage, interpreterPath } from '../../kernel/loader/elf.ts';
 import { programBias } from '../../kernel/loader/load.ts';
 import { PROT_EXEC, PROT_WRITE } from '../../kernel/mm/guest-memory.ts';
 import { pageDown, pageUp } from '../../kernel/mm/layout.ts';
 import type { Isa } from '../../kernel/task/cpu-context.ts';
+import { fileKey } from '../../runtime/cache/images.ts';
 import { packageRoot } from '../../runtime/package-root.ts';
 import { functionsOf, pointersOf } from './functions.ts';
 
@@ -19,6 +22,8 @@ export interface CodeImage {
   readonly end: number;
   /** Place in the file of `start`. */
   readonly offset: number;
+  /** What runs know the file's bytes by (runtime/cache/images.ts); null when it changed while it was read. */
+  readonly key: string | null;
   /** `[start, end)` as it is mapped. */
   readonly bytes: Uint8Array;
   /** Function starts in it. */
@@ -54,7 +59,7 @@ function readImage(bytes: Buffer, name: string): ElfImage {
 }
 
 /** The executable segments of a file that is loaded with `bias`. */
-function segments(bytes: Buffer, image: ElfImage, file: string, bias: number): CodeImage[] {
+function segments({ bytes, image, file, stat }: LoadedFile, bias: number): CodeImage[] {
   const all = [...functionsOf(bytes)].map((f) => f + bias);
   const pointers = [...pointersOf(bytes)].map((f) => f + bias);
   const data = image.segments.map((s) => ({
@@ -76,6 +81,7 @@ function segments(bytes: Buffer, image: ElfImage, file: string, bias: number): C
         start,
         end,
         offset,
+        key: stat && fileKey(stat, offset, end - start),
         bytes: mapped,
         functions: inside(all),
         pointers: inside(pointers),
@@ -106,11 +112,24 @@ function listLibraries(program: string, flags: readonly string[], opened: readon
   return found;
 }
 
-function load(root: string, path: string): { bytes: Buffer; image: ElfImage; file: string } {
+interface LoadedFile {
+  bytes: Buffer;
+  image: ElfImage;
+  /** Path in the guest. */
+  file: string;
+  /** Null when it changed meanwhile. */
+  stat: Stat | null;
+}
+
+function load(root: string, path: string): LoadedFile {
   try {
     const real = hostPath(root, path);
+    const before = statSync(real, { bigint: true });
     const bytes = readFileSync(real);
-    return { bytes, image: readImage(bytes, path), file: root === '/' ? real : real.slice(root.length) };
+    const after = statSync(real, { bigint: true });
+    const same = before.mtimeNs === after.mtimeNs && before.ctimeNs === after.ctimeNs && before.ino === after.ino;
+    const file = root === '/' ? real : real.slice(root.length);
+    return { bytes, image: readImage(bytes, path), file, stat: same ? toStat(after) : null };
   } catch (e) {
     if (e instanceof PrewarmError) throw e;
     throw new PrewarmError(`${path}: ${(e as NodeJS.ErrnoException).code ?? (e as Error).message}`);
@@ -135,15 +154,15 @@ export function programImages(
   libraries: boolean,
   opened: readonly string[] = [],
 ): CodeImage[] {
-  const { bytes, image, file } = load(root, program);
-  const images = segments(bytes, image, file, programBias(image));
+  const loaded = load(root, program);
+  const { bytes, image } = loaded;
+  const images = segments(loaded, programBias(image));
   if (!libraries && opened.length === 0) return images;
   const listed = isDynamic(bytes, image) ? listLibraries(program, flags, opened) : new Map<string, number>();
   for (const path of opened) if (!listed.has(path)) throw new PrewarmError(`${path}: ${program} does not load it`);
   for (const [path, base] of listed) {
     if (!libraries && !opened.includes(path)) continue;
-    const library = load(root, path);
-    images.push(...segments(library.bytes, library.image, library.file, base));
+    images.push(...segments(load(root, path), base));
   }
   return images;
 }

@@ -5,6 +5,7 @@ import { sha256Hex } from '../../runtime/cache/checked.ts';
 import { type Image, imageFolder, noteOrigin } from '../../runtime/cache/images.ts';
 import { BLOCKS } from '../../runtime/cache/block-store.ts';
 import { dependencies, entriesOf, guestChecksum, MAX_MODULES } from '../../runtime/cache/index-file.ts';
+import { sweepIfDue } from '../../runtime/cache/sweep.ts';
 import type { Compiler, JobRequest } from '../../runtime/jit/compiler.ts';
 import type { CompileResult } from '../../runtime/jit/messages.ts';
 import { isaRuntime, loadIsa } from '../../runtime/isa.ts';
@@ -83,6 +84,7 @@ export class Prewarm {
       summary.coveredBytes = union(covered);
       this.#memory.protect(code.start, code.end, -1);
     }
+    sweepIfDue(this.#cache.folder);
     return works.map((w) => w.summary);
   }
 
@@ -90,7 +92,11 @@ export class Prewarm {
     const { start, end, bytes, isa, file, offset } = code;
     this.#memory.u8.set(bytes, start);
     this.#memory.protect(start, end, PROT_READ | PROT_EXEC);
-    const folder = imageFolder(this.#cache.version, isa, sha256Hex(bytes), start);
+    const hash = sha256Hex(bytes);
+    // Runs need not hash the file then.
+    if (code.key !== null) this.#cache.hashes.remember(code.key, hash);
+    this.#cache.hashes.rememberVdso(isa);
+    const folder = imageFolder(this.#cache.version, isa, hash, start);
     const image: Image = { start, end, label: file, offset, folder };
     const profile = this.#cache.profile(image);
     await loadIsa(isa);

@@ -4,7 +4,9 @@
  */
 import { vdsoImage } from '../../kernel/loader/vdso.ts';
 import type { AddressSpace } from '../../kernel/mm/address-space.ts';
+import type { Stat } from '../../kernel/fs/inode.ts';
 import { PROT_EXEC, PROT_WRITE } from '../../kernel/mm/guest-memory.ts';
+import { pageUp } from '../../kernel/mm/layout.ts';
 import type { Isa } from '../../kernel/task/cpu-context.ts';
 import { checksum, sealed, sha256Hex, unsealed } from './checked.ts';
 import type { CacheFolder } from './folder.ts';
@@ -29,6 +31,10 @@ export interface CodeMappings {
   at(pc: number): CodeMapping | null;
 }
 
+/** Key of a mapping of `length` bytes at `offset` of a file. */
+export const fileKey = ({ dev, ino, size, mtime, ctime }: Stat, offset: number, length: number): string =>
+  `${dev}:${ino}:${size}:${mtime.sec}.${mtime.nsec}:${ctime.sec}.${ctime.nsec}:${offset}+${length}`;
+
 const VDSO = '[vdso]';
 const vdsoImages = (): Uint8Array[] => [vdsoImage('x86_64'), vdsoImage('aarch64')];
 
@@ -44,15 +50,13 @@ export class AddressSpaceMappings implements CodeMappings {
     if (vma?.name === VDSO && (vma.prot & (PROT_EXEC | PROT_WRITE)) === PROT_EXEC)
       return { start: vma.start, end: vma.end, key: null, usual: vdsoImages(), label: VDSO, offset: 0 };
     if (!vma?.file || !vma.pristine || vma.shared || (vma.prot & (PROT_EXEC | PROT_WRITE)) !== PROT_EXEC) return null;
-    const { dev, ino, size, mtime, ctime } = vma.file.stat();
+    const stat = vma.file.stat();
     // A file of this run's memory has numbers that another run gives to another file.
-    const lasting = mtime.sec > 0 && vma.stamp !== null;
+    const lasting = stat.mtime.sec > 0 && vma.stamp !== null;
     return {
       start: vma.start,
       end: vma.eof,
-      key: lasting
-        ? `${dev}:${ino}:${size}:${mtime.sec}.${mtime.nsec}:${ctime.sec}.${ctime.nsec}:${vma.offset}+${vma.eof - vma.start}`
-        : null,
+      key: lasting ? fileKey(stat, vma.offset, vma.eof - vma.start) : null,
       label: vma.label,
       offset: vma.offset,
     };
@@ -118,6 +122,13 @@ export class ImageHashes {
     }
     return this.#known;
   }
+  /** Hashes the usual vDSO, as a run maps it. */
+  rememberVdso(isa: Isa): void {
+    const image = vdsoImage(isa);
+    const bytes = new Uint8Array(pageUp(image.length));
+    bytes.set(image);
+    this.of({ start: 0, end: bytes.length, key: null, usual: [image], label: VDSO, offset: 0 }, bytes);
+  }
   /** SHA-256 in hexadecimal of the bytes at a mapping. */
   of(mapping: CodeMapping, guest: Uint8Array): string {
     const bytes = guest.subarray(mapping.start, mapping.end);
@@ -125,10 +136,12 @@ export class ImageHashes {
     const known = key === null ? undefined : this.#load().get(key);
     if (known !== undefined) return known;
     const hash = sha256Hex(bytes);
-    if (key !== null) this.#remember(key, hash);
+    if (key !== null) this.remember(key, hash);
     return hash;
   }
-  #remember(key: string, hash: string): void {
+  /** Notes the hash of what `key` stands for. */
+  remember(key: string, hash: string): void {
+    if (this.#load().get(key) === hash) return;
     // Somebody else may have added some in the meantime.
     this.#known = null;
     const known = this.#load();
