@@ -120,19 +120,29 @@ export class CodeChunk {
    * is such; `float`: to floating point, too.
    */
   linkTo(to: CodeChunk, u32: Uint32Array, counted: boolean, float: boolean): void {
-    const { openTargets } = this.stored;
-    for (let k = placeOf(openTargets, to.first); k < openTargets.length && openTargets[k]! <= to.last; k++)
-      this.linkOne(k, to, u32, counted, float);
-  }
-  /** The same of the open link `k`. */
-  linkOne(k: number, to: CodeChunk, u32: Uint32Array, counted: boolean, float: boolean): void {
-    const { openTargets, open } = this.stored;
-    const target = openTargets[k]!;
-    const at = positionOf(to.stored.pcs, target);
-    if (at < 0 || (!float && to.isFloat(at))) return;
-    const ip = counted && open[k]! & 1 ? to.stub(target) : to.ipOf(at);
-    const [word, op] = this.stored.linkPlaces(open[k]! >>> 1);
-    if (ip !== 0 && u32[(this.ip + word) >>> 2] === this.ip + op) u32[(this.ip + word) >>> 2] = ip;
+    const { openTargets, open, places, links } = this.stored;
+    const { pcs, places: toPlaces, kinds } = to.stored;
+    const { ip: here } = this;
+    const { ip: there, last } = to;
+    const { length } = openTargets;
+    // Both are in order: what has been passed is not looked at again. V8 optimises nothing yet, so that calls count.
+    let at = 0;
+    const { length: blocks } = pcs;
+    for (let k = placeOf(openTargets, to.first); k < length; k++) {
+      const target = openTargets[k]!;
+      if (target > last) return;
+      for (let high = blocks; at < high; ) {
+        const middle = (at + high) >>> 1;
+        if (pcs[middle]! < target) at = middle + 1;
+        else high = middle;
+      }
+      if (pcs[at] !== target || (!float && kinds[at]! & FLOAT)) continue;
+      const ip = counted && open[k]! & 1 ? to.stub(target) : there + toPlaces[at]!;
+      const link = open[k]! >>> 1;
+      const block = here + places[link >>> 1]!;
+      const word = (block + (links[link]! & 0xffff)) >>> 2;
+      if (ip !== 0 && u32[word] === block + (links[link]! >>> 16)) u32[word] = ip;
+    }
   }
   /** Its code is to be used no more. */
   kill(): void {
@@ -171,18 +181,12 @@ export class CodeChunks {
   /** Links a chunk to all, itself too, and all to it. There may be hundreds, and V8 optimises nothing yet: few steps count. */
   #link(chunk: CodeChunk, u32: Uint32Array, counted: boolean, float: boolean): void {
     const alive = this.#alive;
-    const { first, last } = chunk;
-    const { openTargets } = chunk.stored;
-    // Both are in order.
-    for (let k = 0, at = 0; k < openTargets.length; k++) {
-      const target = openTargets[k]!;
-      while (at + 1 < alive.length && alive[at + 1]!.first <= target) at++;
-      const to = alive[at]!;
-      if (target <= to.last) chunk.linkOne(k, to, u32, counted, float);
-    }
+    const { first, last, firstOpen, lastOpen } = chunk;
     for (let at = 0; at < alive.length; at++) {
-      const from = alive[at]!;
-      if (from.firstOpen <= last && from.lastOpen >= first && from !== chunk) from.linkTo(chunk, u32, counted, float);
+      const other = alive[at]!;
+      if (firstOpen <= other.last && lastOpen >= other.first) chunk.linkTo(other, u32, counted, float);
+      if (other.firstOpen <= last && other.lastOpen >= first && other !== chunk)
+        other.linkTo(chunk, u32, counted, float);
     }
   }
   #add(chunk: CodeChunk): void {

@@ -128,11 +128,6 @@ export class StoredChunk {
   indexOf(pc: number): number {
     return positionOf(this.pcs, pc);
   }
-  /** Place of the word of a link, by its number, and that of its op. */
-  linkPlaces(link: number): [number, number] {
-    const place = this.places[link >>> 1]!;
-    return [place + (this.links[link]! & 0xffff), place + (this.links[link]! >>> 16)];
-  }
   /** Its blocks, to be put into other chunks. */
   blocks(): ChunkBlock[] {
     const { pcs, places, kinds, sums, links, code } = this;
