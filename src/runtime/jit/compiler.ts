@@ -14,7 +14,7 @@ import type {
   SaveJob,
   SaveResult,
 } from './messages.ts';
-import { allowTiers, isBaselineOnly } from './v8-flags.ts';
+import { allowTiers, isBaselineOnly, leaveHeapsToLimits } from './v8-flags.ts';
 
 export type JobRequest = Omit<CompileJob, 'id' | 'memory'> & { memory: WebAssembly.Memory };
 
@@ -158,6 +158,7 @@ export class Compiler {
   #start(): Lane {
     const { MessageChannel, Worker } = process.getBuiltinModule('node:worker_threads');
     if (isBaselineOnly()) allowTiers();
+    leaveHeapsToLimits();
     hostThreads.running = true;
     const { port1, port2 } = new MessageChannel();
     // execArgv: flags of Node are for the guest's thread.

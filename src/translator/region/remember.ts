@@ -2,7 +2,7 @@
 import type { RegionBlock, RegionFrontEnd } from './abi.ts';
 
 /** Blocks that are remembered; with more, all are forgotten. */
-const MOST = 6000;
+const MOST = 2000;
 /** Bytes behind a block that may have been looked at to find its end. */
 const LONGEST_INSTRUCTION = 15;
 
