@@ -5,17 +5,7 @@
 import { GUEST_LIMIT, PAGE_SIZE } from '../kernel/mm/guest-memory.ts';
 import type { Block, Inst } from '../translator/ir/block.ts';
 import { type Bytecode, exitLayout, MIN_BLOCK, stubLayout } from '../translator/ir/bytecode.ts';
-import {
-  cacheIndex,
-  CODE_END,
-  CODE_START,
-  PAGE_EXEC,
-  PAGE_GUEST_WRITE,
-  PAGE_TABLE,
-  PAGE_WRITE,
-  REGION_CACHE,
-  REGION_CACHE_ENTRIES,
-} from '../translator/ir/layout.ts';
+import { CODE_END, CODE_START, PAGE_EXEC, PAGE_GUEST_WRITE, PAGE_TABLE, PAGE_WRITE } from '../translator/ir/layout.ts';
 import type { StoredChunk } from './cache/chunk.ts';
 import { BlockEncoder } from './block-encoder.ts';
 import {
@@ -30,7 +20,7 @@ import { CodeChunk, CodeChunks, type RestoreCode } from './code-chunks.ts';
 import { CodePlaces } from './code-places.ts';
 import { CodeStubs } from './code-stubs.ts';
 import { keepTemplate, placeTemplate, templateOf } from './code-template.ts';
-import { JumpCache } from './jump-cache.ts';
+import { clearRegionCache, JumpCache, regionCacheWord } from './jump-cache.ts';
 import type { CodeOwner, LinearMemory } from './linear-memory.ts';
 import { type CodeLink, ParkedCode, rangeFinder } from './parked-code.ts';
 
@@ -42,9 +32,6 @@ const KEEP_LIMIT = 24 << 20;
 const KEEP_DEAD = 1 << 20;
 /** How much oftener than others the block behind a call must be entered to be hot. */
 const RETURN_SITE_FACTOR = 32;
-
-/** Index into the memory's words of the entry for `pc` in the cache of indirect jumps of regions. */
-const regionCacheWord = (pc: number): number => (REGION_CACHE + cacheIndex(pc, REGION_CACHE_ENTRIES) * 8) >>> 2;
 
 export class CodeSpace implements CodeOwner {
   readonly #memory: LinearMemory;
@@ -536,7 +523,7 @@ export class CodeSpace implements CodeOwner {
     this.places.clear();
     // Caches without an entry are not written to: that would make a short run's memory larger by 160 pages.
     if (this.#next !== CODE_START) {
-      this.#memory.u8.fill(0, REGION_CACHE, REGION_CACHE + REGION_CACHE_ENTRIES * 8);
+      clearRegionCache(this.#memory.u8);
       this.#jumps.clear();
     }
     this.#byPc = [];

@@ -1,5 +1,11 @@
-/** The interpreter's cache for indirect jumps: pairs of entries { pc, address of its code } (translator/ir/layout.ts). */
-import { cacheIndex, JUMP_CACHE, JUMP_CACHE_ENTRIES } from '../translator/ir/layout.ts';
+/** The interpreter's cache for indirect jumps: pairs of entries { pc, address of its code } (translator/ir/layout.ts); and that of regions. */
+import {
+  cacheIndex,
+  JUMP_CACHE,
+  JUMP_CACHE_ENTRIES,
+  REGION_CACHE,
+  REGION_CACHE_ENTRIES,
+} from '../translator/ir/layout.ts';
 import type { LinearMemory } from './linear-memory.ts';
 
 /** A pc without code, which entries may have that nobody looks into for it. */
@@ -9,6 +15,13 @@ const NOWHERE = 0xffff_fff0;
 const MAX_LISTED = 8192;
 /** Words of a pair of entries. */
 const PAIR = 4;
+
+/** Index into the memory's words of the entry for `pc` in the cache of regions, which has one place for each. */
+export const regionCacheWord = (pc: number): number => (REGION_CACHE + cacheIndex(pc, REGION_CACHE_ENTRIES) * 8) >>> 2;
+
+export const clearRegionCache = (u8: Uint8Array): void => {
+  u8.fill(0, REGION_CACHE, REGION_CACHE + REGION_CACHE_ENTRIES * 8);
+};
 
 /** Index into the memory's words of the entry where `pc` is looked for first. */
 const placeOf = (pc: number): number => (JUMP_CACHE + cacheIndex(pc, JUMP_CACHE_ENTRIES) * 8) >>> 2;

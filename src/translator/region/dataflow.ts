@@ -8,7 +8,7 @@ import { CONST, TEMPS, VCPU_SIZE } from '../ir/layout.ts';
 import type { Region } from './discover.ts';
 import { FlowGraph, type FlowOptions, isAccess, mayLeave } from './flow-graph.ts';
 import { placeRegisters, WorkList } from './placement.ts';
-import type { RegisterUnits, Units, UnitWords } from './units.ts';
+import { isPartial, type RegisterUnits, type Units, type UnitWords } from './units.ts';
 
 export interface BlockFlow {
   readonly block: Block<RegionExit>;
@@ -259,7 +259,7 @@ class Liveness {
           op.writes.every((slot) => units.has(slot)) && (op.result === null || d >= TEMPS || units.has(d));
         if (registersKept && !tempNeeded && !meet(writtenWords, live)) continue;
       }
-      if (tempResult && (d & 7) === 0 && !isNarrow(op.result!)) {
+      if (tempResult && !isPartial(op.result!, d)) {
         temps[d >> 3] = 0;
         if (wide) temps[(d >> 3) + 1] = 0;
       }
@@ -294,8 +294,6 @@ function meet(a: UnitWords, b: UnitWords): boolean {
   for (let w = 0; w < a.length; w++) if (a[w]! & b[w]!) return true;
   return false;
 }
-
-const isNarrow = (type: string): boolean => type === 'i8' || type === 'i16' || type === 'l32' || type === 'f32';
 
 /** Reads of a clock must stay, though nothing says what they touch. */
 const effectful = (inst: Inst): boolean =>

@@ -26,8 +26,8 @@ export function significantBits({ op, inputs, imm }: Inst): number {
   return result === 'i32' ? 32 : 64;
 }
 
+const narrowFlags = new Map<string, number>();
+for (const kind of ['sub', 'add']) for (const width of [8, 16]) narrowFlags.set(`flags.${kind}.i${width}`, width);
+
 /** The same for what flags are computed from later: the operands and the result of an addition or subtraction. */
-export function flagBits({ op }: Inst): number {
-  const width = /^flags\.(?:sub|add)\.i(8|16)$/.exec(op.name)?.[1];
-  return width ? Number(width) : 64;
-}
+export const flagBits = ({ op }: Inst): number => narrowFlags.get(op.name) ?? 64;

@@ -93,6 +93,15 @@ export class RegionDispatch {
     return [rare, { to: this.node, code: leading(written & ~this.#dead) }];
   }
 
+  /** A node that goes to whatever target has been looked up, with all written back. */
+  #toAny(code: Expr[]): Node {
+    const edges: Edge[] = [
+      { to: this.#exit, code: [], rare: true },
+      { to: this.node, code: [] },
+    ];
+    return { code, condition: this.#isBeyond(this.#targets.length), index: null, edges };
+  }
+
   /** Adds the two nodes behind those of the blocks, and before the entry some for those who enter the region at a target. */
   addNodes(nodes: Node[], numberOf: ReadonlyMap<number, number>): void {
     const { m, region, flow, registers, units } = this.#e;
@@ -107,28 +116,11 @@ export class RegionDispatch {
     });
     const atTarget = nodes.length;
     const spilled = registers.spill(units.params & flow.dispatchAbsent);
-    nodes.push({
-      code: [...this.lookUp(), ...spilled],
-      condition: this.#isBeyond(this.#targets.length),
-      index: null,
-      edges: [
-        { to: this.#exit, code: [], rare: true },
-        { to: this.node, code: [] },
-      ],
-    });
+    nodes.push(this.#toAny([...this.lookUp(), ...spilled]));
     for (const edge of this.#others) {
-      const node = nodes.length;
-      nodes.push({
-        code: edge.code,
-        condition: this.#isBeyond(this.#targets.length),
-        index: null,
-        edges: [
-          { to: this.#exit, code: [], rare: true },
-          { to: this.node, code: [] },
-        ],
-      });
+      edge.to = nodes.length;
+      nodes.push(this.#toAny(edge.code));
       edge.code = [];
-      edge.to = node;
     }
     const elsewhere: Edge = {
       to: atTarget,
