@@ -87,6 +87,26 @@ describe.runIf(ready)('a run with a code cache', () => {
     expect(regions).toMatchObject({ translateMs: 0, modules: cache.loads });
     expect(translator.blocks).toBeLessThan(translator.stored / 50);
   });
+  it.runIf(existsSync('/bin/bash'))("keeps what has copies of another file's functions in it", () => {
+    const folder = join(scratch, 'copies');
+    const file = join(scratch, 'copies.json');
+    const bash = (): Stats => {
+      // Each word takes bash to strlen and the like, in the C library.
+      const script = 'for ((k = 0; k < 1500; k++)); do w="$k and more"; [ "$w" = other ] && echo "$w"; done';
+      const how = [`--cache-dir=${folder}`, `--stats-file=${file}`, '--jit-sync', '--jit-threshold=1500'];
+      const { status, stderr } = spawnSync(uktx, ['run', ...how, '/bin/bash', '-c', script], {
+        encoding: 'utf8',
+        env: env(),
+      });
+      expect({ status, stderr }).toEqual({ status: 1, stderr: '' });
+      return JSON.parse(readFileSync(file, 'utf8'));
+    };
+    let last = bash();
+    for (let k = 0; k < 8 && last.cache.kept > 0; k++) last = bash();
+    expect(last.cache.hits).toBeGreaterThan(0);
+    expect(last.cache).toMatchObject({ rejected: 0, kept: 0 });
+    expect(last.regions.translateMs).toBe(0);
+  });
   it('writes nothing in mode ro, and does nothing in mode off', () => {
     const folder = join(scratch, 'ro');
     mkdirSync(folder);

@@ -192,7 +192,14 @@ export class Prewarm {
       jumpTargets: [...this.#cache.profile(image).jumpTargets, ...jumpTargets],
       functionStarts: Uint32Array.from(known).sort(),
       options: { checks: this.#checks, watchStores: false },
-      keepIn: { cache: folder.path, image: image.folder, index: indexName(this.#checks), start, end },
+      keepIn: {
+        cache: folder.path,
+        image: image.folder,
+        index: indexName(this.#checks),
+        start,
+        end,
+        images: [[start, end]],
+      },
       translateOnly: true,
       optimize: this.#optimize,
     };

@@ -67,9 +67,10 @@ export interface KeepIn {
   /** The image's folder in it, and the file of its index. */
   image: string;
   index: string;
-  /** The image: translations of bytes elsewhere are not kept. */
   start: number;
   end: number;
+  /** All images, [start, end): translations of bytes elsewhere, copies of short functions among them, are not kept. */
+  images: (readonly [number, number])[];
 }
 
 /** Name of the index of translations for this way of accessing memory, on hosts like this one. */
@@ -420,7 +421,10 @@ export class MemoryCache implements BlockSource {
       return null;
     }
     const start = nowMs();
-    const inside = dependencies(found).every(([from, to]) => from >= image.start && to <= image.end);
+    const inside = dependencies(found).every(([from, to]) => {
+      const { start, end } = this.#imageNear(from) ?? { start: 0, end: 0 };
+      return from >= start && to <= end;
+    });
     const module = inside && this.#matches(found) ? this.#cache.code(image, found) : null;
     stats.loadMs += nowMs() - start;
     if (!module) {
@@ -454,7 +458,9 @@ export class MemoryCache implements BlockSource {
     const { folder } = this.#cache;
     const image = folder.writable ? this.image(pc) : null;
     if (!image) return null;
-    return { cache: folder.path, image: image.folder, index: indexName(checks), start: image.start, end: image.end };
+    const { start, end } = image;
+    const images = this.#images.map((i) => [i.start, i.end] as const);
+    return { cache: folder.path, image: image.folder, index: indexName(checks), start, end, images };
   }
   noteKept(): void {
     this.#cache.stats.kept++;

@@ -18,8 +18,10 @@ const folders = new Map<string, CacheFolder | null>();
 
 /** Job `id` has made `compiled` from bytes of `guest`, just now. */
 export function holdForSaving(id: number, compiled: CompiledModule, guest: Uint8Array, where: KeepIn): void {
-  const elsewhere = dependencies(compiled).some(([start, end]) => start < where.start || end > where.end);
-  if (elsewhere) return;
+  const inside = dependencies(compiled).every(([from, to]) =>
+    where.images.some(([start, end]) => from >= start && to <= end),
+  );
+  if (!inside) return;
   unsaved.set(id, { where, module: cachedModule(compiled, guest), bytes: compiled.bytes });
   for (const old of unsaved.keys()) {
     if (unsaved.size <= MAX_UNSAVED) break;
