@@ -78,16 +78,7 @@ const SUITE: Record<string, Record<string, string[]>> = {
 };
 
 /** What cannot pass here, and why. */
-const NAMESPACES = 'no namespaces: EPERM, as in a container without privileges';
-const KNOWN: Record<string, string> = {
-  'pidfd/pidfd_fdinfo_test': NAMESPACES,
-  'pidfd/pidfd_setns_test': NAMESPACES,
-  'clone3/clone3': NAMESPACES,
-  'clone3/clone3_set_tid': NAMESPACES,
-  'tmpfs/bug-link-o-tmpfile': NAMESPACES,
-  'exec/recursion-depth': NAMESPACES,
-  'mqueue/mq_open_tests': '/proc/sys is read-only',
-};
+const KNOWN: Record<string, string> = {};
 
 /** What a program needs besides its own file and the usual libraries. */
 const EXTRA: Record<string, string[]> = {

@@ -19,6 +19,13 @@ import { GuestTask } from './task/guest-task.ts';
 import type { Host } from './task/host.ts';
 import type { Machine } from './task/machine.ts';
 import { Process } from './task/process.ts';
+import { PidNamespace, releasePid } from './ns/pid.ts';
+import { IpcNamespace, mountedQueues } from './ipc/namespace.ts';
+import { INITIAL_INO } from './ns/namespace.ts';
+import { NetNamespace } from './ns/net.ts';
+import { CgroupNamespace, type Namespaces, TimeNamespace } from './ns/proxy.ts';
+import { initialUserNamespace } from './ns/user.ts';
+import { UtsNamespace } from './ns/uts.ts';
 import { Registry } from './registry.ts';
 import { KernelStats } from './task/stats.ts';
 import { Timers } from './time/timers.ts';
@@ -84,6 +91,8 @@ export class Kernel {
   readonly options: KernelOptions;
   readonly createMemory: (program?: object | null) => GuestMemory;
   readonly machine: Machine | null;
+  /** The initial PID namespace. */
+  readonly pidNs = new PidNamespace(null, initialUserNamespace);
   readonly processes = new Registry<number, Process>();
   /** Every live thread by tid. */
   readonly tasks = new Registry<number, GuestTask>();
@@ -96,8 +105,8 @@ export class Kernel {
   /** Monotonic and real time at start, milliseconds. */
   readonly bootMonotonic: number;
   readonly bootRealtime: number;
-  hostname: string;
-  domainname: string;
+  /** What the first process is in. */
+  readonly initialNs: Namespaces;
   /** The first process. */
   init: Process | null = null;
   /** Process group in the terminal's foreground, 0 without a terminal. Set by whoever has the terminal. */
@@ -115,8 +124,6 @@ export class Kernel {
     this.options.memoryLimit ||= init.host.memoryTotal;
     this.createMemory = init.createMemory;
     this.machine = init.machine ?? null;
-    this.hostname = this.options.hostname;
-    this.domainname = this.options.domainname;
     this.#nextPid = this.options.pid;
     this.timers = new Timers(() => this.monotonicMs());
     this.net = new Network({
@@ -124,9 +131,25 @@ export class Kernel {
       randomFill: (dst) => this.host.randomFill(dst),
       diagnostic: (line) => this.host.diagnostic(line),
     });
+    this.initialNs = this.#initialNamespaces();
     this.bootMonotonic = this.monotonicMs();
     const [sec, nsec] = this.host.realtime();
     this.bootRealtime = sec * 1000 + nsec / 1e6;
+  }
+
+  #initialNamespaces(): Namespaces {
+    const owner = initialUserNamespace;
+    const time = new TimeNamespace(owner, INITIAL_INO.time);
+    return {
+      mnt: this.vfs?.initial,
+      uts: new UtsNamespace(owner, this.options, INITIAL_INO.uts),
+      ipc: new IpcNamespace(owner, INITIAL_INO.ipc, () => mountedQueues(this)),
+      net: new NetNamespace(owner, this.net, INITIAL_INO.net),
+      cgroup: new CgroupNamespace(owner, INITIAL_INO.cgroup),
+      time,
+      timeForChildren: time,
+      pidForChildren: this.pidNs,
+    };
   }
 
   /** CLOCK_MONOTONIC in milliseconds, with fractions. */
@@ -163,6 +186,7 @@ export class Kernel {
       mem: new UserMemory(memory),
       files,
       fs: init.fs,
+      ns: this.initialNs,
       cred: init.cred ?? hostCredentials(),
       sighand: new SignalHandlers(),
       signals: new PendingSignals(),
@@ -179,8 +203,12 @@ export class Kernel {
 
   /** Takes a process out of the table (it has been waited for, or nobody will). */
   forget(process: Process): void {
-    this.processes.delete(process.pid);
-    this.vfs.forgetName('proc', String(process.pid));
+    const { pid, pidNs } = process;
+    this.processes.delete(pid);
+    for (let ns: PidNamespace | null = pidNs; ns; ns = ns.parent) this.vfs.forgetProcess(ns, ns.number(pid));
+    if (pidNs.level === 0) return;
+    // Its group and session, too, when it was the last one.
+    for (const number of new Set([pid, process.pgid, process.sid])) releasePid(this, pidNs, number);
   }
   onProcessExit(listener: (process: Process) => void): void {
     this.#exitListeners.push(listener);

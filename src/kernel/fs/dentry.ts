@@ -6,6 +6,7 @@
  * (namei.ts). What keeps a dentry alive is its use; those nobody uses are held by `WeakRef` once there are many.
  */
 import { Registry } from '../registry.ts';
+import type { MountNamespace } from '../ns/mnt.ts';
 import type { FileSystem, Inode } from './inode.ts';
 
 /** Dentries held strongly before the unused ones are let go. */
@@ -102,9 +103,15 @@ export interface Mount {
   readonly fs: FileSystem;
   readonly root: Dentry;
   /** Null for the root of everything, and for mounts outside the tree. */
-  readonly parent: Mount | null;
-  readonly mountpoint: Dentry | null;
-  readonly readOnly: boolean;
+  parent: Mount | null;
+  mountpoint: Dentry | null;
+  readOnly: boolean;
+  /** MS_NOSUID, MS_NODEV, MS_NOEXEC of mount(2). */
+  flags: number;
+  /** Null for mounts outside the tree, and those that were taken out of it. */
+  ns: MountNamespace | null;
+  /** Came with the others from a more privileged namespace: it cannot be taken away by itself. */
+  locked: boolean;
   /** First field of /proc/mounts. */
   readonly source: string;
 }

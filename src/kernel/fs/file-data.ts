@@ -25,7 +25,7 @@ export interface FileData {
 /** How much memory a file system may take, shared by its files. */
 export class MemoryBudget {
   used = 0;
-  readonly limit: number;
+  limit: number;
   constructor(limit: number) {
     this.limit = limit;
   }

@@ -69,6 +69,9 @@ export function detachedPath(inode: Inode, name: string): Path {
     mountpoint: null,
     readOnly: inode.fs.readOnly,
     source: 'none',
+    flags: 0,
+    ns: null,
+    locked: false,
   };
   return { mount, dentry: new Dentry(inode, name, null) };
 }

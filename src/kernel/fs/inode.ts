@@ -89,6 +89,8 @@ export interface FileSystem {
   readonly type: string;
   readonly dev: number;
   readonly readOnly: boolean;
+  /** Its mount options as /proc/mounts shows them, each behind a comma. */
+  readonly options?: string;
   root(): Inode;
   statfs(): StatFs;
 }

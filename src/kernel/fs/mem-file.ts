@@ -49,7 +49,9 @@ export class MemFile extends MemInode {
     if (this.seals & seals) throw sysError(errno.EPERM);
   }
   protected override gone(): void {
-    if (this.opens === 0 && this.data instanceof ChunkedData) this.data.free();
+    if (this.opens !== 0) return;
+    super.gone();
+    if (this.data instanceof ChunkedData) this.data.free();
   }
   opened(): this {
     this.opens++;

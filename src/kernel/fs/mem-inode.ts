@@ -147,7 +147,10 @@ export abstract class MemInode implements Inode {
     this.ctime = fileTime();
     if (this.nlink === 0) this.gone();
   }
-  protected gone(): void {}
+  /** Neither a name nor an open file leads here any more. */
+  protected gone(): void {
+    this.tmpfs.inodes--;
+  }
 
   open(flags: number, task?: Task): MaybePromise<OpenFile> {
     return openSpecial(this, this.mode, this.rdev, flags, task);
@@ -289,6 +292,7 @@ export class MemDir extends MemInode {
     if (inode.entries.size > 0) throw sysError(errno.ENOTEMPTY);
     this.entries.delete(name);
     inode.nlink = 0;
+    inode.gone();
     this.nlink--;
     this.touch();
   }

@@ -1,7 +1,6 @@
 /** POSIX message queues (mq_overview(7), ipc/mqueue.c): the queues, their descriptions, and the file system of their names. */
 import { errno, sysError } from '../abi/errno.ts';
 import { SI_MESGQ } from '../abi/signals.ts';
-import type { Kernel } from '../kernel.ts';
 import { sendSignal } from '../signals/send.ts';
 import { CAP_SYS_RESOURCE } from '../task/credentials.ts';
 import type { Process } from '../task/process.ts';
@@ -11,17 +10,22 @@ import { WaitQueue } from '../task/wait-queue.ts';
 import { type DirEntry, type Inode, S_IFDIR, S_IFREG, type SetAttr } from './inode.ts';
 import { O_ACCMODE, OpenFile, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from './open-file.ts';
 import { MQUEUE_MAGIC, makedev, now, PseudoDir, PseudoFs, PseudoInode } from './pseudo.ts';
+import { pidSeenBy } from '../ns/pid.ts';
 
 /** MQ_PRIO_MAX. */
 export const MQ_PRIO_MAX = 32768;
-// /proc/sys/fs/mqueue: defaults, what an unprivileged user may ask for, and the hard limits.
-const DFLT_MSG = 10;
-const DFLT_MSGSIZE = 8192;
-const MAX_MSG = 10;
-const MAX_MSGSIZE = 8192;
 const HARD_MSGMAX = 65536;
 const HARD_MSGSIZEMAX = 16 << 20;
-const QUEUES_MAX = 256;
+
+/** /proc/sys/fs/mqueue, one set an IPC namespace (ipc/mq_sysctl.c), with what may be written there. */
+export const MQUEUE_LIMITS = {
+  queues_max: { value: 256, least: 0, most: 0x7fff_ffff },
+  msg_max: { value: 10, least: 1, most: HARD_MSGMAX },
+  msgsize_max: { value: 8192, least: 128, most: HARD_MSGSIZEMAX },
+  msg_default: { value: 10, least: 1, most: HARD_MSGMAX },
+  msgsize_default: { value: 8192, least: 128, most: HARD_MSGSIZEMAX },
+} as const;
+export type MqueueSetting = keyof typeof MQUEUE_LIMITS;
 /** What stat(2) shows as the size (FILENT_SIZE). */
 const STATUS_SIZE = 80;
 /** Per message and per priority in use, what RLIMIT_MSGQUEUE counts besides the contents. */
@@ -77,6 +81,10 @@ export class MessageQueue {
     return this.count >= this.attributes.maxMessages;
   }
 
+  processEnded(process: Process): void {
+    if (this.notification?.owner === process) this.notification = null;
+  }
+
   /** The queue has room. */
   send(task: Task, priority: number, data: Uint8Array): void {
     const wasEmpty = this.count === 0;
@@ -130,13 +138,13 @@ export class MqueueFile extends OpenFile {
   override get pollable(): boolean {
     return true;
   }
-  override read(_task: Task, dst: Uint8Array, position: number | null): number {
+  override read(task: Task, dst: Uint8Array, position: number | null): number {
     const { bytes, notification: n } = this.queue;
     const cells = [
       `QSIZE:${String(bytes).padEnd(10)}`,
       `NOTIFY:${String(n && n.signo === 0 ? 1 : 0).padEnd(5)}`,
       `SIGNO:${String(n?.signo ?? 0).padEnd(5)}`,
-      `NOTIFY_PID:${String(n?.owner.pid ?? 0).padEnd(6)}`,
+      `NOTIFY_PID:${String(n ? pidSeenBy(task, n.owner.pid) : 0).padEnd(6)}`,
     ];
     const text = Buffer.from(`${cells.join(' ')}\n`, 'latin1');
     const at = position ?? this.offset;
@@ -190,7 +198,7 @@ class MqueueDir extends PseudoDir {
     return [...this.queues].map(([name, { ino }]) => ({ name, ino, type: S_IFREG }));
   }
   override create(name?: string, mode = 0, uid = 0, gid = 0): Inode {
-    return this.#fs.make(name!, mode, uid, gid, { maxMessages: DFLT_MSG, messageSize: DFLT_MSGSIZE });
+    return this.#fs.make(name!, mode, uid, gid, this.#fs.defaults);
   }
   override unlink(name?: string): void {
     const inode = this.queues.get(name!);
@@ -202,8 +210,11 @@ class MqueueDir extends PseudoDir {
 
 export class MqueueFs extends PseudoFs {
   readonly #dir: MqueueDir;
+  readonly settings: Record<MqueueSetting, number>;
   constructor() {
     super('mqueue', makedev(0, 19), MQUEUE_MAGIC);
+    const initial = Object.entries(MQUEUE_LIMITS).map(([name, { value }]) => [name, value]);
+    this.settings = Object.fromEntries(initial) as Record<MqueueSetting, number>;
     this.#dir = new MqueueDir(this);
     this.setRoot(this.#dir);
   }
@@ -211,7 +222,7 @@ export class MqueueFs extends PseudoFs {
     return this.#dir.queues;
   }
   make(name: string, mode: number, uid: number, gid: number, attributes: QueueAttributes): MqueueInode {
-    if (this.#dir.queues.size >= QUEUES_MAX) throw sysError(errno.ENOSPC);
+    if (this.#dir.queues.size >= this.settings.queues_max) throw sysError(errno.ENOSPC);
     const inode = new MqueueInode(this, new MessageQueue(attributes, uid), mode, uid, gid);
     this.#dir.queues.set(name, inode);
     return inode;
@@ -220,14 +231,20 @@ export class MqueueFs extends PseudoFs {
     this.#dir.unlink(name);
   }
 
+  /** Of a queue made without attributes: the defaults, as far as the limits allow. */
+  get defaults(): QueueAttributes {
+    const { msg_max, msg_default, msgsize_max, msgsize_default } = this.settings;
+    return { maxMessages: Math.min(msg_max, msg_default), messageSize: Math.min(msgsize_max, msgsize_default) };
+  }
+
   /** Attributes a new queue gets; null asks for the defaults. Throws EINVAL, and EMFILE beyond RLIMIT_MSGQUEUE. */
   checkAttributes(task: Task, asked: QueueAttributes | null): QueueAttributes {
-    const attributes = asked ?? { maxMessages: DFLT_MSG, messageSize: DFLT_MSGSIZE };
+    const attributes = asked ?? this.defaults;
     const { maxMessages, messageSize } = attributes;
     const privileged = task.cred.capable(CAP_SYS_RESOURCE);
     if (!(maxMessages > 0 && messageSize > 0)) throw sysError(errno.EINVAL);
-    if (maxMessages > (privileged ? HARD_MSGMAX : MAX_MSG)) throw sysError(errno.EINVAL);
-    if (messageSize > (privileged ? HARD_MSGSIZEMAX : MAX_MSGSIZE)) throw sysError(errno.EINVAL);
+    if (maxMessages > (privileged ? HARD_MSGMAX : this.settings.msg_max)) throw sysError(errno.EINVAL);
+    if (messageSize > (privileged ? HARD_MSGSIZEMAX : this.settings.msgsize_max)) throw sysError(errno.EINVAL);
     let used = footprint(attributes);
     for (const { queue } of this.queues.values()) if (queue.uid === task.cred.uid) used += footprint(queue.attributes);
     if (used > (task.process.rlimits[RLIMIT_MSGQUEUE]?.soft ?? Infinity)) throw sysError(errno.EMFILE);
@@ -237,27 +254,3 @@ export class MqueueFs extends PseudoFs {
 
 /** Access mode 3 means nothing to mq_open(2). */
 export const isAccessMode = (flags: number): boolean => (flags & O_ACCMODE) !== O_ACCMODE;
-
-const queueFs = new WeakMap<Kernel, MqueueFs>();
-
-/** The message queues of a run: what is mounted at /dev/mqueue, or without that a tree of their own. */
-export function messageQueues(kernel: Kernel): MqueueFs {
-  let found = queueFs.get(kernel);
-  if (found) return found;
-  found = mountedQueues(kernel) ?? new MqueueFs();
-  queueFs.set(kernel, found);
-  kernel.onProcessExit((process) => {
-    for (const { queue } of messageQueues(kernel).queues.values())
-      if (queue.notification?.owner === process) queue.notification = null;
-  });
-  return found;
-}
-
-function mountedQueues(kernel: Kernel): MqueueFs | null {
-  for (const { path, type } of kernel.vfs?.mounts() ?? []) {
-    if (type !== 'mqueue') continue;
-    const { fs } = kernel.vfs.lookup(path).dentry.inode;
-    if (fs instanceof MqueueFs) return fs;
-  }
-  return null;
-}

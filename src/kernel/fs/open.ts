@@ -57,6 +57,8 @@ export function groupOfNew(task: Task, dir: Inode): number {
 }
 
 /** What the access mode asks for; 3 is "neither, but check both" (open(2), NOTES). */
+/** Of mount(2). */
+const MS_NODEV = 4;
 const accessMask = (flags: number): number => [R_OK, W_OK, R_OK | W_OK, R_OK | W_OK][flags & O_ACCMODE]!;
 
 export function openPath(
@@ -125,6 +127,8 @@ function openExisting(vfs: Vfs, task: Task, path: Path, flags: number): MaybePro
       throw sysError(errno.ENXIO);
     case S_IFBLK:
     case S_IFCHR:
+      if (path.mount.flags & MS_NODEV) throw sysError(errno.EACCES);
+      break;
     case S_IFIFO:
   }
   checkAccess(task.cred, inode, accessMask(flags) | (flags & O_TRUNC ? W_OK : 0));

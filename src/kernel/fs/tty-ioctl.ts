@@ -5,6 +5,7 @@ import type { Process } from '../task/process.ts';
 import type { Task } from '../task/task.ts';
 import { decodeTermios, DISABLED, encodeTermios, TERMIOS2_SIZE, TERMIOS_SIZE, VSTART, VSTOP } from './termios.ts';
 import { controllingTty, type Tty } from './tty-device.ts';
+import { groupNamed, pidSeenBy } from '../ns/pid.ts';
 
 const CAP_SYS_ADMIN = 21;
 
@@ -148,12 +149,12 @@ function jobControl(task: Task, terminal: Tty, request: number, arg: number, asM
   switch (request) {
     case R.TIOCGPGRP:
       if (!asMaster) mustControl(terminal, process);
-      task.mem.writeU32(arg, terminal.pgrp);
+      task.mem.writeU32(arg, pidSeenBy(task, terminal.pgrp));
       return 0;
     case R.TIOCGSID:
       if (!asMaster) mustControl(terminal, process);
       if (terminal.session === 0) throw sysError(errno.ENOTTY);
-      task.mem.writeU32(arg, terminal.session);
+      task.mem.writeU32(arg, pidSeenBy(task, terminal.session));
       return 0;
     case R.TIOCSPGRP:
       return setForeground(task, terminal, arg);
@@ -177,8 +178,9 @@ function setForeground(task: Task, terminal: Tty, arg: number): number {
   const { process } = task;
   terminal.checkForeground(task, SIGTTOU);
   mustControl(terminal, process);
-  const pgrp = task.mem.readI32(arg);
-  if (pgrp < 0) throw sysError(errno.EINVAL);
+  const number = task.mem.readI32(arg);
+  if (number < 0) throw sysError(errno.EINVAL);
+  const pgrp = groupNamed(task, number);
   const members = [...task.kernel.processes.values()].filter((p) => p.pgid === pgrp);
   if (members.length === 0) throw sysError(errno.ESRCH);
   if (!members.some((p) => p.sid === process.sid)) throw sysError(errno.EPERM);

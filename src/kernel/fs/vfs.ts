@@ -6,7 +6,7 @@ import { errno, sysError } from '../abi/errno.ts';
 import { Credentials } from '../task/credentials.ts';
 import type { Task } from '../task/task.ts';
 import { Dentry, type Mount } from './dentry.ts';
-import { detachedPath, FsContext, type Path, pathName } from './fs-context.ts';
+import { detachedPath, FsContext, locate, type Path, pathName } from './fs-context.ts';
 import { type FileSystem, S_IFDIR } from './inode.ts';
 import {
   crossMounts,
@@ -20,6 +20,10 @@ import {
 import { openPath } from './open.ts';
 import type { MaybePromise, OpenFile } from './open-file.ts';
 import { fileType } from './permission.ts';
+import { attachAt, detachFromPoint, MountNamespace, mountsBelow } from '../ns/mnt.ts';
+import { INITIAL_INO } from '../ns/namespace.ts';
+import type { PidNamespace } from '../ns/pid.ts';
+import { initialUserNamespace, type UserNamespace } from '../ns/user.ts';
 
 export const AT_FDCWD = -100;
 
@@ -36,6 +40,8 @@ export interface MountOptions {
   readOnly?: boolean;
   /** First field of /proc/mounts; default the file system's type. */
   source?: string;
+  /** MS_NOSUID, MS_NODEV, MS_NOEXEC. */
+  flags?: number;
 }
 
 /** One line of /proc/self/mountinfo (proc(5)). */
@@ -43,36 +49,89 @@ export interface MountInfo {
   readonly id: number;
   readonly parentId: number;
   readonly dev: number;
+  /** What of the file system is mounted: `/` but for bind mounts. */
+  readonly root: string;
   /** Mount point as seen from `root`. */
   readonly path: string;
   readonly type: string;
   readonly source: string;
   readonly readOnly: boolean;
+  readonly flags: number;
+  /** Of the file system: whether it is read-only, and its options as mount(8) shows them. */
+  readonly fsReadOnly: boolean;
+  readonly options: string;
+}
+
+/** A procfs that shows a PID namespace other than the initial one. */
+export interface ShowsPids {
+  readonly pidNs: PidNamespace | null;
 }
 
 export class Vfs {
-  readonly rootMount: Mount;
-  readonly #mounts: Mount[] = [];
+  /** The mount namespace a guest starts in. */
+  readonly initial: MountNamespace;
+  /** Those that are in use. */
+  readonly #namespaces = new Set<MountNamespace>();
+  readonly #roots = new WeakMap<FileSystem, Dentry>();
   #nextMountId = 21;
   /** The kernel's own look-ups: everything is allowed. */
   readonly #kernelCred = new Credentials(0, 0);
 
   constructor(rootFs: FileSystem, options: MountOptions = {}) {
-    this.rootMount = this.#newMount(rootFs, null, null, options);
+    this.initial = new MountNamespace(initialUserNamespace, this.#namespaces, INITIAL_INO.mnt);
+    this.initial.joined();
+    const root = this.newMount(rootFs, options);
+    root.ns = this.initial;
+    this.initial.root = root;
+    this.initial.mounts.push(root);
+  }
+  get rootMount(): Mount {
+    return this.initial.root;
   }
 
-  #newMount(fs: FileSystem, parent: Mount | null, mountpoint: Dentry | null, options: MountOptions): Mount {
-    const mount: Mount = {
+  /** A mount outside of the tree. `options.root`: what of the file system it shows. */
+  newMount(fs: FileSystem, options: MountOptions & { root?: Dentry } = {}): Mount {
+    return {
       id: this.#nextMountId++,
       fs,
-      root: new Dentry(fs.root(), '', null),
-      parent,
-      mountpoint,
+      root: options.root ?? this.#rootOf(fs),
+      parent: null,
+      mountpoint: null,
       readOnly: options.readOnly ?? fs.readOnly,
       source: options.source ?? fs.type,
+      flags: options.flags ?? 0,
+      ns: null,
+      locked: false,
     };
-    this.#mounts.push(mount);
-    return mount;
+  }
+  /** All mounts of a file system share its dentries. */
+  #rootOf(fs: FileSystem): Dentry {
+    let root = this.#roots.get(fs);
+    if (!root) {
+      root = new Dentry(fs.root(), '', null);
+      this.#roots.set(fs, root);
+    }
+    return root;
+  }
+
+  /** A copy of all mounts for a new mount namespace. With another owner than `from` none of them can be taken away singly. */
+  copyNamespace(from: MountNamespace, owner: UserNamespace): MountNamespace {
+    const ns = new MountNamespace(owner, this.#namespaces);
+    const copies = new Map<Mount, Mount>();
+    for (const mount of from.mounts) {
+      const { root, readOnly, source, flags } = mount;
+      const copy = this.newMount(mount.fs, { root, readOnly, source, flags });
+      copy.ns = ns;
+      copy.locked = mount.locked || owner !== from.owner;
+      copies.set(mount, copy);
+      ns.mounts.push(copy);
+    }
+    // A mount may have been moved below a later one.
+    for (const [{ parent, mountpoint }, copy] of copies)
+      if (parent && mountpoint) attachAt(copy, copies.get(parent)!, mountpoint);
+    ns.root = copies.get(from.root)!;
+    ns.origin = copies;
+    return ns;
   }
 
   get root(): Path {
@@ -87,36 +146,58 @@ export class Vfs {
   mount(fs: FileSystem, atPath: string, options: MountOptions = {}): Mount {
     const at = this.lookup(atPath);
     if ((fileType(at.dentry.inode) === S_IFDIR) !== (fileType(fs.root()) === S_IFDIR)) throw sysError(errno.ENOTDIR);
-    const mount = this.#newMount(fs, at.mount, at.dentry, options);
-    at.dentry.mounts = [...(at.dentry.mounts ?? []), mount];
+    return this.attach(this.newMount(fs, options), at);
+  }
+  /** Puts a mount on a place, in the namespace of that place. */
+  attach(mount: Mount, at: Path): Mount {
+    mount.ns = at.mount.ns;
+    at.mount.ns?.mounts.push(mount);
+    attachAt(mount, at.mount, at.dentry);
     return mount;
   }
   /** Takes the topmost mount at a place away. Throws EINVAL when the place is no mount's root, EBUSY while others are on top. */
   unmount(at: Path): void {
     const { mount } = at;
     if (at.dentry !== mount.root || !mount.parent || !mount.mountpoint) throw sysError(errno.EINVAL);
-    if (this.#mounts.some((m) => m.parent === mount)) throw sysError(errno.EBUSY);
-    this.#mounts.splice(this.#mounts.indexOf(mount), 1);
-    const left = mount.mountpoint.mounts!.filter((m) => m !== mount);
-    mount.mountpoint.mounts = left.length > 0 ? left : null;
+    if (mountsBelow(mount).length > 1) throw sysError(errno.EBUSY);
+    this.detach(mount);
+  }
+  /** Takes a mount and all below it out of the tree. Who is inside stays there. */
+  detach(mount: Mount): void {
+    const { ns } = mount;
+    for (const m of mountsBelow(mount)) {
+      detachFromPoint(m);
+      if (ns) ns.mounts.splice(ns.mounts.indexOf(m), 1);
+      m.ns = m.parent = m.mountpoint = null;
+    }
   }
 
-  /** A name at the root of all file systems of a type has gone: its dentry would keep what it stood for (proc_flush_pid). */
-  forgetName(fsType: string, name: string): void {
-    for (const { fs, root } of this.#mounts) if (fs.type === fsType) root.child(name)?.detach();
+  /** A process has gone, which was called `number` there: its dentry would keep what it stood for (proc_flush_pid). */
+  forgetProcess(ns: PidNamespace, number: number): void {
+    const name = String(number);
+    for (const { mounts } of this.#namespaces)
+      for (const { fs, root } of mounts)
+        if (fs.type === 'proc' && ((fs as Partial<ShowsPids>).pidNs ?? null) === (ns.level === 0 ? null : ns))
+          root.child(name)?.detach();
   }
 
-  /** All mounts, in order of mounting, for /proc/mounts and /proc/self/mountinfo. */
-  mounts(root: Path | null = null): MountInfo[] {
-    return this.#mounts.map((m) => ({
+  /** The mounts of a namespace, in order of mounting, for /proc/mounts and /proc/self/mountinfo; those out of reach of `root` are left out. */
+  mounts(root: Path | null = null, ns: MountNamespace = this.initial): MountInfo[] {
+    const all = ns.mounts.map((m) => ({
+      reachable: root === null || locate({ mount: m, dentry: m.root }, root).reachable,
       id: m.id,
       parentId: m.parent?.id ?? 1,
       dev: m.fs.dev,
+      root: rootName(m.root),
       path: pathName({ mount: m, dentry: m.root }, root),
       type: m.fs.type,
       source: m.source,
       readOnly: m.readOnly || m.fs.readOnly,
+      flags: m.flags,
+      fsReadOnly: m.fs.readOnly,
+      options: m.fs.options ?? '',
     }));
+    return all.filter((m) => m.reachable);
   }
 
   walkerOf(task: Task): Walker {
@@ -125,7 +206,7 @@ export class Vfs {
 
   /** A walk on behalf of a task. `dirfd` counts when `path` is relative. */
   walk(task: Task, dirfd: number, path: string, last: LastComponent, resolve = 0): Found {
-    if (Dentry.crowded) Dentry.prune(this.#mounts.map((m) => m.root));
+    if (Dentry.crowded) Dentry.prune(new Set([...this.#namespaces].flatMap((ns) => ns.mounts.map((m) => m.root))));
     // Confined walks start at `dirfd` even when the path is absolute.
     const confined = resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT);
     return walk(this.walkerOf(task), this.basePath(task, dirfd, confined ? '.' : path), path, last, resolve);
@@ -178,6 +259,13 @@ export class Vfs {
   isMountpoint({ mount, dentry }: Path): boolean {
     return dentry === mount.root || (dentry.mounts?.length ?? 0) > 0;
   }
+}
+
+/** The path of a dentry within its file system. */
+function rootName(dentry: Dentry): string {
+  let name = '';
+  for (let at = dentry; at.parent; at = at.parent) name = `/${at.name}${name}`;
+  return name || '/';
 }
 
 export type { Path };

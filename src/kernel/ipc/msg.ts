@@ -3,6 +3,7 @@ import { errno, sysError } from '../abi/errno.ts';
 import type { Task } from '../task/task.ts';
 import { WaitQueue } from '../task/wait-queue.ts';
 import { IPC_NOWAIT, IPC_PERM_SIZE, IpcObject, IpcTable, nowSeconds } from './ids.ts';
+import { pidSeenBy } from '../ns/pid.ts';
 
 export const MSG_NOERROR = 0o10000;
 export const MSG_EXCEPT = 0o20000;
@@ -64,14 +65,15 @@ export class MsgQueue extends IpcObject {
   }
 
   /** struct msqid64_ds. */
-  encode(): Uint8Array {
+  /** As `reader` sees it. */
+  encode(reader: Task): Uint8Array {
     const out = new Uint8Array(120);
     const view = new DataView(out.buffer);
     this.encodePerm(view);
     const words = [this.sendTime, this.receiveTime, this.changeTime, this.bytes, this.messages.length, this.limit];
     for (const [i, v] of words.entries()) view.setBigUint64(IPC_PERM_SIZE + i * 8, BigInt(v), true);
-    view.setInt32(96, this.lastSender, true);
-    view.setInt32(100, this.lastReceiver, true);
+    view.setInt32(96, pidSeenBy(reader, this.lastSender), true);
+    view.setInt32(100, pidSeenBy(reader, this.lastReceiver), true);
     return out;
   }
 }

@@ -68,6 +68,8 @@ export class SemaphoreSet extends IpcObject {
     if (!adjustments) {
       adjustments = new Int32Array(this.count);
       this.undo.set(process, adjustments);
+      process.toldOfEnd ??= new Set();
+      process.toldOfEnd.add(this);
     }
     return adjustments;
   }
@@ -123,6 +125,9 @@ export class SemaphoreSet extends IpcObject {
       p.result = -errno.EIDRM;
       p.queue.wake();
     }
+  }
+  processEnded(process: Process): void {
+    this.exit(process);
   }
   /** A process has ended: its adjustments are applied, as far as they go. */
   exit(process: Process): void {

@@ -12,6 +12,7 @@ import { MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_SHARED } from '../mm/mman.ts';
 import { after } from '../mm/promise.ts';
 import type { Task } from '../task/task.ts';
 import { IPC_PERM_SIZE, IpcObject, IpcTable, nowSeconds } from './ids.ts';
+import { pidSeenBy } from '../ns/pid.ts';
 
 export const SHM_RDONLY = 0o10000;
 export const SHM_RND = 0o20000;
@@ -78,7 +79,8 @@ export class ShmSegment extends IpcObject {
   }
 
   /** struct shmid64_ds. */
-  encode(): Uint8Array {
+  /** As `reader` sees it. */
+  encode(reader: Task): Uint8Array {
     const out = new Uint8Array(112);
     const view = new DataView(out.buffer);
     this.encodePerm(view);
@@ -87,8 +89,8 @@ export class ShmSegment extends IpcObject {
     view.setBigUint64(IPC_PERM_SIZE, BigInt(this.size), true);
     const times = [this.attachTime, this.detachTime, this.changeTime];
     for (const [i, t] of times.entries()) view.setBigInt64(56 + i * 8, BigInt(t), true);
-    view.setInt32(80, this.creator, true);
-    view.setInt32(84, this.lastPid, true);
+    view.setInt32(80, pidSeenBy(reader, this.creator), true);
+    view.setInt32(84, pidSeenBy(reader, this.lastPid), true);
     view.setBigUint64(88, BigInt(this.attached), true);
     return out;
   }

@@ -10,6 +10,9 @@ export const AT_FDCWD = -100;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const AT_EMPTY_PATH = 0x1000;
 
+/** Of mount(2). */
+const MS_NOEXEC = 8;
+
 export interface Executable {
   /** Open for reading, whether or not the caller may read it. */
   readonly file: OpenFile;
@@ -27,6 +30,7 @@ export async function openExecutable(task: Task, dirfd: number, name: string, fl
   const attr = accessOf(inode);
   const type = attr.mode & S_IFMT;
   if (type === S_IFLNK) throw sysError(errno.ELOOP);
+  if (path.mount.flags & MS_NOEXEC) throw sysError(errno.EACCES);
   if (type !== S_IFREG || !mayAccess(task.cred, attr, X_OK)) throw sysError(errno.EACCES);
   const file = await inode.open(O_RDONLY, task);
   file.inode ??= inode;

@@ -36,7 +36,7 @@ const MAX_LINKS = 32;
 export function createSocket(task: Task, domain: number, type: number, protocol: number, flags: number): Socket {
   if (domain < 0 || domain >= AF_MAX) throw sysError(errno.EAFNOSUPPORT);
   if (type < 0 || type >= SOCK_MAX) throw sysError(errno.EINVAL);
-  const { net } = task.kernel;
+  const { network: net } = task.ns.net;
   switch (domain) {
     case AF_UNIX:
       return createUnix(task, type, protocol, flags);
@@ -55,7 +55,7 @@ export function createSocket(task: Task, domain: number, type: number, protocol:
 }
 
 function createUnix(task: Task, type: number, protocol: number, flags: number): Socket {
-  const { net } = task.kernel;
+  const { network: net } = task.ns.net;
   if (protocol !== 0 && protocol !== AF_UNIX) throw sysError(errno.EPROTONOSUPPORT);
   switch (type) {
     case SOCK_STREAM:
@@ -72,7 +72,7 @@ function createUnix(task: Task, type: number, protocol: number, flags: number): 
 }
 
 function createInet(task: Task, domain: number, type: number, protocol: number, flags: number): Socket {
-  const { net } = task.kernel;
+  const { network: net } = task.ns.net;
   if (protocol < 0 || protocol >= IPPROTO_MAX) throw sysError(errno.EINVAL);
   switch (type) {
     case SOCK_STREAM:

@@ -7,6 +7,7 @@ import type { Network } from './network.ts';
 import { answerRoute } from './netlink-route.ts';
 import { type OptionValue, readInt } from './options.ts';
 import { type Incoming, type Outgoing, Socket } from './socket.ts';
+import { pidSeenBy } from '../ns/pid.ts';
 
 const POLLWRBAND = 0x200;
 const SIZE = 12;
@@ -54,7 +55,7 @@ export class NetlinkSocket extends Socket {
   /** The process's id, or a negative number when that is taken (netlink_autobind). */
   #autobind(task: Task): void {
     if (this.#port !== 0) return;
-    let port = task.process.pid;
+    let port = pidSeenBy(task, task.process.pid);
     for (let next = 4096; this.#taken(port); next++) port = -next >>> 0;
     this.#port = port;
   }

@@ -3,6 +3,7 @@ import { errno, sysError } from '../abi/errno.ts';
 import type { Task } from '../task/task.ts';
 import { AF_UNIX, MEM_MAX, RCVBUF_MIN, SNDBUF_MIN, SO, SOCK_STREAM, SOL_SOCKET } from './constants.ts';
 import type { Socket } from './socket.ts';
+import { pidSeenBy } from '../ns/pid.ts';
 
 /** An int, or the bytes of anything else. */
 export type OptionValue = number | Uint8Array;
@@ -197,7 +198,7 @@ function bindToDevice(task: Task, s: Socket, value: Uint8Array): void {
   s.options.set(key(SOL_SOCKET, SO.SO_BINDTODEVICE), Buffer.from(name === '' ? '' : `${name}\0`));
 }
 
-export function getSocketOption(s: Socket, name: number): OptionValue {
+export function getSocketOption(s: Socket, name: number, task: Task): OptionValue {
   const kept = (): OptionValue | undefined => storedValue(s, SOL_SOCKET, name);
   switch (name) {
     case SO.SO_DEBUG:
@@ -231,9 +232,10 @@ export function getSocketOption(s: Socket, name: number): OptionValue {
       const cred = s.peerCredentials;
       const out = new Uint8Array(12);
       const view = new DataView(out.buffer);
-      view.setInt32(0, cred?.pid ?? 0, true);
-      view.setInt32(4, cred?.uid ?? -1, true);
-      view.setInt32(8, cred?.gid ?? -1, true);
+      const { userNs } = task.cred;
+      view.setInt32(0, cred ? pidSeenBy(task, cred.pid) : 0, true);
+      view.setInt32(4, cred ? userNs.shown('uid', cred.uid) : -1, true);
+      view.setInt32(8, cred ? userNs.shown('gid', cred.gid) : -1, true);
       return out;
     }
     case SO.SO_PEERNAME:

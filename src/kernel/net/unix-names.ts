@@ -50,11 +50,12 @@ function exists(task: Task, path: string): boolean {
   }
 }
 
-/** Who is bound where. One per kernel. */
+/** A name in the file system lives as long as its inode, and is known in all network namespaces. */
+const inodes = new WeakMap<Inode, UnixSocket>();
+
+/** Who is bound where. One per network namespace. */
 export class UnixNames {
   readonly #abstract = new Map<string, UnixSocket>();
-  /** A name in the file system lives as long as its inode. */
-  readonly #inodes = new WeakMap<Inode, UnixSocket>();
   #nextAuto = 0;
 
   /** Makes the name. Throws EADDRINUSE, EINVAL when the socket has one, and what mknod(2) throws. */
@@ -72,7 +73,7 @@ export class UnixNames {
     } catch (e) {
       throw e === sysError(errno.EEXIST) ? sysError(errno.EADDRINUSE) : e;
     }
-    this.#inodes.set(vfs.resolve(task, AT_FDCWD, name.text, { followLast: false }).dentry.inode, socket);
+    inodes.set(vfs.resolve(task, AT_FDCWD, name.text, { followLast: false }).dentry.inode, socket);
   }
   /** Five hexadecimal digits behind a NUL, the first free ones (autobind, unix(7)). */
   autobind(socket: UnixSocket): UnixName {
@@ -97,7 +98,7 @@ export class UnixNames {
     else {
       const { inode } = task.kernel.vfs.resolve(task, AT_FDCWD, name.text).dentry;
       checkAccess(task.cred, inode, W_OK);
-      if (fileType(inode) === S_IFSOCK) found = this.#inodes.get(inode);
+      if (fileType(inode) === S_IFSOCK) found = inodes.get(inode);
     }
     if (!found || found.closed) throw sysError(errno.ECONNREFUSED);
     return found;

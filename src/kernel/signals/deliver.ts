@@ -31,6 +31,7 @@ import { setupFrameAarch64 } from './frame-aarch64.ts';
 import { setupFrameX86_64 } from './frame-x86_64.ts';
 import { SigSet } from './sigset.ts';
 import { SIG_DFL, SIG_IGN, type SigAction } from './state.ts';
+import { endNamespace } from '../ns/pid.ts';
 
 /** Faults of the current instruction go first, so that their frame shows that instruction's pc. */
 const SYNCHRONOUS = [SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE, SIGSYS];
@@ -71,6 +72,10 @@ function leave(task: GuestTask): UserModeAction {
     const wait = mm.flush(task);
     if (wait instanceof Promise) return { kind: 'wait', until: wait };
   }
+  if (process.tasks.size === 1 && process.isNamespaceInit) {
+    const wait = endNamespace(process);
+    if (wait) return { kind: 'wait', until: wait };
+  }
   const last = task.leave();
   if (!last) return { kind: 'exit', status: process.exitStatus };
   // Nobody needs the first process's memory after it.
@@ -95,6 +100,8 @@ export function dequeueSignal(task: GuestTask, blocked: SigSet): SigInfo | null 
 }
 
 function doDefault(task: GuestTask, signo: number): void {
+  // What was blocked when it came, and is not any more.
+  if (task.process.unkillable && signo !== SIGSTOP) return;
   const action = defaultAction(signo);
   switch (action) {
     case 'ignore':
@@ -172,6 +179,8 @@ export function forceSignal(task: GuestTask, info: SigInfo): void {
       task.signals.blocked = mask;
     }
   }
+  // Its own fault ends even process 1 of a PID namespace.
+  if (task.sighand.get(signo).handler === SIG_DFL) task.process.unkillable = false;
   task.kernel.stats.signals++;
   task.signals.push(info);
 }

@@ -21,6 +21,7 @@ export function queueSignal(target: Task | Process, info: SigInfo): void {
   const process = target instanceof Process ? target : target.process;
   if (process.exitStatus !== null) return;
   const { signo } = info;
+  if (process.pidNs?.level > 0 && !reachesInit(process, info)) return;
   process.kernel.stats.signals++;
   cancelOpposites(process, signo);
   // Every task is a GuestTask.
@@ -30,9 +31,33 @@ export function queueSignal(target: Task | Process, info: SigInfo): void {
     process.exitGroup({ kind: 'killed', signal: SIGKILL, core: false });
     return;
   }
-  if (isDiscarded(candidates, signo) || !target.signals.push(info)) return;
+  const seen = process.pidNs?.level > 0 ? seenBy(process, info) : info;
+  if (isDiscarded(candidates, signo) || !target.signals.push(seen)) return;
   candidates[0]!.sighand.arrivals.wake();
   candidates.find((t) => accepts(t, signo))?.signalArrived();
+}
+
+/** The sender's number as the receiver knows it: 0 for one outside of its PID namespace. */
+function seenBy({ pidNs }: Process, info: SigInfo): SigInfo {
+  if (info.pid === undefined) return info;
+  const pid = pidNs.number(info.pid);
+  if (!info.raw || pid !== 0) return { ...info, pid };
+  const raw = info.raw.slice();
+  new DataView(raw.buffer).setInt32(16, 0, true);
+  return { ...info, pid, raw };
+}
+
+/**
+ * sig_task_ignored: process 1 of a PID namespace gets only signals it has a handler for or blocks, and SIGKILL and SIGSTOP from
+ * the kernel and from namespaces above.
+ */
+function reachesInit(process: Process, { signo, code, pid }: SigInfo): boolean {
+  if (!process.unkillable) return true;
+  const only = signo === SIGKILL || signo === SIGSTOP;
+  if (only) return code === SI_KERNEL || (pid !== undefined && process.pidNs.number(pid) === 0);
+  return [...process.tasks.values()].some(
+    (t) => t.signals.blocked.has(signo) || t.sighand.get(signo).handler !== SIG_DFL,
+  );
 }
 
 const accepts = (t: GuestTask, signo: number): boolean =>

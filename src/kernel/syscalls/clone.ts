@@ -5,6 +5,7 @@ import { cloneFlags, type CloneRequest, cloneTask } from '../task/clone.ts';
 import type { GuestTask } from '../task/guest-task.ts';
 import { guestRow as row } from './guest-row.ts';
 import type { SyscallRow } from './row.ts';
+import { pidSeenBy } from '../ns/pid.ts';
 
 const f = cloneFlags;
 const CSIGNAL = 0xff;
@@ -21,7 +22,9 @@ const nothing = { clearSighand: false, wantedTids: [], sp: 0, tls: 0, parentTid:
 /** The result in the parent: the tid, with CLONE_VFORK once the child has its own memory or is gone. */
 function doClone(task: GuestTask, request: CloneRequest): number | Promise<number> {
   const child = cloneTask(task, request);
-  const { tid, process } = child;
+  const { process } = child;
+  // Once it has gone it has no number.
+  const tid = pidSeenBy(task, child.tid);
   if (!(request.flags & f.CLONE_VFORK)) return tid;
   const { vfork } = child;
   return task.waitKillable([vfork.done], () => vfork.released || process.exitStatus !== null).then(() => tid);
@@ -99,11 +102,9 @@ export const cloneRows: SyscallRow[] = [
   row('vfork', 58, null, '', vfork),
   row('clone', 56, 220, 'flags:flags stack:ptr parent_tid:ptr child_tid:ptr tls:ptr', clone, {
     flagNames,
-    support: 'partial',
-    note: 'no namespaces: EPERM',
   }),
   row('clone3', 435, 435, 'cl_args:instruct size:size', clone3, {
     support: 'partial',
-    note: 'no namespaces: EPERM; no control groups: EBADF',
+    note: 'no control groups: EBADF',
   }),
 ];

@@ -22,6 +22,7 @@ import { MAX_FILE_SIZE } from '../fs/regular-file.ts';
 import type { Task } from '../task/task.ts';
 import { openFlagsFromGuest, openFlagsToGuest } from './open-flags.ts';
 import { row, type SyscallRow } from './row.ts';
+import { pidSeenBy } from '../ns/pid.ts';
 
 /** Installs another reference; what `install` throws leaves nothing behind. */
 function duplicate(file: OpenFile, install: (file: OpenFile) => number): number {
@@ -146,22 +147,23 @@ function fcntlFile(task: Task, file: OpenFile, fd: number, command: number, arg:
     case F.F_SETOWN: {
       const owner = ownerOf(file);
       owner.type = int < 0 ? F_OWNER_PGRP : F_OWNER_PID;
-      owner.id = Math.abs(int);
+      owner.id = ownerNamed(task, Math.abs(int));
       return 0;
     }
     case F.F_GETOWN: {
       const { type, id } = ownerOf(file);
-      return type === F_OWNER_PGRP ? -id : id;
+      const seen = pidSeenBy(task, id);
+      return type === F_OWNER_PGRP ? -seen : seen;
     }
     case F.F_SETOWN_EX: {
       const type = task.mem.readI32(arg);
       if (type < F_OWNER_TID || type > F_OWNER_PGRP) throw sysError(errno.EINVAL);
-      Object.assign(ownerOf(file), { type, id: task.mem.readI32(arg + 4) });
+      Object.assign(ownerOf(file), { type, id: ownerNamed(task, task.mem.readI32(arg + 4)) });
       return 0;
     }
     case F.F_GETOWN_EX: {
       const { type, id } = ownerOf(file);
-      task.mem.copyOut(arg, new Uint8Array(new Int32Array([type, id]).buffer));
+      task.mem.copyOut(arg, new Uint8Array(new Int32Array([type, pidSeenBy(task, id)]).buffer));
       return 0;
     }
     case F.F_SETSIG:
@@ -196,6 +198,9 @@ function fcntlFile(task: Task, file: OpenFile, fd: number, command: number, arg:
       throw sysError(errno.EINVAL);
   }
 }
+
+/** The kernel's number of the owner that `task` names. */
+const ownerNamed = (task: Task, number: number): number => task.process.pidNs.initial(number);
 
 function setFlags(task: Task, file: OpenFile, flags: number): number {
   if (flags & O_NOATIME && !(file.flags & O_NOATIME) && !isOwner(task.cred, file.stat().uid))
@@ -268,7 +273,7 @@ function getLock(task: Task, file: OpenFile, address: number, ofd: boolean): num
   task.mem.writeU16(address + 2, 0);
   task.mem.writeU64(address + 8, conflict.start);
   task.mem.writeU64(address + 16, conflict.end === Number.POSITIVE_INFINITY ? 0 : conflict.end - conflict.start + 1);
-  task.mem.writeU32(address + 24, conflict.pid);
+  task.mem.writeU32(address + 24, conflict.pid === -1 ? -1 : pidSeenBy(task, conflict.pid));
   return 0;
 }
 

@@ -9,6 +9,7 @@ import type { GuestTask } from '../task/guest-task.ts';
 import { CLOCK_MONOTONIC, CLOCK_REALTIME, clockMs } from '../time/clocks.ts';
 import { guestRow as row } from './guest-row.ts';
 import type { SyscallRow } from './row.ts';
+import { threadNamed } from '../ns/pid.ts';
 
 const ops = {
   FUTEX_WAIT: 0,
@@ -382,7 +383,7 @@ function setRobustList(task: GuestTask, head: number, length: number): number {
 }
 
 function getRobustList(task: GuestTask, pid: number, head: number, length: number): number {
-  const target = pid === 0 ? task : task.kernel.task(pid);
+  const target = pid === 0 ? task : threadNamed(task, pid);
   if (!target) throw sysError(errno.ESRCH);
   task.mem.writeU64(length, ROBUST_HEAD_SIZE);
   task.mem.writeU64(head, target.robustList);

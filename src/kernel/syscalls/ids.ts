@@ -4,6 +4,7 @@ import { CAP_LAST, CAP_SETGID, CAP_SETPCAP, CAP_SETUID, type Credentials } from 
 import type { GuestTask } from '../task/guest-task.ts';
 import { guestRow as row } from './guest-row.ts';
 import type { SyscallRow } from './row.ts';
+import { threadNamed } from '../ns/pid.ts';
 
 const KEEP = 0xffff_ffff;
 const NGROUPS_MAX = 65_536;
@@ -186,7 +187,7 @@ function capget(task: GuestTask, header: number, data: number): number {
   }
   const pid = task.mem.readI32(header + 4);
   if (pid < 0) throw sysError(errno.EINVAL);
-  const target = pid === 0 ? task : task.kernel.task(pid);
+  const target = pid === 0 ? task : threadNamed(task, pid);
   if (!target) throw sysError(errno.ESRCH);
   // A null data pointer only asks for the version.
   if (data === 0) return 0;
@@ -203,7 +204,7 @@ function capset(task: GuestTask, header: number, data: number): number {
   const words = capWords(task, header);
   if (words === 0) throw sysError(errno.EINVAL);
   const pid = task.mem.readI32(header + 4);
-  if (pid !== 0 && pid !== task.tid) throw sysError(errno.EPERM);
+  if (pid !== 0 && pid !== task.ownTid) throw sysError(errno.EPERM);
   const bytes = task.mem.copyIn(data, words * 12);
   const given = new Uint32Array(bytes.buffer, bytes.byteOffset, words * 3);
   const set = (field: number): bigint => {

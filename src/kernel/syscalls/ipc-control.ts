@@ -10,6 +10,7 @@ import { pageUp } from '../mm/layout.ts';
 import { RLIMIT_MEMLOCK } from '../task/rlimits.ts';
 import { CAP_SYS_RESOURCE } from '../task/credentials.ts';
 import type { Task } from '../task/task.ts';
+import { pidSeenBy } from '../ns/pid.ts';
 
 const CAP_IPC_LOCK = 14;
 
@@ -50,7 +51,7 @@ function readable<T extends IpcObject>(task: Task, object: T, anybody: boolean):
 
 export function shmctl(task: Task, id: number, command: number, buf: number): number {
   if (command < 0 || id < 0) throw sysError(errno.EINVAL);
-  const { shm } = ipcOf(task.kernel);
+  const { shm } = ipcOf(task);
   const { table } = shm;
   shm.sweep();
   switch (command) {
@@ -64,12 +65,12 @@ export function shmctl(task: Task, id: number, command: number, buf: number): nu
       return table.highest;
     }
     case SHM.IPC_STAT:
-      task.mem.copyOut(buf, readable(task, table.find(id), false).encode());
+      task.mem.copyOut(buf, readable(task, table.find(id), false).encode(task));
       return 0;
     case SHM.SHM_STAT:
     case SHM.SHM_STAT_ANY: {
       const segment = readable(task, table.at(id), command === SHM.SHM_STAT_ANY);
-      task.mem.copyOut(buf, segment.encode());
+      task.mem.copyOut(buf, segment.encode(task));
       return segment.id;
     }
     case SHM.IPC_SET: {
@@ -104,7 +105,7 @@ export function shmctl(task: Task, id: number, command: number, buf: number): nu
 /** `arg` is an int or a pointer, by command. */
 export function semctl(task: Task, id: number, number: number, command: number, arg: number): number {
   if (id < 0) throw sysError(errno.EINVAL);
-  const { sem } = ipcOf(task.kernel);
+  const { sem } = ipcOf(task);
   const { table } = sem;
   switch (command) {
     case SEM.IPC_INFO:
@@ -184,7 +185,7 @@ function semOne(task: Task, set: SemaphoreSet, number: number, command: number):
     case SEM.GETVAL:
       return semaphore.value;
     case SEM.GETPID:
-      return semaphore.pid;
+      return pidSeenBy(task, semaphore.pid);
     case SEM.GETNCNT:
     case SEM.GETZCNT:
       return set.countWaiting(number, command === SEM.GETZCNT);
@@ -200,7 +201,7 @@ function semOne(task: Task, set: SemaphoreSet, number: number, command: number):
 
 export function msgctl(task: Task, id: number, command: number, buf: number): number {
   if (id < 0 || command < 0) throw sysError(errno.EINVAL);
-  const { table } = ipcOf(task.kernel).msg;
+  const { table } = ipcOf(task).msg;
   switch (command) {
     case MSG.IPC_INFO:
     case MSG.MSG_INFO: {
@@ -217,12 +218,12 @@ export function msgctl(task: Task, id: number, command: number, buf: number): nu
       return table.highest;
     }
     case MSG.IPC_STAT:
-      task.mem.copyOut(buf, readable(task, table.find(id), false).encode());
+      task.mem.copyOut(buf, readable(task, table.find(id), false).encode(task));
       return 0;
     case MSG.MSG_STAT:
     case MSG.MSG_STAT_ANY: {
       const queue = readable(task, table.at(id), command === MSG.MSG_STAT_ANY);
-      task.mem.copyOut(buf, queue.encode());
+      task.mem.copyOut(buf, queue.encode(task));
       return queue.id;
     }
     case MSG.IPC_SET: {

@@ -14,17 +14,17 @@ import { row, type SyscallRow } from './row.ts';
 // Shared memory.
 
 const shmget = (task: Task, key: number, size: number, flags: number): number =>
-  ipcOf(task.kernel).shm.get(task, key, size, flags);
+  ipcOf(task).shm.get(task, key, size, flags);
 const shmat = (task: Task, id: number, address: number, flags: number): number | Promise<number> =>
-  ipcOf(task.kernel).shm.attach(task, id, address, flags);
-const shmdt = (task: Task, address: number): number | Promise<number> => ipcOf(task.kernel).shm.detach(task, address);
+  ipcOf(task).shm.attach(task, id, address, flags);
+const shmdt = (task: Task, address: number): number | Promise<number> => ipcOf(task).shm.detach(task, address);
 
 // Semaphores.
 
 const SEMBUF_SIZE = 6;
 
 const semget = (task: Task, key: number, count: number, flags: number): number =>
-  ipcOf(task.kernel).sem.get(task, key, count, flags);
+  ipcOf(task).sem.get(task, key, count, flags);
 
 function semtimedop(task: Task, id: number, sops: number, count: number, timeout: number): number | Promise<number> {
   if (count < 1 || id < 0) throw sysError(errno.EINVAL);
@@ -37,20 +37,20 @@ function semtimedop(task: Task, id: number, sops: number, count: number, timeout
     const flags = view.getInt16(at + 4, true);
     ops.push({ index: view.getUint16(at, true), op: view.getInt16(at + 2, true), flags });
   }
-  return ipcOf(task.kernel).sem.operate(task, id, ops, ms);
+  return ipcOf(task).sem.operate(task, id, ops, ms);
 }
 const semop = (task: Task, id: number, sops: number, count: number): number | Promise<number> =>
   semtimedop(task, id, sops, count, 0);
 
 // Message queues.
 
-const msgget = (task: Task, key: number, flags: number): number => ipcOf(task.kernel).msg.get(task, key, flags);
+const msgget = (task: Task, key: number, flags: number): number => ipcOf(task).msg.get(task, key, flags);
 
 /** struct msgbuf: a long type, then the text. */
 function msgsnd(task: Task, id: number, message: number, size: number, flags: number): number | Promise<number> {
   const type = task.mem.readI64(message);
   if (size > MSGMAX || id < 0 || type < 1) throw sysError(errno.EINVAL);
-  return ipcOf(task.kernel).msg.send(task, id, { type, data: task.mem.copyIn(message + 8, size) }, flags);
+  return ipcOf(task).msg.send(task, id, { type, data: task.mem.copyIn(message + 8, size) }, flags);
 }
 
 function msgrcv(
@@ -63,7 +63,7 @@ function msgrcv(
 ): number | Promise<number> {
   // ssize_t: a negative size.
   if (id < 0 || size >= 2 ** 63) throw sysError(errno.EINVAL);
-  return after(ipcOf(task.kernel).msg.receive(task, id, size, type, flags), (message) => {
+  return after(ipcOf(task).msg.receive(task, id, size, type, flags), (message) => {
     const data = message.data.subarray(0, size);
     task.mem.writeBigU64(buffer, BigInt(message.type));
     task.mem.copyOut(buffer + 8, data);

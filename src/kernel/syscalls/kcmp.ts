@@ -4,6 +4,7 @@ import { CAP_SYS_ADMIN } from '../task/credentials.ts';
 import type { GuestTask } from '../task/guest-task.ts';
 import { guestRow as row } from './guest-row.ts';
 import type { SyscallRow } from './row.ts';
+import { processNamed, threadNamed } from '../ns/pid.ts';
 
 const types = {
   KCMP_FILE: 0,
@@ -34,7 +35,7 @@ function compare(a: object, b: object): number {
 }
 
 function find(task: GuestTask, pid: number): GuestTask {
-  const found = task.kernel.task(pid) ?? task.kernel.process(pid)?.leader;
+  const found = threadNamed(task, pid) ?? processNamed(task, pid)?.leader;
   if (!found) throw sysError(errno.ESRCH);
   if (found.cred.uid !== task.cred.uid && !task.cred.capable(CAP_SYS_ADMIN)) throw sysError(errno.EPERM);
   return found;

@@ -10,6 +10,7 @@ import { after } from '../mm/promise.ts';
 import type { UserMemory } from '../mm/user-memory.ts';
 import type { Task } from '../task/task.ts';
 import { row, type SyscallRow } from './row.ts';
+import { processNamed, threadNamed } from '../ns/pid.ts';
 
 const { MAP_ANONYMOUS, TASK_SIZE } = mman;
 
@@ -192,7 +193,7 @@ function processVm(
   const mine = readIovec(task.mem, ...local);
   const theirs = readIovec(task.mem, ...remote);
   if (mine.length === 0 || theirs.length === 0) return 0;
-  const other = task.kernel.process(pid)?.leader ?? task.kernel.task(pid);
+  const other = processNamed(task, pid)?.leader ?? threadNamed(task, pid);
   if (!other) throw sysError(errno.ESRCH);
   if (other.cred.uid !== task.cred.uid && !task.cred.capable(CAP_SYS_PTRACE)) throw sysError(errno.EPERM);
   const done = write ? transfer(task.mem, mine, other.mem, theirs) : transfer(other.mem, theirs, task.mem, mine);

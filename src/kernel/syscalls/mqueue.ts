@@ -2,7 +2,7 @@
 import { errno, sysError } from '../abi/errno.ts';
 import { NSIG } from '../abi/signals.ts';
 import { readValidTimespec, timespecMs } from '../abi/time-structs.ts';
-import { isAccessMode, messageQueues, MQ_PRIO_MAX, MqueueFile, type QueueAttributes } from '../fs/mqueue.ts';
+import { isAccessMode, MQ_PRIO_MAX, MqueueFile, type QueueAttributes } from '../fs/mqueue.ts';
 import { O_ACCMODE, O_CLOEXEC, O_CREAT, O_EXCL, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from '../fs/open-file.ts';
 import { checkAccess, checkDelete, R_OK, W_OK } from '../fs/permission.ts';
 import { CLOCK_REALTIME, clockMs } from '../time/clocks.ts';
@@ -31,7 +31,7 @@ function readAttributes(task: Task, address: number): QueueAttributes | null {
 function mqOpen(task: Task, nameAt: number, flags: number, mode: number, attr: number): number {
   const asked = readAttributes(task, attr);
   const name = readName(task, nameAt);
-  const fs = messageQueues(task.kernel);
+  const fs = task.ns.ipc.queues;
   let inode = fs.queues.get(name);
   if (!inode) {
     if (!(flags & O_CREAT)) throw sysError(errno.ENOENT);
@@ -52,7 +52,7 @@ function mqOpen(task: Task, nameAt: number, flags: number, mode: number, attr: n
 
 function mqUnlink(task: Task, nameAt: number): number {
   const name = readName(task, nameAt);
-  const fs = messageQueues(task.kernel);
+  const fs = task.ns.ipc.queues;
   const inode = fs.queues.get(name);
   if (!inode) throw sysError(errno.ENOENT);
   checkDelete(task.cred, fs.root(), inode);
@@ -194,6 +194,8 @@ function mqNotify(task: Task, fd: number, event: number): number {
   }
   if (queue.notification) throw sysError(errno.EBUSY);
   queue.notification = { owner: task.process, ...notification };
+  task.process.toldOfEnd ??= new Set();
+  task.process.toldOfEnd.add(queue);
   return 0;
 }
 

@@ -8,15 +8,16 @@ import type { Process } from '../task/process.ts';
 import { guestRow as row } from './guest-row.ts';
 import type { SyscallRow } from './row.ts';
 import { readQueuedInfo, signalProcess } from './signals.ts';
+import { pidSeenBy, processNamed, threadNamed } from '../ns/pid.ts';
 
 const PIDFD_NONBLOCK = O_NONBLOCK;
 const CAP_SYS_PTRACE = 19;
 
 function pidfdOpen(task: GuestTask, pid: number, flags: number): number {
   if (flags & ~PIDFD_NONBLOCK || pid <= 0) throw sysError(errno.EINVAL);
-  const process = task.kernel.process(pid);
+  const process = processNamed(task, pid);
   // A thread that is no leader has no descriptor in Linux 6.1.
-  if (!process) throw sysError(task.kernel.task(pid) ? errno.EINVAL : errno.ESRCH);
+  if (!process) throw sysError(threadNamed(task, pid) ? errno.EINVAL : errno.ESRCH);
   const file = new PidFd(process, flags);
   try {
     return task.files.install(file, true);
@@ -44,7 +45,9 @@ function pidfdSendSignal(task: GuestTask, fd: number, signo: number, info: numbe
   const sent =
     info === 0
       ? { code: SI_USER, pid: task.process.pid, uid: task.cred.uid }
-      : readQueuedInfo(task, target.pid, signo, info, true);
+      : readQueuedInfo(task, pidSeenBy(task, target.pid), signo, info, true);
+  // Only from the own PID namespace or one above (access_pidfd_pidns).
+  if (!task.process.pidNs.contains(target.pidNs)) throw sysError(errno.EINVAL);
   // A zombie can still be signalled, to no effect; one that was waited for is gone.
   if (task.kernel.process(target.pid) !== target) throw sysError(errno.ESRCH);
   signalProcess(task, target, signo, sent);

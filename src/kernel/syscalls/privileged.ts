@@ -35,16 +35,4 @@ export const privilegedRows: SyscallRow[] = [
   refused('fsmount', 432, 432, 'fd:fd flags:hex attr_flags:hex', MOUNTS),
   refused('fspick', 433, 433, 'dirfd:dirfd pathname:path flags:hex', MOUNTS),
   refused('mount_setattr', 442, 442, 'dirfd:dirfd pathname:path flags:hex attr:ptr size:size', MOUNTS),
-  row(
-    'setns',
-    308,
-    268,
-    'fd:fd nstype:hex',
-    (task, fd: number) => {
-      // No descriptor is one of a namespace.
-      task.files.get(fd);
-      throw sysError(errno.EINVAL);
-    },
-    { support: 'partial', note: 'always EINVAL: namespaces cannot be opened' },
-  ),
 ];

@@ -9,6 +9,7 @@ import { PidFd } from '../task/pidfd.ts';
 import type { Process } from '../task/process.ts';
 import { guestRow as row } from './guest-row.ts';
 import type { SyscallRow } from './row.ts';
+import { groupNamed, pidSeenBy, processNamed, releasePid } from '../ns/pid.ts';
 
 const WNOHANG = 1;
 const WUNTRACED = 2;
@@ -50,6 +51,8 @@ interface WaitFor {
 
 interface WaitFound {
   readonly child: Process;
+  /** As the caller knows it: once reaped, it has no number. */
+  readonly pid: number;
   /** CLD_*. */
   readonly code: number;
   /** si_status: exit code or signal. */
@@ -64,16 +67,17 @@ function look(process: Process, w: WaitFor): WaitFound | null | undefined {
   for (const child of process.children.values()) {
     if (!w.matches(child) || !isOfKind(child, w.options)) continue;
     any = true;
+    const pid = process.pidNs.number(child.pid);
     if (child.exitStatus && w.options & WEXITED) {
       const s = child.exitStatus;
       const code = s.kind === 'exited' ? CLD_EXITED : s.core ? CLD_DUMPED : CLD_KILLED;
-      return { child, code, value: s.kind === 'exited' ? s.code : s.signal, word: waitStatus(s) };
+      return { child, pid, code, value: s.kind === 'exited' ? s.code : s.signal, word: waitStatus(s) };
     }
     if (child.unreported === 'stopped' && w.options & WUNTRACED) {
-      return { child, code: CLD_STOPPED, value: child.stopSignal, word: (child.stopSignal << 8) | 0x7f };
+      return { child, pid, code: CLD_STOPPED, value: child.stopSignal, word: (child.stopSignal << 8) | 0x7f };
     }
     if (child.unreported === 'continued' && w.options & WCONTINUED) {
-      return { child, code: CLD_CONTINUED, value: SIGCONT, word: 0xffff };
+      return { child, pid, code: CLD_CONTINUED, value: SIGCONT, word: 0xffff };
     }
   }
   return any ? null : undefined;
@@ -123,8 +127,11 @@ async function waitForChild(task: GuestTask, w: WaitFor): Promise<WaitFound | nu
 
 function matcher(process: Process, pid: number): (child: Process) => boolean {
   if (pid === -1) return () => true;
-  if (pid > 0) return (c) => c.pid === pid;
-  const group = pid === 0 ? process.pgid : -pid;
+  if (pid > 0) {
+    const initial = process.pidNs.initial(pid);
+    return (c) => c.pid === initial;
+  }
+  const group = pid === 0 ? process.pgid : process.pidNs.initial(-pid) || -1;
   return (c) => c.pgid === group;
 }
 
@@ -143,7 +150,7 @@ function wait4(
     if (!found) return 0;
     if (status !== 0) task.mem.writeU32(status, found.word);
     if (rusage !== 0) task.mem.copyOut(rusage, childRusage(found.child));
-    return found.child.pid;
+    return found.pid;
   });
 }
 
@@ -152,7 +159,7 @@ function writeWaitInfo(task: GuestTask, info: number, found: WaitFound | null): 
   const out = task.mem.copyIn(info, SIGINFO_SIZE);
   const view = new DataView(out.buffer, out.byteOffset);
   const uid = found?.child.leader?.cred.uid ?? found?.child.uid ?? 0;
-  const fields = found ? [SIGCHLD, 0, found.code, found.child.pid, uid, found.value] : [0, 0, 0, 0, 0, 0];
+  const fields = found ? [SIGCHLD, 0, found.code, found.pid, uid, found.value] : [0, 0, 0, 0, 0, 0];
   for (const [i, at] of [0, 4, 8, 16, 20, 24].entries()) view.setInt32(at, fields[i]! | 0, true);
   task.mem.copyOut(info, out);
 }
@@ -196,7 +203,7 @@ function idMatcher(task: GuestTask, idType: number, id: number): (child: Process
       return () => true;
     case idTypes.P_PID:
       if (id <= 0) throw sysError(errno.EINVAL);
-      return (c) => c.pid === id;
+      return matcher(task.process, id);
     case idTypes.P_PGID:
       if (id < 0) throw sysError(errno.EINVAL);
       return matcher(task.process, id === 0 ? 0 : -id);
@@ -213,7 +220,7 @@ function idMatcher(task: GuestTask, idType: number, id: number): (child: Process
 
 /** A process by pid, 0 meaning the caller. Throws ESRCH. */
 function processOrSelf(task: GuestTask, pid: number): Process {
-  const found = pid === 0 ? task.process : task.kernel.process(pid);
+  const found = pid === 0 ? task.process : processNamed(task, pid);
   if (!found) throw sysError(errno.ESRCH);
   return found;
 }
@@ -222,7 +229,7 @@ function setpgid(task: GuestTask, pid: number, pgid: number): number {
   if (pgid < 0) throw sysError(errno.EINVAL);
   const self = task.process;
   const target = processOrSelf(task, pid);
-  const group = pgid === 0 ? target.pid : pgid;
+  const group = pgid === 0 ? target.pid : groupNamed(task, pgid);
   if (target.parent === self && target !== self) {
     if (target.sid !== self.sid) throw sysError(errno.EPERM);
     if (target.execed) throw sysError(errno.EACCES);
@@ -232,17 +239,21 @@ function setpgid(task: GuestTask, pid: number, pgid: number): number {
     const exists = [...task.kernel.processes.values()].some((p) => p.pgid === group && p.sid === self.sid);
     if (!exists) throw sysError(errno.EPERM);
   }
+  const old = target.pgid;
   target.pgid = group;
+  releasePid(task.kernel, target.pidNs, old);
   return 0;
 }
 
 function setsid(task: GuestTask): number {
   const self = task.process;
   if ([...task.kernel.processes.values()].some((p) => p.pgid === self.pid)) throw sysError(errno.EPERM);
+  const old = [self.pgid, self.sid];
   self.sid = self.pid;
   self.pgid = self.pid;
   self.ttyDev = 0;
-  return self.sid;
+  for (const pid of old) releasePid(task.kernel, self.pidNs, pid);
+  return pidSeenBy(task, self.sid);
 }
 
 export const processRows: SyscallRow[] = [
@@ -254,16 +265,16 @@ export const processRows: SyscallRow[] = [
   row('waitid', 247, 95, 'idtype:flags id:pid infop:outstruct options:flags rusage:outstruct', waitid, {
     flagNames: { idtype: idTypes, options: waitNames },
   }),
-  row('getpid', 39, 172, '', (task) => task.process.pid),
-  row('gettid', 186, 178, '', (task) => task.tid),
-  row('getppid', 110, 173, '', (task) => task.process.ppid),
-  row('getpgrp', 111, null, '', (task) => task.process.pgid),
-  row('getpgid', 121, 155, 'pid:pid', (task, pid: number) => processOrSelf(task, pid).pgid),
+  row('getpid', 39, 172, '', (task) => pidSeenBy(task, task.process.pid)),
+  row('gettid', 186, 178, '', (task) => task.ownTid),
+  row('getppid', 110, 173, '', (task) => pidSeenBy(task, task.process.ppid)),
+  row('getpgrp', 111, null, '', (task) => pidSeenBy(task, task.process.pgid)),
+  row('getpgid', 121, 155, 'pid:pid', (task, pid: number) => pidSeenBy(task, processOrSelf(task, pid).pgid)),
   row('setpgid', 109, 154, 'pid:pid pgid:pid', setpgid),
-  row('getsid', 124, 156, 'pid:pid', (task, pid: number) => processOrSelf(task, pid).sid),
+  row('getsid', 124, 156, 'pid:pid', (task, pid: number) => pidSeenBy(task, processOrSelf(task, pid).sid)),
   row('setsid', 112, 157, '', setsid),
   row('set_tid_address', 218, 96, 'tidptr:ptr', (task, tidptr: number) => {
     task.clearChildTid = tidptr;
-    return task.tid;
+    return task.ownTid;
   }),
 ];

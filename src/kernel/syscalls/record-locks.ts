@@ -3,6 +3,7 @@ import { errno, sysError } from '../abi/errno.ts';
 import { findConflict, lockRange, type LockType, type RecordLock, unlockRange } from '../fs/locks.ts';
 import type { MaybePromise, OpenFile } from '../fs/open-file.ts';
 import type { Task } from '../task/task.ts';
+import { pidSeenBy } from '../ns/pid.ts';
 
 const F_RDLCK = 0;
 const F_WRLCK = 1;
@@ -70,7 +71,7 @@ export function getLock(task: Task, file: OpenFile, addr: number, ofd: boolean):
     view.setInt16(2, 0, true);
     view.setBigInt64(8, BigInt(found.start), true);
     view.setBigInt64(16, Number.isFinite(found.end) ? BigInt(found.end - found.start + 1) : 0n, true);
-    view.setInt32(24, found.pid, true);
+    view.setInt32(24, found.pid === -1 ? -1 : pidSeenBy(task, found.pid), true);
   }
   task.mem.copyOut(addr, out);
   return 0;

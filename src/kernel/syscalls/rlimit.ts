@@ -6,6 +6,7 @@ import type { Process } from '../task/process.ts';
 import { RLIM_NLIMITS, RLIMIT_NOFILE, type Rlimit } from '../task/rlimits.ts';
 import { guestRow as row } from './guest-row.ts';
 import type { SyscallRow } from './row.ts';
+import { threadNamed } from '../ns/pid.ts';
 
 const names = {
   RLIMIT_CPU: 0,
@@ -75,7 +76,7 @@ function setrlimit(task: GuestTask, resource: number, rlim: number): number {
 
 function prlimit64(task: GuestTask, pid: number, resource: number, newLimit: number, oldLimit: number): number {
   const next = newLimit === 0 ? null : readRlimit(task, newLimit);
-  const target = pid === 0 ? task : task.kernel.task(pid);
+  const target = pid === 0 ? task : threadNamed(task, pid);
   if (!target) throw sysError(errno.ESRCH);
   if (target.process !== task.process && !sameUser(task, target)) throw sysError(errno.EPERM);
   const old = change(task, target.process, resource, next);

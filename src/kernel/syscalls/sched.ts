@@ -7,6 +7,7 @@ import type { Process } from '../task/process.ts';
 import { RLIMIT_NICE, RLIMIT_RTPRIO } from '../task/rlimits.ts';
 import { guestRow as row } from './guest-row.ts';
 import type { SyscallRow } from './row.ts';
+import { groupNamed, pidSeenBy, threadNamed } from '../ns/pid.ts';
 
 const policies = { SCHED_OTHER: 0, SCHED_FIFO: 1, SCHED_RR: 2, SCHED_BATCH: 3, SCHED_IDLE: 5, SCHED_DEADLINE: 6 };
 const SCHED_RESET_ON_FORK = 0x4000_0000;
@@ -16,7 +17,7 @@ const whichNames = { PRIO_PROCESS: 0, PRIO_PGRP: 1, PRIO_USER: 2 };
 const schedYield = (): Promise<number> => new Promise((resolve) => setImmediate(resolve, 0));
 
 function threadOrSelf(task: GuestTask, pid: number): GuestTask {
-  const found = pid === 0 ? task : task.kernel.task(pid);
+  const found = pid === 0 ? task : threadNamed(task, pid);
   if (!found) throw sysError(errno.ESRCH);
   return found;
 }
@@ -101,14 +102,15 @@ function schedRrGetInterval(task: GuestTask, pid: number, tp: number): number {
 
 /** Processes that `which` and `who` of getpriority(2) mean. */
 function selected(task: GuestTask, which: number, who: number): Process[] {
-  const all = [...task.kernel.processes.values()].filter((p) => p.exitStatus === null);
+  const all = [...task.kernel.processes.values()].filter((p) => p.exitStatus === null && pidSeenBy(task, p.pid) !== 0);
   const { process, cred } = task;
   let found: Process[];
   if (which === whichNames.PRIO_PROCESS) {
-    const target = who === 0 ? process : task.kernel.task(who)?.process;
+    const target = who === 0 ? process : threadNamed(task, who)?.process;
     found = target ? [target] : [];
   } else if (which === whichNames.PRIO_PGRP) {
-    found = all.filter((p) => p.pgid === (who === 0 ? process.pgid : who));
+    const group = who === 0 ? process.pgid : groupNamed(task, who);
+    found = all.filter((p) => p.pgid === group);
   } else if (which === whichNames.PRIO_USER) {
     found = all.filter((p) => p.leader?.cred.uid === (who === 0 ? cred.uid : who >>> 0));
   } else throw sysError(errno.EINVAL);
@@ -136,7 +138,7 @@ function ioprioTarget(task: GuestTask, which: number, who: number): Process {
   if (which < 1 || which > 3) throw sysError(errno.EINVAL);
   // IOPRIO_WHO_* are PRIO_* plus one.
   if (which !== IOPRIO_WHO_PROCESS) return selected(task, which - 1, who)[0]!;
-  const target = who === 0 ? task.process : task.kernel.task(who)?.process;
+  const target = who === 0 ? task.process : threadNamed(task, who)?.process;
   if (!target) throw sysError(errno.ESRCH);
   return target;
 }

@@ -38,6 +38,7 @@ import type { Process } from '../task/process.ts';
 import { guestRow as row } from './guest-row.ts';
 import { EXEC_DONE } from './row-results.ts';
 import type { SyscallRow } from './row.ts';
+import { groupNamed, pidSeenBy, processNamed, threadNamed } from '../ns/pid.ts';
 
 /** UAPI_SA_FLAGS: others are cleared, so that programs can probe for them (sigaction(2), "Dynamically probing"). */
 const KNOWN_FLAGS =
@@ -198,7 +199,7 @@ function sigaltstackOut(task: GuestTask, oldSs: number, current: AltStack, onSta
 /** kill(2), "ERRORS": same real or effective user, CAP_KILL, or SIGCONT within a session. */
 function mayKill(task: GuestTask, target: Process, signo: number): boolean {
   const other = target.leader?.cred;
-  if (target === task.process || !other || task.cred.capable(CAP_KILL)) return true;
+  if (target === task.process || !other || task.cred.capableIn(other.userNs, CAP_KILL)) return true;
   const { euid, uid } = task.cred;
   if (euid === other.suid || euid === other.uid || uid === other.suid || uid === other.uid) return true;
   return signo === SIGCONT && target.sid === task.process.sid;
@@ -228,14 +229,16 @@ function kill(task: GuestTask, pid: number, signo: number): number {
   if (pid === -0x8000_0000) throw sysError(errno.ESRCH);
   const { kernel, process } = task;
   if (pid > 0) {
-    const target = kernel.process(pid) ?? kernel.task(pid)?.process;
+    const target = processNamed(task, pid) ?? threadNamed(task, pid)?.process;
     if (!target) throw sysError(errno.ESRCH);
     killProcess(task, target, signo);
     return 0;
   }
-  const targets = [...kernel.processes.values()].filter((p) =>
-    pid === -1 ? p !== process && p !== kernel.init : p.pgid === (pid === 0 ? process.pgid : -pid),
-  );
+  const { pidNs } = process;
+  const group = pid === 0 ? process.pgid : groupNamed(task, -pid);
+  const others = (p: Process): boolean =>
+    p !== process && p !== kernel.init && p !== pidNs.init && pidNs.number(p.pid) !== 0;
+  const targets = [...kernel.processes.values()].filter((p) => (pid === -1 ? others(p) : p.pgid === group));
   if (targets.length === 0) throw sysError(errno.ESRCH);
   checkSignal(signo);
   const allowed = targets.filter((p) => mayKill(task, p, signo));
@@ -247,8 +250,8 @@ function kill(task: GuestTask, pid: number, signo: number): number {
 /** The thread to signal; `tgid` -1 for tkill. */
 function findThread(task: GuestTask, tgid: number, tid: number, signo: number): GuestTask {
   if (tid <= 0 || (tgid <= 0 && tgid !== -1)) throw sysError(errno.EINVAL);
-  const target = task.kernel.task(tid);
-  if (!target || (tgid !== -1 && target.process.pid !== tgid)) throw sysError(errno.ESRCH);
+  const target = threadNamed(task, tid);
+  if (!target || (tgid !== -1 && pidSeenBy(task, target.process.pid) !== tgid)) throw sysError(errno.ESRCH);
   checkSignal(signo);
   if (!mayKill(task, target.process, signo)) throw sysError(errno.EPERM);
   return target;
@@ -282,14 +285,14 @@ export function readQueuedInfo(
   const view = new DataView(raw.buffer, raw.byteOffset);
   const code = view.getInt32(8, true);
   if (sameSignal && view.getInt32(0, true) !== signo) throw sysError(errno.EINVAL);
-  if ((code >= 0 || code === SI_TKILL) && pid !== task.process.pid) throw sysError(errno.EPERM);
+  if ((code >= 0 || code === SI_TKILL) && pid !== pidSeenBy(task, task.process.pid)) throw sysError(errno.EPERM);
   checkSignal(signo);
-  return { code, raw };
+  return { code, raw, pid: task.process.pid };
 }
 
 function rtSigqueueinfo(task: GuestTask, pid: number, signo: number, uinfo: number): number {
   const info = readQueuedInfo(task, pid, signo, uinfo);
-  const target = pid > 0 ? (task.kernel.process(pid) ?? task.kernel.task(pid)?.process) : null;
+  const target = pid > 0 ? (processNamed(task, pid) ?? threadNamed(task, pid)?.process) : null;
   if (!target) throw sysError(errno.ESRCH);
   if (!mayKill(task, target, signo)) throw sysError(errno.EPERM);
   if (signo !== 0) sendSignal(target, signo, info);

@@ -16,6 +16,7 @@ import { UdpSocket } from '../net/udp.ts';
 import type { Task } from '../task/task.ts';
 import { IOV_MAX, readIovec, type Segment } from './io.ts';
 import { readAddress, STORAGE_SIZE } from './socket-args.ts';
+import { pidSeenBy, processNamed } from '../ns/pid.ts';
 
 const CMSG_HEADER = 16;
 /** net.core.optmem_max: a longer control buffer is ENOBUFS. */
@@ -150,13 +151,18 @@ function takeRights(task: Task, data: Uint8Array, before: OpenFile[]): OpenFile[
 function checkCredentials(task: Task, data: Uint8Array): Ucred {
   if (data.length !== 12) throw sysError(errno.EINVAL);
   const view = new DataView(data.buffer, data.byteOffset, data.length);
-  const cred = { pid: view.getInt32(0, true), uid: view.getInt32(4, true), gid: view.getInt32(8, true) };
+  const { userNs } = task.cred;
+  const pid = processNamed(task, view.getInt32(0, true))?.pid ?? 0;
+  const uid = userNs.toKernel('uid', view.getUint32(4, true));
+  const gid = userNs.toKernel('gid', view.getUint32(8, true));
+  if (uid === null || gid === null) throw sysError(errno.EINVAL);
+  const cred = { pid, uid, gid };
   const c = task.cred;
-  const pidOk = cred.pid === task.process.pid || c.capable(CAP_SYS_ADMIN);
-  const uidOk = [c.uid, c.euid, c.suid].includes(cred.uid) || c.capable(CAP_SETUID);
-  const gidOk = [c.gid, c.egid, c.sgid].includes(cred.gid) || c.capable(CAP_SETGID);
+  const pidOk = cred.pid === task.process.pid || c.capableIn(task.process.pidNs.owner ?? userNs, CAP_SYS_ADMIN);
+  const uidOk = [c.uid, c.euid, c.suid].includes(cred.uid) || c.capableIn(userNs, CAP_SETUID);
+  const gidOk = [c.gid, c.egid, c.sgid].includes(cred.gid) || c.capableIn(userNs, CAP_SETGID);
   if (!pidOk || !uidOk || !gidOk) throw sysError(errno.EPERM);
-  if (cred.pid !== task.process.pid && !task.kernel.processes.has(cred.pid)) throw sysError(errno.ESRCH);
+  if (cred.pid === 0) throw sysError(errno.ESRCH);
   return cred;
 }
 
@@ -189,7 +195,7 @@ export function writeIncoming(task: Task, header: MessageHeader, into: Incoming,
     }
     mem.writeU32(at + 8, into.address?.length ?? 0);
     for (const c of into.control) put(c.level, c.type, c.data);
-    if (into.credentials) put(SOL_SOCKET, SCM_CREDENTIALS, credentialBytes(into.credentials));
+    if (into.credentials) put(SOL_SOCKET, SCM_CREDENTIALS, credentialBytes(task, into.credentials));
     if (into.rights) {
       const room = header.control === 0 ? 0 : Math.floor((header.controlLength - used - CMSG_HEADER) / 4);
       const fds = installRights(task, into.rights, Math.max(0, room), (flags & MSG.MSG_CMSG_CLOEXEC) !== 0);
@@ -205,8 +211,11 @@ export function writeIncoming(task: Task, header: MessageHeader, into: Incoming,
   mem.writeU64(at + 40, used);
 }
 
-function credentialBytes(c: Ucred): Uint8Array {
-  return new Uint8Array(Int32Array.of(c.pid, c.uid, c.gid).buffer);
+/** As the receiver knows them. */
+function credentialBytes(task: Task, c: Ucred): Uint8Array {
+  const { userNs } = task.cred;
+  const ids = [pidSeenBy(task, c.pid), userNs.shown('uid', c.uid), userNs.shown('gid', c.gid)];
+  return new Uint8Array(Int32Array.from(ids).buffer);
 }
 
 /** Installs what fits; the rest is dropped, as it is when descriptors run out (scm_detach_fds). */

@@ -131,7 +131,7 @@ function getsockopt(task: Task, fd: number, level: number, name: number, value: 
   const s = socketOf(task, fd);
   const room = task.mem.readI32(lengthAddress);
   if (room < 0) throw sysError(errno.EINVAL);
-  const result = level === SOL_SOCKET ? getSocketOption(s, name) : s.getProtocolOption(level, name, task);
+  const result = level === SOL_SOCKET ? getSocketOption(s, name, task) : s.getProtocolOption(level, name, task);
   const bytes = typeof result === 'number' ? intBytes(result) : result;
   if (level === SOL_SOCKET && name === SO.SO_PEERNAME && bytes.length < room) throw sysError(errno.EINVAL);
   const shown = bytes.subarray(0, Math.min(room, bytes.length));

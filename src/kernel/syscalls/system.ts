@@ -11,9 +11,9 @@ import type { SyscallRow } from './row.ts';
 const UTS_LENGTH = 65;
 
 function uname(task: GuestTask, buf: number): number {
-  const { kernel } = task;
+  const { uts } = task.ns;
   const out = new Uint8Array(UTS_LENGTH * 6);
-  const fields = ['Linux', kernel.hostname, KERNEL_RELEASE, KERNEL_VERSION, task.cpu.isa, kernel.domainname];
+  const fields = ['Linux', uts.hostname, KERNEL_RELEASE, KERNEL_VERSION, task.cpu.isa, uts.domainname];
   for (const [i, text] of fields.entries()) out.set(latin1Bytes(text).subarray(0, UTS_LENGTH - 1), i * UTS_LENGTH);
   task.mem.copyOut(buf, out);
   return 0;
@@ -37,18 +37,18 @@ function sysinfo(task: GuestTask, info: number): number {
 
 /** Reads a host or domain name: EPERM before anything else, as Linux looks. */
 function readName(task: GuestTask, name: number, length: number): string {
-  if (!task.cred.capable(CAP_SYS_ADMIN)) throw sysError(errno.EPERM);
+  if (!task.cred.capableIn(task.ns.uts.owner!, CAP_SYS_ADMIN)) throw sysError(errno.EPERM);
   if (length < 0 || length > UTS_LENGTH - 1) throw sysError(errno.EINVAL);
   return latin1(task.mem.bytes(name, length)).split('\0')[0]!;
 }
 
 function sethostname(task: GuestTask, name: number, length: number): number {
-  task.kernel.hostname = readName(task, name, length);
+  task.ns.uts.hostname = readName(task, name, length);
   return 0;
 }
 
 function setdomainname(task: GuestTask, name: number, length: number): number {
-  task.kernel.domainname = readName(task, name, length);
+  task.ns.uts.domainname = readName(task, name, length);
   return 0;
 }
 
@@ -58,46 +58,6 @@ function personality(task: GuestTask, persona: number): number {
   const old = task.process.personality;
   if (persona !== PER_QUERY) task.process.personality = persona;
   return old;
-}
-
-const CLONE_FS = 0x200;
-const CLONE_FILES = 0x400;
-const CLONE_SYSVSEM = 0x4_0000;
-const CLONE_SIGHAND = 0x800;
-const CLONE_VM = 0x100;
-const CLONE_THREAD = 0x1_0000;
-const NAMESPACES = 0x7e02_0000 | 0x80;
-const cloneNames = {
-  CLONE_FILES,
-  CLONE_FS,
-  CLONE_NEWCGROUP: 0x0200_0000,
-  CLONE_NEWIPC: 0x0800_0000,
-  CLONE_NEWNET: 0x4000_0000,
-  CLONE_NEWNS: 0x0002_0000,
-  CLONE_NEWPID: 0x2000_0000,
-  CLONE_NEWTIME: 0x80,
-  CLONE_NEWUSER: 0x1000_0000,
-  CLONE_NEWUTS: 0x0400_0000,
-  CLONE_SYSVSEM,
-  CLONE_THREAD,
-  CLONE_SIGHAND,
-  CLONE_VM,
-};
-
-function unshare(task: GuestTask, flags: number): number {
-  const sharing = CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
-  if (flags & ~(CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | sharing | NAMESPACES)) throw sysError(errno.EINVAL);
-  if (flags & sharing && task.process.tasks.size > 1) throw sysError(errno.EINVAL);
-  if (flags & NAMESPACES) throw sysError(errno.EPERM);
-  if (flags & CLONE_FILES) task.files = unsharedCopy(task, task.files, (t) => t.files);
-  if (flags & CLONE_FS) task.fs = unsharedCopy(task, task.fs, (t) => t.fs);
-  return 0;
-}
-
-/** A copy when another thread uses the object, else the object itself. */
-function unsharedCopy<T extends { fork(): T }>(task: GuestTask, own: T, of: (t: GuestTask) => T): T {
-  for (const other of task.kernel.tasks.values()) if (other !== task && of(other) === own) return own.fork();
-  return own;
 }
 
 const denied = (): number => -errno.EPERM;
@@ -111,11 +71,6 @@ export const systemRows: SyscallRow[] = [
   row('personality', 135, 92, 'persona:hex', personality, {
     hexResult: true,
     note: 'kept and reported; changes nothing',
-  }),
-  row('unshare', 272, 97, 'flags:flags', unshare, {
-    flagNames: { flags: cloneNames },
-    support: 'partial',
-    note: 'namespaces are EPERM',
   }),
   row('syslog', 103, 116, 'type:int buf:ptr len:int', denied, deniedNote),
   row('vhangup', 153, 58, '', denied, deniedNote),

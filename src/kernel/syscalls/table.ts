@@ -18,6 +18,7 @@ import { ipcRows } from './ipc.ts';
 import { kcmpRows } from './kcmp.ts';
 import { linkRows } from './links.ts';
 import { mmRows } from './mm.ts';
+import { namespaceRows } from './namespaces.ts';
 import { mountRows } from './mounts.ts';
 import { mqueueRows } from './mqueue.ts';
 import { syscallNames } from './names.ts';
@@ -56,6 +57,7 @@ export const syscallRows: readonly SyscallRow[] = [
   ...copyRows,
   ...xattrRows,
   ...mountRows,
+  ...namespaceRows,
   ...privilegedRows,
   ...numaRows,
   ...kcmpRows,

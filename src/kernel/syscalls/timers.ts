@@ -17,6 +17,7 @@ import type { PosixTimer } from '../time/posix-timers.ts';
 import { guestRow as row } from './guest-row.ts';
 import type { SyscallRow } from './row.ts';
 import { clockNames } from './time.ts';
+import { threadNamed } from '../ns/pid.ts';
 
 const SIGEV_SIGNAL = 0;
 const SIGEV_NONE = 1;
@@ -55,8 +56,8 @@ function readSigevent(task: GuestTask, address: number): SigEvent {
   if (notify === SIGEV_NONE) return { signo: 0, value, thread: null };
   let thread: GuestTask | null = null;
   if (notify === (SIGEV_SIGNAL | SIGEV_THREAD_ID)) {
-    thread = task.process.tasks.get(task.mem.readI32(address + 16)) ?? null;
-    if (!thread) throw sysError(errno.EINVAL);
+    thread = threadNamed(task, task.mem.readI32(address + 16));
+    if (thread?.process !== task.process) throw sysError(errno.EINVAL);
   } else if (notify !== SIGEV_SIGNAL && notify !== SIGEV_THREAD) throw sysError(errno.EINVAL);
   if (signo < 1 || signo > NSIG) throw sysError(errno.EINVAL);
   return { signo, value, thread };

@@ -3,7 +3,10 @@ import { errno, sysError } from '../abi/errno.ts';
 import type { AddressSpace } from '../mm/address-space.ts';
 import { UserMemory } from '../mm/user-memory.ts';
 import { PendingSignals } from '../signals/state.ts';
-import { CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from './credentials.ts';
+import { moveToCopy } from '../ns/mnt.ts';
+import { allocatePid, type PidNamespace, pidSeenBy, releasePid } from '../ns/pid.ts';
+import { type Namespaces, newNamespaces, newUserNamespace } from '../ns/proxy.ts';
+import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE, type Credentials } from './credentials.ts';
 import { GuestTask } from './guest-task.ts';
 import { PidFd } from './pidfd.ts';
 import { Process } from './process.ts';
@@ -38,18 +41,6 @@ export const cloneFlags = {
 } as const;
 const f = cloneFlags;
 
-const NAMESPACES =
-  f.CLONE_NEWTIME |
-  f.CLONE_NEWNS |
-  f.CLONE_NEWCGROUP |
-  f.CLONE_NEWUTS |
-  f.CLONE_NEWIPC |
-  f.CLONE_NEWUSER |
-  f.CLONE_NEWPID |
-  f.CLONE_NEWNET;
-
-/** kernel.pid_max. */
-const PID_MAX = 4_194_304;
 /** kernel.threads-max. */
 const MAX_TASKS = 15_000;
 
@@ -66,14 +57,20 @@ export interface CloneRequest {
   parentTid: number;
   childTid: number;
   pidfd: number;
-  /** clone3's set_tid: the tid asked for in each nested PID namespace, of which there is one. */
+  /** clone3's set_tid: the tids asked for, innermost PID namespace first. */
   wantedTids: readonly number[];
 }
 
 /** The combinations that make no sense, in the order of copy_process. */
 function checkFlags(task: GuestTask, { flags, clearSighand }: CloneRequest): void {
   const has = (bits: number): boolean => (flags & bits) !== 0;
+  const { pidForChildren, time, timeForChildren } = task.ns;
   const bad =
+    (has(f.CLONE_THREAD) && pidForChildren !== task.process.pidNs) ||
+    (has(f.CLONE_PARENT) && task.process.unkillable) ||
+    (has(f.CLONE_NEWIPC) && has(f.CLONE_SYSVSEM)) ||
+    (has(f.CLONE_THREAD) && timeForChildren !== time) ||
+    (has(f.CLONE_VM) && !has(f.CLONE_VFORK) && timeForChildren !== time) ||
     (has(f.CLONE_FS) && has(f.CLONE_NEWNS | f.CLONE_NEWUSER)) ||
     (has(f.CLONE_THREAD) && !has(f.CLONE_SIGHAND)) ||
     (has(f.CLONE_SIGHAND) && !has(f.CLONE_VM)) ||
@@ -81,7 +78,6 @@ function checkFlags(task: GuestTask, { flags, clearSighand }: CloneRequest): voi
     (has(f.CLONE_PIDFD) && has(f.CLONE_DETACHED | f.CLONE_THREAD)) ||
     (clearSighand && has(f.CLONE_SIGHAND));
   if (bad) throw sysError(errno.EINVAL);
-  if (has(NAMESPACES)) throw sysError(errno.EPERM);
   const { kernel } = task;
   const limit = task.process.rlimits[RLIMIT_NPROC]!.soft;
   const privileged = task.cred.capable(CAP_SYS_ADMIN) || task.cred.capable(CAP_SYS_RESOURCE);
@@ -97,7 +93,31 @@ export function cloneTask(task: GuestTask, request: CloneRequest): GuestTask {
   checkFlags(task, request);
   const { flags } = request;
   if (flags & f.CLONE_PIDFD) task.mem.writable(request.pidfd, 4);
-  const tid = chooseTid(task, request.wantedTids);
+  const cred = flags & f.CLONE_NEWUSER ? newUserNamespace(task) : task.cred.clone();
+  const ns = childNamespaces(task, flags, cred);
+  const pidNs = ns.pidForChildren;
+  let tid = 0;
+  try {
+    tid = allocatePid(kernel, pidNs, request.wantedTids, task.cred);
+    return makeTask(task, request, { tid, ns, cred });
+  } catch (e) {
+    releasePid(kernel, pidNs, tid);
+    if (ns.mnt !== task.ns.mnt) ns.mnt.abandon();
+    throw e;
+  }
+}
+
+/** Those of the child: a time namespace for children begins with it. */
+function childNamespaces(task: GuestTask, flags: number, cred: Credentials): Namespaces {
+  const ns = newNamespaces(task, flags, cred, task.ns);
+  return ns.timeForChildren !== ns.time && !(flags & f.CLONE_VM) ? { ...ns, time: ns.timeForChildren } : ns;
+}
+
+function makeTask(task: GuestTask, request: CloneRequest, own: { tid: number; ns: Namespaces; cred: Credentials }) {
+  const { kernel } = task;
+  const machine = kernel.machine!;
+  const { tid, ns, cred } = own;
+  const { flags } = request;
   const sharesMemory = (flags & f.CLONE_VM) !== 0;
   const mm = sharesMemory ? task.mm : forkMemory(task);
   const cpu = machine.cloneCpu(task.cpu, task.mm, mm);
@@ -105,7 +125,7 @@ export function cloneTask(task: GuestTask, request: CloneRequest): GuestTask {
   if (flags & f.CLONE_SETTLS) cpu.tls = request.tls;
   cpu.setResult(0);
 
-  const process = flags & f.CLONE_THREAD ? task.process : newProcess(task, tid, request);
+  const process = flags & f.CLONE_THREAD ? task.process : newProcess(task, tid, ns.pidForChildren, request);
   if (sharesMemory && process !== task.process) mm.users++;
   if (!sharesMemory) mm.limits = process;
   const child = new GuestTask(kernel, process, tid, {
@@ -114,34 +134,25 @@ export function cloneTask(task: GuestTask, request: CloneRequest): GuestTask {
     mem: sharesMemory ? task.mem : new UserMemory(mm.memory),
     files: flags & f.CLONE_FILES ? task.files : task.files.fork(process),
     fs: flags & f.CLONE_FS ? task.fs : task.fs.fork(),
-    cred: task.cred.clone(),
+    ns,
+    cred,
     sighand: cloneHandlers(task, request),
     signals: cloneSignals(task, flags),
     comm: task.comm,
   });
+  moveToCopy(child.fs, ns.mnt);
   if (!task.schedResetOnFork) child.setScheduling(task.schedPolicy, task.rtPriority);
   child.timerSlack = task.timerSlack;
   if (flags & f.CLONE_CHILD_CLEARTID) child.clearChildTid = request.childTid;
   // As in Linux nobody hears of it when these cannot be stored.
-  if (flags & f.CLONE_PARENT_SETTID) storeTid(task, request.parentTid, tid);
-  if (flags & f.CLONE_CHILD_SETTID) storeTid(child, request.childTid, tid);
+  if (flags & f.CLONE_PARENT_SETTID) storeTid(task, request.parentTid, pidSeenBy(task, tid));
+  if (flags & f.CLONE_CHILD_SETTID) storeTid(child, request.childTid, child.ownTid);
   if (flags & f.CLONE_PIDFD) {
     const fd = task.files.install(new PidFd(process, 0), true);
     task.mem.writeU32(request.pidfd, fd);
   }
   machine.start(child);
   return child;
-}
-
-/** As alloc_pid does: the tids asked for are judged by their number, their values, the caller's rights, and whether they are free. */
-function chooseTid(task: GuestTask, wanted: readonly number[]): number {
-  const { kernel } = task;
-  const [tid] = wanted;
-  if (tid === undefined) return kernel.allocPid();
-  if (wanted.length > 1 || tid < 1 || tid >= PID_MAX) throw sysError(errno.EINVAL);
-  if (!task.cred.capable(CAP_CHECKPOINT_RESTORE) && !task.cred.capable(CAP_SYS_ADMIN)) throw sysError(errno.EPERM);
-  if (kernel.processes.has(tid) || kernel.tasks.has(tid)) throw sysError(errno.EEXIST);
-  return tid;
 }
 
 function storeTid(task: GuestTask, address: number, tid: number): void {
@@ -153,10 +164,14 @@ function forkMemory(task: GuestTask): AddressSpace {
   return task.mm.fork(memory);
 }
 
-function newProcess(task: GuestTask, pid: number, request: CloneRequest): Process {
+function newProcess(task: GuestTask, pid: number, pidNs: PidNamespace, request: CloneRequest): Process {
   const { process: self, kernel } = task;
   const sibling = (request.flags & f.CLONE_PARENT) !== 0;
-  const process = new Process(kernel, pid, sibling ? self.parent : self, sibling ? self.ppid : self.pid);
+  const process = new Process(kernel, pid, sibling ? self.parent : self, sibling ? self.ppid : self.pid, pidNs);
+  if (pidNs.level > 0 && pidNs.number(pid) === 1) {
+    pidNs.init = process;
+    process.unkillable = true;
+  }
   process.inherit(self);
   process.creator = sibling ? null : task;
   process.exitSignal = sibling ? self.exitSignal : request.exitSignal;

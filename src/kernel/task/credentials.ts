@@ -1,5 +1,7 @@
 /** Credentials of a thread: user and group ids and capabilities (credentials(7), capabilities(7)). */
 
+import { initialUserNamespace, type UserNamespace } from '../ns/user.ts';
+
 /** Highest capability of Linux 6.1 (CAP_CHECKPOINT_RESTORE). */
 export const CAP_LAST = 40;
 export const CAP_CHOWN = 0;
@@ -18,7 +20,7 @@ export const CAP_SYS_RESOURCE = 24;
 export const CAP_SYS_TIME = 25;
 export const CAP_CHECKPOINT_RESTORE = 40;
 
-const ALL_CAPS = (1n << BigInt(CAP_LAST + 1)) - 1n;
+export const ALL_CAPS = (1n << BigInt(CAP_LAST + 1)) - 1n;
 
 export class Credentials {
   uid: number;
@@ -38,6 +40,8 @@ export class Credentials {
   capBounding = ALL_CAPS;
   /** PR_SET_SECUREBITS. */
   securebits = 0;
+  /** Where the capabilities count; ids are those of the initial one. */
+  userNs: UserNamespace = initialUserNamespace;
 
   constructor(uid: number, gid: number, groups: readonly number[] = []) {
     this.uid = this.euid = this.suid = this.fsuid = uid;
@@ -46,8 +50,27 @@ export class Credentials {
     this.capPermitted = this.capEffective = uid === 0 ? ALL_CAPS : 0n;
   }
 
-  capable(cap: number): boolean {
+  #effective(cap: number): boolean {
     return ((this.capEffective >> BigInt(cap)) & 1n) === 1n;
+  }
+  /** In the initial user namespace: towards the whole system. */
+  capable(cap: number): boolean {
+    return this.userNs === initialUserNamespace && this.#effective(cap);
+  }
+  /** Towards what belongs to a user namespace: there, in one above it, or as who made it (user_namespaces(7), "Capabilities"). */
+  capableIn(ns: UserNamespace, cap: number): boolean {
+    for (let at = ns; ; at = at.parent!) {
+      if (at === this.userNs) return this.#effective(cap);
+      if (at.level <= this.userNs.level) return false;
+      if (at.parent === this.userNs && at.ownerUid === this.euid) return true;
+    }
+  }
+  /** Towards a file of these ids: they need to be known in the own user namespace (capable_wrt_inode_uidgid). */
+  capableOver(file: { uid: number; gid: number }, cap: number): boolean {
+    const { userNs } = this;
+    if (userNs === initialUserNamespace) return this.#effective(cap);
+    const known = userNs.fromKernel('uid', file.uid) !== null && userNs.fromKernel('gid', file.gid) !== null;
+    return known && this.#effective(cap);
   }
   /** Group membership as permission checks see it. */
   inGroup(gid: number): boolean {

@@ -7,6 +7,7 @@ import { errno, sysError } from '../abi/errno.ts';
 import { type FutexKey, futexKey } from './futex-table.ts';
 import type { GuestTask } from './guest-task.ts';
 import { WaitQueue } from './wait-queue.ts';
+import { threadNamed } from '../ns/pid.ts';
 
 const FUTEX_WAITERS = 0x8000_0000;
 const FUTEX_OWNER_DIED = 0x4000_0000;
@@ -38,7 +39,7 @@ function drop(key: FutexKey): void {
  * owner that does not exist), EFAULT.
  */
 export function tryLockPi(task: GuestTask, address: number, isPrivate: boolean): boolean {
-  const { mem, tid, kernel } = task;
+  const { mem, ownTid: tid } = task;
   mem.writable(address, 4);
   const word = mem.readU32(address);
   const holder = word & FUTEX_TID_MASK;
@@ -49,14 +50,14 @@ export function tryLockPi(task: GuestTask, address: number, isPrivate: boolean):
     mem.writeU32(address, ((word & FUTEX_OWNER_DIED) | tid) >>> 0);
     return true;
   }
-  const owner = state?.owner ?? kernel.task(holder);
+  const owner = state?.owner ?? threadNamed(task, holder);
   if (!owner || owner.dead) throw sysError(errno.ESRCH);
   return false;
 }
 
 /** Puts `task` behind the others that wait for the lock `tryLockPi` could not get. */
 export function queuePi(task: GuestTask, address: number, isPrivate: boolean): PiWaiter {
-  const { mem, kernel } = task;
+  const { mem } = task;
   const key = futexKey(task.mm, address, isPrivate);
   const word = mem.readU32(address);
   mem.writeU32(address, (word | FUTEX_WAITERS) >>> 0);
@@ -67,7 +68,7 @@ export function queuePi(task: GuestTask, address: number, isPrivate: boolean): P
   }
   let state = states.get(key.address);
   if (!state) {
-    state = { owner: kernel.task(word & FUTEX_TID_MASK)!, waiters: [] };
+    state = { owner: threadNamed(task, word & FUTEX_TID_MASK)!, waiters: [] };
     states.set(key.address, state);
     state.owner.ownedPi.set(state, key);
   }
@@ -96,7 +97,7 @@ function handOver(key: FutexKey, state: PiState, extra: number): void {
   const next = state.waiters.shift()!;
   const { task, address } = next;
   const more = state.waiters.length > 0 ? FUTEX_WAITERS : 0;
-  if (task.mem.accessible(address, 4, 2) >= 4) task.mem.writeU32(address, (task.tid | more | extra) >>> 0);
+  if (task.mem.accessible(address, 4, 2) >= 4) task.mem.writeU32(address, (task.ownTid | more | extra) >>> 0);
   state.owner = task;
   if (more) task.ownedPi.set(state, key);
   else drop(key);
@@ -106,7 +107,7 @@ function handOver(key: FutexKey, state: PiState, extra: number): void {
 
 /** FUTEX_UNLOCK_PI. Throws EPERM for somebody else's lock. */
 export function unlockPi(task: GuestTask, address: number, isPrivate: boolean): void {
-  const { mem, tid } = task;
+  const { mem, ownTid: tid } = task;
   mem.writable(address, 4);
   if ((mem.readU32(address) & FUTEX_TID_MASK) !== tid) throw sysError(errno.EPERM);
   const key = futexKey(task.mm, address, isPrivate);

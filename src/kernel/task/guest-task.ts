@@ -12,6 +12,8 @@ import type { CpuContext } from './cpu-context.ts';
 import type { Credentials } from './credentials.ts';
 import { exitPi, inheritedPriority } from './futex-pi.ts';
 import { type FutexKey, futexKey } from './futex-table.ts';
+import type { Namespaces } from '../ns/proxy.ts';
+import { pidSeenBy, releasePid } from '../ns/pid.ts';
 import { exitRobustList } from './robust-list.ts';
 import type { Process } from './process.ts';
 import { CONTINUE, type UserModeAction } from './run-control.ts';
@@ -28,6 +30,7 @@ export interface TaskParts {
   mem: UserMemory;
   files: FdTable;
   fs: FsContext;
+  ns?: Namespaces;
   cred: Credentials;
   sighand: SignalHandlers;
   signals: PendingSignals;
@@ -44,6 +47,8 @@ export class GuestTask implements Task {
   mem: UserMemory;
   files: FdTable;
   fs: FsContext;
+  /** All but the user and the PID namespace, which `cred` and `process` have. See `enterNamespaces`. */
+  ns: Namespaces;
   cred: Credentials;
   sighand: SignalHandlers;
   signals: PendingSignals;
@@ -101,6 +106,8 @@ export class GuestTask implements Task {
     this.mem = parts.mem;
     this.files = parts.files;
     this.fs = parts.fs;
+    this.ns = parts.ns ?? kernel.initialNs;
+    if (this.ns !== kernel.initialNs) this.ns.mnt.joined();
     this.cred = parts.cred;
     this.sighand = parts.sighand;
     this.signals = parts.signals;
@@ -144,6 +151,11 @@ export class GuestTask implements Task {
   /** Real-time priority with what those who wait for its PI futexes lend it. */
   get priority(): number {
     return inheritedPriority(this);
+  }
+
+  /** The tid as the thread itself knows it. */
+  get ownTid(): number {
+    return pidSeenBy(this, this.tid);
   }
 
   /** Waiting in `wait` now (state S in /proc/self/stat). */
@@ -226,12 +238,14 @@ export class GuestTask implements Task {
     this.setScheduling(0, 0);
     this.process.tasks.delete(this.tid);
     this.kernel.tasks.delete(this.tid);
+    releasePid(this.kernel, this.process.pidNs, this.tid);
     this.process.uid = this.cred.uid;
     this.process.comm = this.comm;
     this.process.maxRss = Math.max(this.process.maxRss, this.mm.stats.peakAccessible);
     this.process.creditCpuTime(this);
     this.process.orphanThread(this);
     this.kernel.releaseFiles(this);
+    if (this.ns !== this.kernel.initialNs) this.ns.mnt.left();
     this.kernel.machine?.releaseCpu(this.cpu, this.mm);
     this.leaveMemory();
     if (this.process.tasks.size === 0) return true;
@@ -244,6 +258,14 @@ export class GuestTask implements Task {
     if (this.vfork.released) return;
     this.vfork.released = true;
     this.vfork.done.wake();
+  }
+
+  /** Moves to other namespaces (all but user and PID namespace). Root and working directory are the caller's to change. */
+  enterNamespaces(next: Namespaces): void {
+    const from = this.ns;
+    this.ns = next;
+    if (next !== this.kernel.initialNs) next.mnt.joined();
+    if (from !== this.kernel.initialNs) from.mnt.left();
   }
 
   /** Gives the task a descriptor table of its own. */
@@ -283,7 +305,9 @@ export class GuestTask implements Task {
     process.leaderExitCode = null;
     if (this.tid !== process.pid) {
       process.tasks.delete(this.tid);
-      this.kernel.tasks.delete(this.tid);
+      const { tid } = this;
+      this.kernel.tasks.delete(tid);
+      releasePid(this.kernel, process.pidNs, tid);
       this.tid = process.pid;
       process.tasks.set(this.tid, this);
       this.kernel.tasks.set(this.tid, this);

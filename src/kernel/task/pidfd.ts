@@ -2,6 +2,7 @@
 import { errno, sysError } from '../abi/errno.ts';
 import { O_RDWR, OpenFile, POLLIN, POLLRDNORM } from '../fs/open-file.ts';
 import { anonInode } from '../fs/pseudo.ts';
+import { numbersFrom, type PidNamespace } from '../ns/pid.ts';
 import type { Process } from './process.ts';
 
 export class PidFd extends OpenFile {
@@ -26,12 +27,12 @@ export class PidFd extends OpenFile {
   override lseek(): number {
     throw sysError(errno.ESPIPE);
   }
-  /** For /proc/PID/fdinfo. */
-  fdinfo(): string {
+  /** For /proc/PID/fdinfo, as seen from the PID namespace of that file system: 0 for a process outside of it. */
+  fdinfo(from: PidNamespace): string {
     const { process } = this;
-    const gone = process.kernel.process(process.pid) !== process;
-    const pid = gone ? -1 : process.pid;
-    return `Pid:\t${pid}\nNSpid:\t${pid}\n`;
+    if (process.kernel.process(process.pid) !== process) return 'Pid:\t-1\nNSpid:\t-1\n';
+    const numbers = from.contains(process.pidNs) ? numbersFrom(from, process, process.pid) : [0];
+    return `Pid:\t${numbers[0]}\nNSpid:\t${numbers.join('\t')}\n`;
   }
 }
 

@@ -21,6 +21,7 @@ import { IntervalTimers } from '../time/itimers.ts';
 import { PosixTimers } from '../time/posix-timers.ts';
 import type { ExitStatus } from './exit-status.ts';
 import type { GuestTask } from './guest-task.ts';
+import type { PidNamespace } from '../ns/pid.ts';
 import { Registry } from '../registry.ts';
 import { defaultRlimits, RLIMIT_STACK, type Rlimit } from './rlimits.ts';
 import { WaitQueue } from './wait-queue.ts';
@@ -33,6 +34,8 @@ export class Process {
   ppid: number;
   pgid: number;
   sid: number;
+  /** The innermost PID namespace it is in. The numbers here are those of the initial one. */
+  readonly pidNs: PidNamespace;
   readonly tasks = new Map<number, GuestTask>();
   /** By pid. */
   readonly children = new Registry<number, Process>();
@@ -52,6 +55,9 @@ export class Process {
   /** Indexed by RLIMIT_*. */
   rlimits: Rlimit[];
 
+  /** Who wants to know when it has ended, besides those who wait. */
+  toldOfEnd: Set<{ processEnded(process: Process): void }> | null = null;
+
   /** What procfs shows of it, by file system: of the same age, and not in a table of its own that would keep both. */
   views: Map<object, object> | null = null;
 
@@ -68,6 +74,8 @@ export class Process {
   sigreturnTrampoline = 0;
   /** A thread is ending the others, to run a new program alone. */
   execing = false;
+  /** Process 1 of a PID namespace: from inside nothing kills it that it has not asked for. */
+  unkillable = false;
   /** Has called execve since fork (setpgid(2) cares). */
   execed = false;
 
@@ -107,11 +115,12 @@ export class Process {
   unreported: 'stopped' | 'continued' | null = null;
   #resumed: { promise: Promise<void>; resolve: () => void } | null = null;
 
-  constructor(kernel: Kernel, pid: number, parent: Process | null, ppid: number) {
+  constructor(kernel: Kernel, pid: number, parent: Process | null, ppid: number, pidNs: PidNamespace = kernel.pidNs) {
     this.kernel = kernel;
     this.pid = pid;
     this.parent = parent;
     this.ppid = ppid;
+    this.pidNs = pidNs;
     this.pgid = parent?.pgid ?? pid;
     // As if a shell had started it: leader of its own group in the session of its parent.
     this.sid = parent?.sid ?? ppid;
@@ -139,6 +148,11 @@ export class Process {
     });
     this.uid = uid;
     this.rlimits = from.rlimits.map((r) => ({ ...r }));
+  }
+
+  /** Process 1 of a PID namespace other than the initial one. */
+  get isNamespaceInit(): boolean {
+    return this.pidNs.init === this;
   }
 
   /** CPU time of all threads, living and gone, milliseconds. */
@@ -227,6 +241,8 @@ export class Process {
     this.signals.clear();
     const orphans = this.#giveAwayChildren();
     this.kernel.processExited(this);
+    for (const listener of this.toldOfEnd ?? []) listener.processEnded(this);
+    this.toldOfEnd = null;
     hangUpOrphans(this.kernel, [this, ...orphans]);
     const { parent } = this;
     if (!parent || this.#parentIgnoresExit()) {
@@ -237,13 +253,20 @@ export class Process {
     const code = status.kind === 'exited' ? CLD_EXITED : status.core ? CLD_DUMPED : CLD_KILLED;
     this.#tellParent(code, status.kind === 'exited' ? status.code : status.signal);
     this.endWaiters.wake();
+    for (let ns: PidNamespace | null = this.pidNs; ns && ns.level > 0; ns = ns.parent) ns.ended.wake();
   }
 
-  /** Children go to the nearest ancestor that reaps (PR_SET_CHILD_SUBREAPER), or to nobody, who reaps at once. */
+  /**
+   * Children go to the nearest ancestor in the PID namespace that reaps (PR_SET_CHILD_SUBREAPER), to its process 1, or in the
+   * initial one to nobody, who reaps at once.
+   */
   #giveAwayChildren(): Process[] {
     const orphans = [...this.children.values()];
+    const { init } = this.pidNs;
     let reaper = this.parent;
-    while (reaper && (!reaper.childSubreaper || reaper.exitStatus)) reaper = reaper.parent;
+    while (reaper && (!reaper.childSubreaper || reaper.exitStatus))
+      reaper = reaper.pidNs === this.pidNs ? reaper.parent : null;
+    if (reaper?.pidNs !== this.pidNs) reaper = init && init !== this && !init.exitStatus ? init : null;
     this.children.clear();
     for (const child of orphans) {
       child.parent = reaper;
@@ -251,13 +274,17 @@ export class Process {
       child.creator = reaper?.leader ?? null;
       reaper?.children.set(child.pid, child);
       if (!child.exitStatus) continue;
-      if (reaper) child.#tellParent(CLD_EXITED, 0);
-      else this.kernel.forget(child);
+      if (reaper && !child.#parentIgnoresExit()) child.#tellParent(CLD_EXITED, 0);
+      else {
+        reaper?.children.delete(child.pid);
+        this.kernel.forget(child);
+      }
     }
     return orphans;
   }
 
   #parentIgnoresExit(): boolean {
+    if (this.parent?.isNamespaceInit && this.parent.pidNs.ending) return true;
     const action = this.parent?.leader?.sighand.get(SIGCHLD);
     return action !== undefined && (action.handler === SIG_IGN || (action.flags & SA_NOCLDWAIT) !== 0);
   }

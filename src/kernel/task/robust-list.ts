@@ -42,7 +42,7 @@ function orphan(task: GuestTask, address: number, pi: boolean, pending: boolean)
   const word = task.mem.readU32(address);
   const wake = (): void => task.kernel.futexes.wakeOne(futexKey(task.mm, address, false));
   if (pending && !pi && word === 0) wake();
-  if ((word & FUTEX_TID_MASK) !== task.tid) return;
+  if ((word & FUTEX_TID_MASK) !== task.ownTid) return;
   task.mem.writeU32(address, ((word & FUTEX_WAITERS) | FUTEX_OWNER_DIED) >>> 0);
   // A PI futex that is waited for goes to the next by exit_pi_state_list.
   if (!pi && word & FUTEX_WAITERS) wake();

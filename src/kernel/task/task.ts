@@ -7,6 +7,7 @@ import type { UserMemory } from '../mm/user-memory.ts';
 import type { FdTable } from '../fs/fd-table.ts';
 import type { FsContext } from '../fs/fs-context.ts';
 import type { Kernel } from '../kernel.ts';
+import type { Namespaces } from '../ns/proxy.ts';
 import type { SignalHandlers, PendingSignals } from '../signals/state.ts';
 import type { CpuContext } from './cpu-context.ts';
 import type { Credentials } from './credentials.ts';
@@ -25,6 +26,8 @@ export interface Task {
   mem: UserMemory;
   files: FdTable;
   fs: FsContext;
+  /** Namespaces but for the user and the PID namespace. */
+  ns: Namespaces;
   cred: Credentials;
   sighand: SignalHandlers;
   signals: PendingSignals;

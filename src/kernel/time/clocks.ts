@@ -4,6 +4,7 @@ import { msToTimespec } from '../abi/time-structs.ts';
 import type { GuestTask } from '../task/guest-task.ts';
 import type { Process } from '../task/process.ts';
 import type { Task } from '../task/task.ts';
+import { processNamed, threadNamed } from '../ns/pid.ts';
 
 export const CLOCK_REALTIME = 0;
 export const CLOCK_MONOTONIC = 1;
@@ -60,11 +61,11 @@ function cpuClock(task: Task, id: number): number {
   if (id >= 0 || (id & 3) === 3) throw sysError(errno.EINVAL);
   const pid = ~(id >> 3);
   if ((id & 4) !== 0) {
-    const thread = pid === 0 ? task : task.process.tasks.get(pid);
-    if (!thread) throw sysError(errno.EINVAL);
+    const thread = pid === 0 ? task : threadNamed(task, pid);
+    if (thread?.process !== task.process) throw sysError(errno.EINVAL);
     return threadCpuMs(thread);
   }
-  const process = pid === 0 ? task.process : task.kernel.process(pid);
+  const process = pid === 0 ? task.process : processNamed(task, pid);
   if (!process) throw sysError(errno.EINVAL);
   return processCpuMs(process);
 }

@@ -20,6 +20,8 @@ import { defaultRlimits } from '../../../src/kernel/task/rlimits.ts';
 import type { Task, WaitResult } from '../../../src/kernel/task/task.ts';
 import type { WaitQueue } from '../../../src/kernel/task/wait-queue.ts';
 import { FakeGuestMemory } from '../mm/fake-guest-memory.ts';
+import { PidNamespace } from '../../../src/kernel/ns/pid.ts';
+import { initialUserNamespace } from '../../../src/kernel/ns/user.ts';
 
 const rows = new Map(
   [
@@ -79,6 +81,7 @@ export class Guest {
     const { signals } = this;
     const process = {
       pid: 100,
+      pidNs: new PidNamespace(null, initialUserNamespace),
       rlimits,
       exitStatus: null,
       tasks: new Map(),

@@ -30,7 +30,7 @@ describe('System V semaphores', () => {
     expect(m.try('semop', id, sembuf(m, [0, 32767, 0]), 1)).toBe('ERANGE');
     expect(m.try('semop', id, BAD, 1)).toBe('EFAULT');
     expect(m.try('semop', id, DATA, 501)).toBe('E2BIG');
-    expect(semTable(m.kernel)).toContain(' 600 ');
+    expect(semTable(m.task)).toContain(' 600 ');
   });
   it('wait, and are interrupted or removed', async () => {
     const m = new Machine();
@@ -53,7 +53,7 @@ describe('System V semaphores', () => {
     const id = m.call('semget', 0, 1, 0o600);
     m.call('semop', id, sembuf(m, [0, 5, SEM_UNDO]), 1);
     m.call('semop', id, sembuf(m, [0, -2, 0]), 1);
-    ipcOf(m.kernel).sem.exit(m.task.process);
+    ipcOf(m.task).sem.exit(m.task.process);
     expect(m.call('semctl', id, 0, 12, 0)).toBe(0);
   });
 });
@@ -116,7 +116,7 @@ describe('System V shared memory', () => {
     const at = m.call('shmat', id, 0x300_0000, 0);
     expect(at).toBe(0x300_0000);
     m.mem.writeU32(at + 4, 1234);
-    expect(shmTable(m.kernel)).toMatch(/ 5000 +100 +100 +1 /);
+    expect(shmTable(m.task)).toMatch(/ 5000 +100 +100 +1 /);
     expect(m.try('shmat', id, 0x300_0000, 0)).toBe('EINVAL');
     expect(m.call('shmctl', id, 0, 0)).toBe(0);
     expect(m.try('shmget', 7, 0, 0)).toBe('ENOENT');

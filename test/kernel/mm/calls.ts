@@ -7,6 +7,8 @@ import { mmRows } from '../../../src/kernel/syscalls/mm.ts';
 import type { Task } from '../../../src/kernel/task/task.ts';
 import { FakeGuestMemory } from './fake-guest-memory.ts';
 import { fakeTask } from './mem-file.ts';
+import { PidNamespace } from '../../../src/kernel/ns/pid.ts';
+import { initialUserNamespace } from '../../../src/kernel/ns/user.ts';
 
 export class Guest {
   readonly memory = new FakeGuestMemory();
@@ -28,6 +30,7 @@ export class Guest {
       task: () => null,
     };
     Object.assign(this.task, { mm: this.mm, mem: this.mem, files: { get }, kernel });
+    Object.assign(this.task.process, { pidNs: new PidNamespace(null, initialUserNamespace) });
     this.mm.limits = this.task.process;
   }
 

@@ -1,6 +1,7 @@
 /** The forms of procfs entries. Each file of this folder exports some; index.ts registers them. */
 import type { Kernel } from '../../kernel.ts';
 import { PAGE_SIZE } from '../../mm/guest-memory.ts';
+import type { PidNamespace } from '../../ns/pid.ts';
 import type { GuestTask } from '../../task/guest-task.ts';
 import type { Process } from '../../task/process.ts';
 import type { Task } from '../../task/task.ts';
@@ -12,7 +13,12 @@ export interface ProcSettings {
   /** uname(2): release (`6.1.0`) and version (`#1 SMP ...`). */
   readonly release: string;
   readonly version: string;
+  /** PID namespace whose numbers are shown; null for the initial one. */
+  readonly pidNs: PidNamespace | null;
 }
+
+/** A number of the kernel's as a procfs shows it. */
+export const shownPid = ({ pidNs }: ProcSettings, pid: number): number => (pidNs ? pidNs.number(pid) : pid);
 
 /** A file below /proc that concerns the whole system. */
 export interface SystemEntry {

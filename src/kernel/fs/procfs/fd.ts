@@ -6,6 +6,9 @@ import { type DirEntry, type Inode, S_IFDIR, S_IFLNK, S_IFREG } from '../inode.t
 import { O_ACCMODE, O_CLOEXEC, O_RDONLY, O_WRONLY, type OpenFile } from '../open-file.ts';
 import { GeneratedFile, MagicLink, PseudoDir, type PseudoFs } from '../pseudo.ts';
 import type { GuestTask } from '../../task/guest-task.ts';
+import type { PidNamespace } from '../../ns/pid.ts';
+import { PidFd } from '../../task/pidfd.ts';
+import type { ProcFs } from './index.ts';
 
 /** Mount of things that have none of their own (pipes, eventfds). */
 const ANONYMOUS_MOUNT = 15;
@@ -86,18 +89,24 @@ export class FdInfoDir extends DescriptorDir {
   }
   protected override make(fd: number, file: OpenFile, ino: number): Inode {
     const { thread, uid, gid } = this;
-    return new GeneratedFile(this.fs, () => fdInfo(thread, fd, fileOf(thread, fd) ?? file), { ino, uid, gid });
+    const fs = this.fs as ProcFs;
+    return new GeneratedFile(
+      fs,
+      () => fdInfo(fs.pidNs ?? thread.kernel.pidNs, thread, fd, fileOf(thread, fd) ?? file),
+      { ino, uid, gid },
+    );
   }
 }
 
-function fdInfo(thread: GuestTask, fd: number, file: OpenFile): string {
+function fdInfo(ns: PidNamespace, thread: GuestTask, fd: number, file: OpenFile): string {
   const flags = file.flags | (thread.files.getCloexec(fd) ? O_CLOEXEC : 0);
   const mount = file.location?.mount.id ?? ANONYMOUS_MOUNT;
   const ino = file.inode?.stat().ino ?? 0;
-  return `pos:\t${file.offset}\nflags:\t0${flags.toString(8)}\nmnt_id:\t${mount}\nino:\t${ino}\n${details(file)}`;
+  return `pos:\t${file.offset}\nflags:\t0${flags.toString(8)}\nmnt_id:\t${mount}\nino:\t${ino}\n${details(ns, file)}`;
 }
 
-function details(file: OpenFile): string {
+function details(ns: PidNamespace, file: OpenFile): string {
+  if (file instanceof PidFd) return file.fdinfo(ns);
   if (file instanceof EventFd) return file.fdinfo();
   if (!(file instanceof EpollFile)) return '';
   return [...file.watched()]

@@ -12,7 +12,7 @@ import { GeneratedFile, MagicLink, makedev, PROC_SUPER_MAGIC, PseudoDir, PseudoF
 import { auxv, cmdlineEntry, environ } from './arguments.ts';
 import { type CpuDescription, defaultCpu } from './cpu.ts';
 import { cpuinfo } from './cpuinfo.ts';
-import type { PidEntry, ProcSettings, Subject, SystemEntry } from './entry.ts';
+import { type PidEntry, type ProcSettings, shownPid, type Subject, type SystemEntry } from './entry.ts';
 import { FdDir, FdInfoDir } from './fd.ts';
 import { limits } from './limits.ts';
 import { maps, smaps, smapsRollup } from './maps.ts';
@@ -27,6 +27,13 @@ import { sysctls } from './sysctl.ts';
 import { systemInfo } from './system-info.ts';
 import { interrupts, loadavg, softirqs, stat, uptime } from './system-stat.ts';
 import { vmstat } from './vmstat.ts';
+import type { Namespace } from '../../ns/namespace.ts';
+import { inodeOf } from '../../ns/nsfs.ts';
+import type { PidNamespace } from '../../ns/pid.ts';
+import { namespaceOf } from '../../ns/proxy.ts';
+import { mayInspect } from '../../task/ptrace-access.ts';
+import { anonymousDevice } from '../clock.ts';
+import type { ShowsPids } from '../vfs.ts';
 
 const systemEntries: readonly SystemEntry[] = [
   cpuinfo,
@@ -59,20 +66,6 @@ const pidEntries: readonly PidEntry[] = [
   ...pidSmall,
 ];
 
-/** Namespaces every process is in, with the numbers of the initial ones. */
-const namespaces: Readonly<Record<string, string>> = {
-  cgroup: 'cgroup:[4026531835]',
-  ipc: 'ipc:[4026531839]',
-  mnt: 'mnt:[4026531841]',
-  net: 'net:[4026531840]',
-  pid: 'pid:[4026531836]',
-  pid_for_children: 'pid:[4026531836]',
-  time: 'time:[4026531834]',
-  time_for_children: 'time:[4026531834]',
-  user: 'user:[4026531837]',
-  uts: 'uts:[4026531838]',
-};
-
 /** Inode numbers of entries registered for good start here (PROC_DYNAMIC_FIRST); those of processes are low. */
 const FIRST_STATIC_INO = 4026531840;
 
@@ -81,17 +74,20 @@ export interface ProcFsOptions {
   release?: string;
   version?: string;
   dev?: number;
+  /** Processes of this PID namespace are shown; absent: all. */
+  pidNs?: PidNamespace | null;
 }
 
 /** Of those among `systemEntries`. */
 const ROOT_DIRECTORIES = new Set(systemEntries.flatMap((e) => (e.path.includes('/') ? [e.path.split('/', 1)[0]] : [])))
   .size;
 
-export class ProcFs extends PseudoFs {
+export class ProcFs extends PseudoFs implements ShowsPids {
   readonly settings: ProcSettings;
   /** Whose processes are shown when a look-up does not say who asks. */
   kernel: Kernel | null = null;
   readonly net: PseudoDir;
+  readonly #others = new WeakMap<PidNamespace, ProcFs>();
 
   constructor(options: ProcFsOptions = {}) {
     super('proc', options.dev ?? makedev(0, 22), PROC_SUPER_MAGIC, FIRST_STATIC_INO);
@@ -99,6 +95,7 @@ export class ProcFs extends PseudoFs {
       cpu: options.cpu ?? defaultCpu,
       release: options.release ?? KERNEL_RELEASE,
       version: options.version ?? KERNEL_VERSION,
+      pidNs: options.pidNs ?? null,
     };
     const root = new ProcRoot(this);
     this.setRoot(root);
@@ -108,14 +105,36 @@ export class ProcFs extends PseudoFs {
     });
     root.fillLater(ROOT_DIRECTORIES, () => this.#fill(root));
   }
+  get pidNs(): PidNamespace | null {
+    return this.settings.pidNs;
+  }
+  /** A procfs like this one for another PID namespace: the same for each. */
+  forNamespace(ns: PidNamespace): ProcFs {
+    if (ns.level === 0) return this;
+    let made = this.#others.get(ns);
+    if (!made) {
+      made = new ProcFs({ ...this.settings, dev: anonymousDevice(), pidNs: ns });
+      made.kernel = this.kernel;
+      this.#others.set(ns, made);
+    }
+    return made;
+  }
+  /** The number of a process or thread here, 0 when it is none of this namespace. */
+  shown(pid: number): number {
+    return shownPid(this.settings, pid);
+  }
+  initial(number: number): number {
+    return this.pidNs ? this.pidNs.initial(number) : number;
+  }
+
   #fill(root: PseudoDir): void {
     for (const entry of systemEntries) root.addPath(entry.path, this.#systemFile(entry));
-    root.add('self', new PseudoLink(this, (task) => String(this.#asker(task).process.pid)));
+    root.add('self', new PseudoLink(this, (task) => String(this.#own(this.#asker(task).process.pid))));
     root.add(
       'thread-self',
       new PseudoLink(this, (task) => {
         const { process, tid } = this.#asker(task);
-        return `${process.pid}/task/${tid}`;
+        return `${this.#own(process.pid)}/task/${this.shown(tid)}`;
       }),
     );
     root.add('mounts', new PseudoLink(this, 'self/mounts'));
@@ -131,6 +150,11 @@ export class ProcFs extends PseudoFs {
     });
   }
 
+  #own(pid: number): number {
+    const number = this.shown(pid);
+    if (number === 0) throw sysError(errno.ENOENT);
+    return number;
+  }
   #asker(task?: Task): Task {
     const asker = task ?? this.kernel?.init?.leader;
     if (!asker) throw sysError(errno.ENOENT);
@@ -152,6 +176,27 @@ export class ProcFs extends PseudoFs {
   }
 }
 
+/** Names in /proc/PID/ns. */
+const namespaceLinks = [
+  'cgroup',
+  'ipc',
+  'mnt',
+  'net',
+  'pid',
+  'pid_for_children',
+  'time',
+  'time_for_children',
+  'user',
+  'uts',
+] as const;
+
+/** Null for a PID namespace that has no process yet. */
+function linkedNamespace(thread: GuestTask, name: (typeof namespaceLinks)[number]): Namespace | null {
+  const { pidForChildren, timeForChildren } = thread.ns;
+  if (name === 'pid_for_children') return pidForChildren.level === 0 || pidForChildren.init ? pidForChildren : null;
+  return name === 'time_for_children' ? timeForChildren : namespaceOf(thread, name);
+}
+
 const parsePid = (name: string): number => (/^[1-9]\d{0,9}$/.test(name) ? Number(name) : 0);
 
 class ProcRoot extends PseudoDir {
@@ -161,19 +206,28 @@ class ProcRoot extends PseudoDir {
     this.#proc = proc;
   }
   override stat(): Stat {
-    return { ...super.stat(), nlink: this.nlink + (this.#proc.kernel?.processes.size ?? 0) };
+    return { ...super.stat(), nlink: this.nlink + this.#listed(this.#proc.kernel).length };
   }
   protected override dynamicLookup(name: string, task?: Task): Inode | null {
     const kernel = this.#proc.kernelOf(task);
-    const pid = parsePid(name);
+    const pid = this.#proc.initial(parsePid(name));
     if (!kernel || pid === 0) return null;
     // A thread's number leads to its process's files, though it is not listed.
     const process = kernel.process(pid) ?? kernel.task(pid)?.process;
     return process ? this.#proc.processDir(process) : null;
   }
   protected override dynamicEntries(task?: Task): DirEntry[] {
-    const processes = [...(this.#proc.kernelOf(task)?.processes.values() ?? [])].sort((a, b) => a.pid - b.pid);
-    return processes.map((p) => ({ name: String(p.pid), ino: this.#proc.processDir(p).ino, type: S_IFDIR }));
+    const proc = this.#proc;
+    return this.#listed(proc.kernelOf(task)).map(([p, number]) => ({
+      name: String(number),
+      ino: proc.processDir(p).ino,
+      type: S_IFDIR,
+    }));
+  }
+  /** The processes shown, with their numbers, in order. */
+  #listed(kernel: Kernel | null): [Process, number][] {
+    const all = [...(kernel?.processes.values() ?? [])].map((p): [Process, number] => [p, this.#proc.shown(p.pid)]);
+    return all.filter(([, number]) => number !== 0).sort(([, a], [, b]) => a - b);
   }
 }
 
@@ -261,10 +315,27 @@ class PidDir extends PseudoDir implements OfProcess {
     return new OwnedLink(this, (task) => text(this.#living(), task), find);
   }
   #namespaces(): PseudoDir {
-    const { uid, gid } = this.#owner();
-    const ns = new PseudoDir(this.#proc, { mode: S_IFDIR | 0o511, uid, gid });
-    for (const [name, text] of Object.entries(namespaces))
-      ns.add(name, new PseudoLink(this.#proc, text, { size: 0, uid, gid }));
+    const ns = new PseudoDir(this.#proc, { mode: S_IFDIR | 0o511, ...this.#owner() });
+    for (const name of namespaceLinks) {
+      const find = (reader?: Task): Namespace => {
+        const thread = this.#living();
+        if (reader && !mayInspect(reader as GuestTask, thread)) throw sysError(errno.EACCES);
+        const found = linkedNamespace(thread, name);
+        if (!found) throw sysError(errno.ENOENT);
+        return found;
+      };
+      const label = (reader?: Task): string => {
+        const { ino, kind } = find(reader);
+        return `${kind}:[${ino}]`;
+      };
+      ns.add(
+        name,
+        new OwnedLink(this, label, (reader) => {
+          const target = find(reader);
+          return { kind: 'inode', inode: inodeOf(target), path: target.label };
+        }),
+      );
+    }
     return ns;
   }
 
@@ -381,12 +452,12 @@ class TaskDir extends PseudoDir {
     return { ...super.stat(), nlink: 2 + this.#process.tasks.size };
   }
   protected override dynamicLookup(name: string): Inode | null {
-    const thread = this.#process.tasks.get(parsePid(name));
+    const thread = this.#process.tasks.get(this.#proc.initial(parsePid(name)));
     return thread ? this.#dir(thread) : null;
   }
   protected override dynamicEntries(): DirEntry[] {
     return [...this.#process.tasks.values()].map((t) => ({
-      name: String(t.tid),
+      name: String(this.#proc.shown(t.tid)),
       ino: this.#dir(t).ino,
       type: S_IFDIR,
     }));

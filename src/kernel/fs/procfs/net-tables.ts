@@ -1,5 +1,5 @@
 /** The tables of sockets below /proc/net (proc_net(5)). */
-import type { Kernel } from '../../kernel.ts';
+import type { Network } from '../../net/network.ts';
 import { AF_INET, AF_INET6 } from '../../net/constants.ts';
 import type { InetSocket } from '../../net/inet.ts';
 import { ANY4, bytesOfV4, bytesOfV6, type Endpoint } from '../../net/ip.ts';
@@ -37,27 +37,27 @@ function table(sockets: readonly InetSocket[], digits: number, show: (s: InetSoc
 }
 
 /** Those that have a port: what is neither bound nor connected shows nowhere. */
-const inetSockets = (kernel: Kernel, domain: number, kind: typeof TcpSocket | typeof UdpSocket): InetSocket[] =>
-  [...kernel.net.sockets].filter((s): s is InetSocket => s instanceof kind && s.domain === domain && s.bound !== null);
+const inetSockets = (net: Network, domain: number, kind: typeof TcpSocket | typeof UdpSocket): InetSocket[] =>
+  [...net.sockets].filter((s): s is InetSocket => s instanceof kind && s.domain === domain && s.bound !== null);
 
-export function tcpTable(kernel: Kernel, domain: number): string {
+export function tcpTable(net: Network, domain: number): string {
   const show = (s: InetSocket): string => {
     const tcp = s as TcpSocket;
     const [tx, rx] = tcp.listening ? [0, tcp.queued] : [tcp.outstanding(), tcp.unread];
     return `${line(s, tcpStateNumber(tcp), tx, rx)} 1 ${POINTER} 100 0 0 10 0`;
   };
-  return table(inetSockets(kernel, domain, TcpSocket), 4, show, domain === AF_INET ? 149 : 0);
+  return table(inetSockets(net, domain, TcpSocket), 4, show, domain === AF_INET ? 149 : 0);
 }
-export function udpTable(kernel: Kernel, domain: number): string {
+export function udpTable(net: Network, domain: number): string {
   const show = (s: InetSocket): string => {
     const udp = s as UdpSocket;
     return `${line(s, s.remote ? 1 : 7, udp.outstanding(), udp.queuedBytes)} 2 ${POINTER} ${udp.drops}`;
   };
-  return table(inetSockets(kernel, domain, UdpSocket), 5, show, domain === AF_INET ? 127 : 0);
+  return table(inetSockets(net, domain, UdpSocket), 5, show, domain === AF_INET ? 127 : 0);
 }
 
-export function unixTable(kernel: Kernel): string {
-  const rows = [...kernel.net.sockets].filter((s): s is UnixSocket => s instanceof UnixSocket);
+export function unixTable(net: Network): string {
+  const rows = [...net.sockets].filter((s): s is UnixSocket => s instanceof UnixSocket);
   return rows
     .map((s) => {
       const flags = s.listening ? ACCEPTS : 0;
@@ -69,8 +69,8 @@ export function unixTable(kernel: Kernel): string {
     .join('');
 }
 
-export function netlinkTable(kernel: Kernel): string {
-  return [...kernel.net.sockets]
+export function netlinkTable(net: Network): string {
+  return [...net.sockets]
     .filter((s): s is NetlinkSocket => s instanceof NetlinkSocket)
     .map((s) => {
       const port = String(s.portId).padEnd(10);
@@ -79,10 +79,10 @@ export function netlinkTable(kernel: Kernel): string {
     .join('');
 }
 
-export function sockstat(kernel: Kernel): string {
+export function sockstat(net: Network): string {
   const count = (kind: typeof TcpSocket | typeof UdpSocket): number =>
-    inetSockets(kernel, AF_INET, kind).length + inetSockets(kernel, AF_INET6, kind).length;
-  const all = kernel.net.sockets.size;
+    inetSockets(net, AF_INET, kind).length + inetSockets(net, AF_INET6, kind).length;
+  const all = net.sockets.size;
   return (
     `sockets: used ${all}\nTCP: inuse ${count(TcpSocket)} orphan 0 tw 0 alloc ${count(TcpSocket)} mem 0\n` +
     `UDP: inuse ${count(UdpSocket)} mem 0\nUDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n`

@@ -1,12 +1,12 @@
 /** /proc/net: interfaces, routes and sockets (proc_net(5)). */
-import type { Kernel } from '../../kernel.ts';
+import type { Network } from '../../net/network.ts';
 import { AF_INET, AF_INET6 } from '../../net/constants.ts';
 import { bytesOfV6, isV6 } from '../../net/ip.ts';
 import { type SystemEntry, systemEntry } from './entry.ts';
 import { netlinkTable, sockstat, tcpTable, udpTable, unixTable } from './net-tables.ts';
 
-const table = (name: string, header: string, width = 0, rows: (kernel: Kernel) => string = () => ''): SystemEntry =>
-  systemEntry(name, (kernel) => `${header.padEnd(width)}\n${rows(kernel)}`);
+const table = (name: string, header: string, width = 0, rows: (net: Network) => string = () => ''): SystemEntry =>
+  systemEntry(name, (_kernel, _settings, task) => `${header.padEnd(width)}\n${rows(task.ns.net.network)}`);
 
 const DEV =
   'Inter-|   Receive                                                |  Transmit\n' +
@@ -18,16 +18,16 @@ const TCP6 =
   '  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode';
 
 /** The default route and the network of the interface that leads to the host: both of 10.0.2.0/24. */
-function routes(kernel: Kernel): string {
-  const out = kernel.net.interfaces.find((i) => i.name !== 'lo');
+function routes(net: Network): string {
+  const out = net.interfaces.find((i) => i.name !== 'lo');
   if (!out) return '';
   const row = (destination: string, gateway: string, flags: string, mask: string): string =>
     `${`${out.name}\t${destination}\t${gateway}\t${flags}\t0\t0\t0\t${mask}\t0\t0\t0`.padEnd(127)}\n`;
   return row('00000000', '0202000A', '0003', '00000000') + row('0002000A', '00000000', '0001', '00FFFFFF');
 }
 
-function ifInet6(kernel: Kernel): string {
-  return kernel.net.interfaces
+function ifInet6(net: Network): string {
+  return net.interfaces
     .flatMap((i) =>
       i.addresses
         .filter((a) => isV6(a.address))
@@ -46,7 +46,8 @@ function ifInet6(kernel: Kernel): string {
 export const netEntries: SystemEntry[] = [
   systemEntry(
     'dev',
-    (kernel) => DEV + kernel.net.interfaces.map((i) => `${i.name.padStart(6)}:${NO_TRAFFIC}\n`).join(''),
+    (_kernel, _settings, task) =>
+      DEV + task.ns.net.network.interfaces.map((i) => `${i.name.padStart(6)}:${NO_TRAFFIC}\n`).join(''),
   ),
   table('route', 'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT', 127, routes),
   table('unix', 'Num       RefCount Protocol Flags    Type St Inode Path', 0, unixTable),
@@ -54,16 +55,16 @@ export const netEntries: SystemEntry[] = [
     'tcp',
     '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode',
     149,
-    (kernel) => tcpTable(kernel, AF_INET),
+    (net) => tcpTable(net, AF_INET),
   ),
-  table('tcp6', TCP6, 0, (kernel) => tcpTable(kernel, AF_INET6)),
+  table('tcp6', TCP6, 0, (net) => tcpTable(net, AF_INET6)),
   table(
     'udp',
     '   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops',
     127,
-    (kernel) => udpTable(kernel, AF_INET),
+    (net) => udpTable(net, AF_INET),
   ),
-  table('udp6', `${TCP6} ref pointer drops`, 0, (kernel) => udpTable(kernel, AF_INET6)),
+  table('udp6', `${TCP6} ref pointer drops`, 0, (net) => udpTable(net, AF_INET6)),
   table(
     'raw',
     '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops',
@@ -78,6 +79,6 @@ export const netEntries: SystemEntry[] = [
     0,
     netlinkTable,
   ),
-  systemEntry('if_inet6', ifInet6),
-  systemEntry('sockstat', sockstat),
+  systemEntry('if_inet6', (_kernel, _settings, task) => ifInet6(task.ns.net.network)),
+  systemEntry('sockstat', (_kernel, _settings, task) => sockstat(task.ns.net.network)),
 ];

@@ -1,7 +1,8 @@
 /** The one-line files of /proc/PID (proc(5)). */
 import { errno, sysError } from '../../abi/errno.ts';
 import { CAP_SYS_RESOURCE } from '../../task/credentials.ts';
-import { type PidEntry, pidEntry, type Subject } from './entry.ts';
+import { type PidEntry, pidEntry, shownPid, type Subject } from './entry.ts';
+import { idMaps } from './id-maps.ts';
 
 const constant = (name: string, text: string, extra: Partial<PidEntry> = {}): PidEntry =>
   pidEntry(name, () => text, extra);
@@ -49,10 +50,7 @@ export const pidSmall: PidEntry[] = [
   pidEntry('personality', ({ process }) => `${(process.personality >>> 0).toString(16).padStart(8, '0')}\n`, {
     perm: 0o400,
   }),
-  constant('uid_map', '         0          0 4294967295\n', { perm: 0o644 }),
-  constant('gid_map', '         0          0 4294967295\n', { perm: 0o644 }),
-  constant('projid_map', '         0          0 4294967295\n', { perm: 0o644 }),
-  constant('setgroups', 'allow\n', { perm: 0o644, processOnly: true }),
+  ...idMaps,
   constant('coredump_filter', '00000033\n', { perm: 0o644, processOnly: true }),
   constant('timens_offsets', 'monotonic           0         0\nboottime            0         0\n', {
     perm: 0o644,
@@ -64,16 +62,16 @@ export const pidSmall: PidEntry[] = [
   constant('arch_status', ''),
   pidEntry(
     'children',
-    ({ process, thread }) => {
-      return thread?.tid === process.pid ? [...process.children.values()].map((c) => `${c.pid} `).join('') : '';
+    ({ process, thread }, settings) => {
+      const children = thread?.tid === process.pid ? [...process.children.values()] : [];
+      return children.map((c) => `${shownPid(settings, c.pid)} `).join('');
     },
     { threadOnly: true },
   ),
   pidEntry(
     'sched',
-    (subject) => {
-      const { process, thread } = subject;
-      const head = `${thread?.comm ?? ''} (${thread?.tid ?? process.pid}, #threads: ${process.tasks.size})\n`;
+    ({ process, thread }, settings) => {
+      const head = `${thread?.comm ?? ''} (${shownPid(settings, thread?.tid ?? process.pid)}, #threads: ${process.tasks.size})\n`;
       return `${head}-------------------------------------------------------------------\npolicy                                       : ${String(thread?.schedPolicy ?? 0).padStart(20)}\nprio                                         : ${String(120 + process.nice).padStart(20)}\n`;
     },
     { perm: 0o644 },

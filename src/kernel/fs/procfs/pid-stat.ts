@@ -5,7 +5,7 @@ import { waitStatus } from '../../task/exit-status.ts';
 import { RLIMIT_RSS } from '../../task/rlimits.ts';
 import { controllingTty } from '../tty-device.ts';
 import { processCpuMs } from '../../time/clocks.ts';
-import { pages, pidEntry, type Subject, ticks } from './entry.ts';
+import { pages, pidEntry, type Subject, ticks, type ProcSettings, shownPid } from './entry.ts';
 
 const RLIM_INFINITY = '18446744073709551615';
 /** PF_RANDOMIZE, as every ordinary process has it. */
@@ -34,21 +34,22 @@ function signalWords({ process, thread }: Subject): string {
   return words.map((w) => (w & 0x7fff_ffff) >>> 0).join(' ');
 }
 
-function stat(subject: Subject): string {
+function stat(subject: Subject, settings: ProcSettings): string {
   const { process, thread } = subject;
   const mm = thread?.mm;
-  const foreground = controllingTty(process)?.pgrp ?? -1;
+  const pgrp = controllingTty(process)?.pgrp;
+  const foreground = pgrp === undefined ? -1 : shownPid(settings, pgrp);
   const cpu = ticks(processCpuMs(process));
   const { code, data } = segments(subject);
   const rssLimit = process.rlimits[RLIMIT_RSS]?.soft ?? Infinity;
   const exitCode = process.exitStatus ? waitStatus(process.exitStatus) : 0;
   return [
-    thread?.tid ?? process.pid,
+    shownPid(settings, thread?.tid ?? process.pid),
     `(${thread?.comm ?? process.comm})`,
     stateOf(subject),
-    process.ppid,
-    process.pgid,
-    process.sid,
+    shownPid(settings, process.ppid),
+    shownPid(settings, process.pgid),
+    shownPid(settings, process.sid),
     process.ttyDev,
     foreground,
     FLAGS,
@@ -95,7 +96,7 @@ function stat(subject: Subject): string {
   ].join(' ');
 }
 
-export const pidStat = pidEntry('stat', (subject) => `${stat(subject)}\n`);
+export const pidStat = pidEntry('stat', (subject, settings) => `${stat(subject, settings)}\n`);
 
 export const statm = pidEntry('statm', ({ thread }) => {
   if (!thread) return '0 0 0 0 0 0 0\n';

@@ -1,7 +1,8 @@
 /** /proc/PID/status (fs/proc/array.c, fs/proc/task_mmu.c). */
 import { RLIMIT_SIGPENDING } from '../../task/rlimits.ts';
 import { fdTableSize } from '../fd-table-size.ts';
-import { escapeName, kB, pages, pidEntry, type Subject } from './entry.ts';
+import { numbersFrom } from '../../ns/pid.ts';
+import { escapeName, kB, pages, pidEntry, shownPid, type Subject } from './entry.ts';
 import { stateOf } from './pid-stat.ts';
 
 const STATE_NAMES: Record<string, string> = { R: 'running', S: 'sleeping', T: 'stopped', Z: 'zombie' };
@@ -49,20 +50,25 @@ function signals({ process, thread }: Subject): string {
   return `SigQ:\t${queued}/${limit === Infinity ? '18446744073709551615' : limit}\n${sets.map(([n, v]) => `${n}:\t${v}\n`).join('')}`;
 }
 
-export const status = pidEntry('status', (subject) => {
+export const status = pidEntry('status', (subject, settings, reader) => {
   const { process, thread } = subject;
   const cred = thread?.cred;
   const state = stateOf(subject);
   const tid = thread?.tid ?? process.pid;
+  const { userNs } = reader.cred;
   const ids = (names: ('uid' | 'euid' | 'suid' | 'fsuid' | 'gid' | 'egid' | 'sgid' | 'fsgid')[]): string =>
-    names.map((n) => cred?.[n] ?? 0).join('\t');
+    names.map((n) => userNs.shown(n.endsWith('uid') ? 'uid' : 'gid', cred?.[n] ?? 0)).join('\t');
+  const groups = (cred?.groups ?? []).map((g) => userNs.shown('gid', g));
+  const from = settings.pidNs ?? process.kernel.pidNs;
+  const numbers = (pid: number): string => numbersFrom(from, process, pid).join('\t');
+  const seen = (pid: number): number => shownPid(settings, pid);
   return (
     `Name:\t${escapeName(thread?.comm ?? process.comm)}\n` +
     (thread ? `Umask:\t${thread.fs.umask.toString(8).padStart(4, '0')}\n` : '') +
-    `State:\t${state} (${STATE_NAMES[state]})\nTgid:\t${process.pid}\nNgid:\t0\nPid:\t${tid}\nPPid:\t${process.ppid}\nTracerPid:\t0\n` +
+    `State:\t${state} (${STATE_NAMES[state]})\nTgid:\t${seen(process.pid)}\nNgid:\t0\nPid:\t${seen(tid)}\nPPid:\t${seen(process.ppid)}\nTracerPid:\t0\n` +
     `Uid:\t${ids(['uid', 'euid', 'suid', 'fsuid'])}\nGid:\t${ids(['gid', 'egid', 'sgid', 'fsgid'])}\n` +
-    `FDSize:\t${thread ? fdTableSize(thread) : 0}\nGroups:\t${(cred?.groups ?? []).join(' ')} \n` +
-    `NStgid:\t${process.pid}\nNSpid:\t${tid}\nNSpgid:\t${process.pgid}\nNSsid:\t${process.sid}\n` +
+    `FDSize:\t${thread ? fdTableSize(thread) : 0}\nGroups:\t${groups.join(' ')} \n` +
+    `NStgid:\t${numbers(process.pid)}\nNSpid:\t${numbers(tid)}\nNSpgid:\t${numbers(process.pgid)}\nNSsid:\t${numbers(process.sid)}\n` +
     memory(subject) +
     `Threads:\t${process.tasks.size}\n` +
     signals(subject) +

@@ -1,12 +1,19 @@
-/** /proc/sys (sysctl(8)): what libraries and common tools read. Nothing can be changed. */
+/** /proc/sys (sysctl(8)): what libraries and common tools read. Only the limits of message queues can be changed. */
 import { CAP_LAST } from '../../task/credentials.ts';
 import type { Kernel } from '../../kernel.ts';
 import { type SystemEntry, systemEntry } from './entry.ts';
+import type { Task } from '../../task/task.ts';
+import { errno, sysError } from '../../abi/errno.ts';
+import { MQUEUE_LIMITS, type MqueueSetting } from '../mqueue.ts';
 
-type Value = string | number | ((kernel: Kernel) => string | number);
+type Value = string | number | ((kernel: Kernel, task: Task) => string | number);
 
 const sysctl = (path: string, value: Value): SystemEntry =>
-  systemEntry(`sys/${path}`, (kernel) => `${typeof value === 'function' ? value(kernel) : value}\n`, { perm: 0o644 });
+  systemEntry(
+    `sys/${path}`,
+    (kernel, _settings, task) => `${typeof value === 'function' ? value(kernel, task) : value}\n`,
+    { perm: 0o644 },
+  );
 
 const group = (prefix: string, values: Record<string, Value>): SystemEntry[] =>
   Object.entries(values).map(([name, value]) => sysctl(`${prefix}/${name}`, value));
@@ -32,13 +39,32 @@ function bootId(kernel: Kernel): string {
 
 const ULONG_HUGE = '18446744073692774399';
 
+/** proc_dointvec_minmax: one number, with blanks around it. Throws EINVAL. */
+function parseSetting(name: MqueueSetting, text: string): number {
+  const m = /^\s*(\d{1,10})(?:[\s\0]|$)/.exec(text);
+  const { least, most } = MQUEUE_LIMITS[name];
+  const value = m ? Number(m[1]) : -1;
+  if (!(value >= least && value <= most)) throw sysError(errno.EINVAL);
+  return value;
+}
+
+/** For who belongs to root in the user namespace of the IPC namespace, whatever its capabilities (mq_permissions). */
+const mqueueSettings = (Object.keys(MQUEUE_LIMITS) as MqueueSetting[]).map((name) =>
+  systemEntry(`sys/fs/mqueue/${name}`, (_kernel, _settings, task) => `${task.ns.ipc.queues.settings[name]}\n`, {
+    perm: 0o644,
+    write: (_kernel, text, task) => {
+      task.ns.ipc.queues.settings[name] = parseSetting(name, text);
+    },
+  }),
+);
+
 export const sysctls: SystemEntry[] = [
   systemEntry('sys/kernel/osrelease', (_k, s) => `${s.release}\n`),
   systemEntry('sys/kernel/version', (_k, s) => `${s.version}\n`),
   ...group('kernel', {
     ostype: 'Linux',
-    hostname: (k) => k.hostname,
-    domainname: (k) => k.domainname,
+    hostname: (_k, task) => task.ns.uts.hostname,
+    domainname: (_k, task) => task.ns.uts.domainname,
     arch: (k) => k.isa,
     pid_max: 4194304,
     'threads-max': 15000,
@@ -130,7 +156,7 @@ export const sysctls: SystemEntry[] = [
   }),
   ...group('fs/inotify', { max_user_watches: 65536, max_user_instances: 128, max_queued_events: 16384 }),
   ...group('fs/epoll', { max_user_watches: 1048576 }),
-  ...group('fs/mqueue', { msg_max: 10, msg_default: 10, msgsize_max: 8192, msgsize_default: 8192, queues_max: 256 }),
+  ...mqueueSettings,
   ...group('net/core', {
     somaxconn: 4096,
     rmem_max: 212992,
@@ -152,7 +178,7 @@ export const sysctls: SystemEntry[] = [
   }),
   ...group('net/ipv6/conf/all', { disable_ipv6: 0 }),
   ...group('net/unix', { max_dgram_qlen: 512 }),
-  ...group('user', { max_user_namespaces: 0 }),
+  ...group('user', { max_user_namespaces: 15000 }),
   ...group('debug', { 'exception-trace': 1 }),
   ...group('dev/tty', { legacy_tiocsti: 0 }),
 ];

@@ -15,7 +15,7 @@ export const systemInfo: SystemEntry[] = [
   constant('cmdline', 'BOOT_IMAGE=uktx\n'),
   constant(
     'filesystems',
-    ['sysfs', 'tmpfs', 'proc', 'devtmpfs', 'pipefs', 'devpts', 'mqueue', 'overlay']
+    ['sysfs', 'tmpfs', 'proc', 'devtmpfs', 'pipefs', 'ramfs', 'devpts', 'mqueue', 'overlay']
       .map((n) => `nodev\t${n}\n`)
       .join(''),
   ),
@@ -40,7 +40,7 @@ export const systemInfo: SystemEntry[] = [
     'tty/drivers',
     '/dev/tty             /dev/tty        5       0 system:/dev/tty\n/dev/ptmx            /dev/ptmx       5       2 system\npty_slave            /dev/pts      136 0-1048575 pty:slave\n',
   ),
-  systemEntry('sysvipc/msg', msgTable),
-  systemEntry('sysvipc/sem', semTable),
-  systemEntry('sysvipc/shm', shmTable),
+  systemEntry('sysvipc/msg', (_kernel, _settings, task) => msgTable(task)),
+  systemEntry('sysvipc/sem', (_kernel, _settings, task) => semTable(task)),
+  systemEntry('sysvipc/shm', (_kernel, _settings, task) => shmTable(task)),
 ];
