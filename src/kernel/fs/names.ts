@@ -238,5 +238,5 @@ function moveDentries(source: Found, target: Found, exchange: boolean): void {
 /** Whether the caller may change permissions and times of a place: EROFS, EPERM. */
 export function checkOwner(vfs: Vfs, task: Task, path: Path): void {
   vfs.checkWritable(path);
-  if (!isOwner(task.cred, accessOf(path.dentry.inode).uid)) throw sysError(errno.EPERM);
+  if (!isOwner(task.cred, accessOf(path.dentry.inode))) throw sysError(errno.EPERM);
 }

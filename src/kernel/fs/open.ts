@@ -110,7 +110,8 @@ function openNew(vfs: Vfs, task: Task, found: Found, flags: number, mode: number
 
 function openExisting(vfs: Vfs, task: Task, path: Path, flags: number): MaybePromise<OpenFile> {
   const { inode } = path.dentry;
-  const { mode, uid } = accessOf(inode);
+  const attr = accessOf(inode);
+  const { mode } = attr;
   const type = mode & S_IFMT;
   if (flags & O_DIRECTORY && type !== S_IFDIR) throw sysError(errno.ENOTDIR);
   const writes = (flags & O_ACCMODE) !== O_RDONLY || (flags & O_TRUNC) !== 0;
@@ -132,7 +133,7 @@ function openExisting(vfs: Vfs, task: Task, path: Path, flags: number): MaybePro
     case S_IFIFO:
   }
   checkAccess(task.cred, inode, accessMask(flags) | (flags & O_TRUNC ? W_OK : 0));
-  if (flags & O_NOATIME && !isOwner(task.cred, uid)) throw sysError(errno.EPERM);
+  if (flags & O_NOATIME && !isOwner(task.cred, attr)) throw sysError(errno.EPERM);
   if (type === S_IFREG && writes && isRunning(task, inode)) throw sysError(errno.ETXTBSY);
   if (type !== S_IFREG) return finish(task, path, flags);
   return after(breakLeases(task, inode, flags), () => openRegular(task, path, flags));

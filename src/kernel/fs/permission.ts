@@ -17,13 +17,14 @@ export const accessOf = (inode: Inode): AccessAttr => inode.access?.() ?? inode.
 export const fileType = (inode: Inode): number => accessOf(inode).mode & S_IFMT;
 
 /** Whether `mask` (R_OK, W_OK, X_OK) is granted. */
-export function mayAccess(cred: Credentials, { mode, uid, gid }: AccessAttr, mask: number): boolean {
+export function mayAccess(cred: Credentials, file: AccessAttr, mask: number): boolean {
+  const { mode, uid, gid } = file;
   const granted = uid === cred.fsuid ? mode >> 6 : cred.inGroup(gid) ? mode >> 3 : mode;
   if ((granted & mask) === mask) return true;
   const isDir = (mode & S_IFMT) === S_IFDIR;
-  if (cred.capable(CAP_DAC_OVERRIDE) && (isDir || (mask & X_OK) === 0 || (mode & 0o111) !== 0)) return true;
+  if (cred.capableOver(file, CAP_DAC_OVERRIDE) && (isDir || (mask & X_OK) === 0 || (mode & 0o111) !== 0)) return true;
   const readOnly = (mask & ~(isDir ? R_OK | X_OK : R_OK)) === 0;
-  return readOnly && cred.capable(CAP_DAC_READ_SEARCH);
+  return readOnly && cred.capableOver(file, CAP_DAC_READ_SEARCH);
 }
 
 /** Throws EACCES unless `mask` is granted. */
@@ -32,12 +33,13 @@ export function checkAccess(cred: Credentials, inode: Inode, mask: number): void
 }
 
 /** The owner, and who has CAP_FOWNER, may change permissions and times. */
-export const isOwner = (cred: Credentials, uid: number): boolean => cred.fsuid === uid || cred.capable(CAP_FOWNER);
+export const isOwner = (cred: Credentials, file: { uid: number; gid: number }): boolean =>
+  cred.fsuid === file.uid || cred.capableOver(file, CAP_FOWNER);
 
 /** Whether `victim` may be removed from the directory `dir`: EACCES, or EPERM in a sticky directory of others. */
 export function checkDelete(cred: Credentials, dir: Inode, victim: Inode): void {
   const attr = accessOf(dir);
   if (!mayAccess(cred, attr, W_OK | X_OK)) throw sysError(errno.EACCES);
   if ((attr.mode & S_ISVTX) === 0 || cred.fsuid === attr.uid) return;
-  if (!isOwner(cred, accessOf(victim).uid)) throw sysError(errno.EPERM);
+  if (!isOwner(cred, accessOf(victim))) throw sysError(errno.EPERM);
 }

@@ -51,7 +51,7 @@ export abstract class IpcObject {
     const owner = cred.euid === this.uid || cred.euid === this.cuid;
     const group = cred.egid === this.gid || cred.egid === this.cgid || cred.groups.includes(this.gid);
     const granted = owner ? this.mode >> 6 : group ? this.mode >> 3 : this.mode;
-    return (wanted & ~granted & 7) === 0 || cred.capable(CAP_IPC_OWNER);
+    return (wanted & ~granted & 7) === 0 || cred.capableIn(task.ns.ipc.owner!, CAP_IPC_OWNER);
   }
   /** Throws EACCES. */
   check(task: Task, wanted: number): void {
@@ -60,19 +60,28 @@ export abstract class IpcObject {
   /** IPC_SET and IPC_RMID are for owner and creator. Throws EPERM. */
   checkOwner(task: Task): void {
     const { euid } = task.cred;
-    if (euid !== this.uid && euid !== this.cuid && !task.cred.capable(CAP_SYS_ADMIN)) throw sysError(errno.EPERM);
+    if (euid !== this.uid && euid !== this.cuid && !task.cred.capableIn(task.ns.ipc.owner!, CAP_SYS_ADMIN))
+      throw sysError(errno.EPERM);
   }
 
-  /** struct ipc64_perm. */
-  encodePerm(view: DataView): void {
-    const { key, uid, gid, cuid, cgid, mode, sequence } = this;
-    for (const [i, v] of [key, uid, gid, cuid, cgid, mode].entries()) view.setUint32(i * 4, v >>> 0, true);
+  /** struct ipc64_perm, as `reader` knows the ids. */
+  encodePerm(view: DataView, reader: Task): void {
+    const { key, mode, sequence } = this;
+    const { userNs } = reader.cred;
+    const [uid, cuid] = [this.uid, this.cuid].map((id) => userNs.shown('uid', id));
+    const [gid, cgid] = [this.gid, this.cgid].map((id) => userNs.shown('gid', id));
+    for (const [i, v] of ([key, uid, gid, cuid, cgid, mode] as number[]).entries())
+      view.setUint32(i * 4, v >>> 0, true);
     view.setUint16(24, sequence, true);
   }
   /** The fields IPC_SET takes from a struct ipc64_perm. */
   set(task: Task, view: DataView): void {
-    this.uid = view.getUint32(4, true);
-    this.gid = view.getUint32(8, true);
+    const { userNs } = task.cred;
+    const uid = userNs.toKernel('uid', view.getUint32(4, true));
+    const gid = userNs.toKernel('gid', view.getUint32(8, true));
+    if (uid === null || gid === null) throw sysError(errno.EINVAL);
+    this.uid = uid;
+    this.gid = gid;
     this.mode = (this.mode & ~0o777) | (view.getUint32(20, true) & 0o777);
     this.changeTime = nowSeconds(task);
   }

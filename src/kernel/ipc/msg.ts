@@ -69,7 +69,7 @@ export class MsgQueue extends IpcObject {
   encode(reader: Task): Uint8Array {
     const out = new Uint8Array(120);
     const view = new DataView(out.buffer);
-    this.encodePerm(view);
+    this.encodePerm(view, reader);
     const words = [this.sendTime, this.receiveTime, this.changeTime, this.bytes, this.messages.length, this.limit];
     for (const [i, v] of words.entries()) view.setBigUint64(IPC_PERM_SIZE + i * 8, BigInt(v), true);
     view.setInt32(96, pidSeenBy(reader, this.lastSender), true);

@@ -52,11 +52,11 @@ export class SemaphoreSet extends IpcObject {
   }
 
   /** struct semid64_ds of x86-64 and of newer ISAs: alike but for padding. */
-  encode(isa: 'x86_64' | 'aarch64'): Uint8Array {
-    const wide = isa === 'x86_64';
+  encode(reader: Task): Uint8Array {
+    const wide = reader.cpu.isa === 'x86_64';
     const out = new Uint8Array(wide ? 104 : 88);
     const view = new DataView(out.buffer);
-    this.encodePerm(view);
+    this.encodePerm(view, reader);
     view.setBigInt64(IPC_PERM_SIZE, BigInt(this.operationTime), true);
     view.setBigInt64(wide ? 64 : 56, BigInt(this.changeTime), true);
     view.setBigUint64(wide ? 80 : 64, BigInt(this.count), true);

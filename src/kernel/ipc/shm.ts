@@ -83,7 +83,7 @@ export class ShmSegment extends IpcObject {
   encode(reader: Task): Uint8Array {
     const out = new Uint8Array(112);
     const view = new DataView(out.buffer);
-    this.encodePerm(view);
+    this.encodePerm(view, reader);
     const state = (this.destroyed ? SHM_DEST : 0) | (this.locked ? SHM_LOCKED : 0);
     view.setUint32(20, this.mode | state, true);
     view.setBigUint64(IPC_PERM_SIZE, BigInt(this.size), true);

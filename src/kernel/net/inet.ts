@@ -264,7 +264,8 @@ export abstract class InetSocket extends Socket {
       return;
     }
     if (name === IP.IP_MTU || name === IP.IP_HDRINCL) throw sysError(errno.ENOPROTOOPT);
-    if (name === IP.IP_TRANSPARENT && !task.cred.capable(CAP_NET_ADMIN)) throw sysError(errno.EPERM);
+    if (name === IP.IP_TRANSPARENT && !task.cred.capableIn(task.ns.net.owner!, CAP_NET_ADMIN))
+      throw sysError(errno.EPERM);
     // One byte will do for any of them (do_ip_setsockopt).
     let int = value.length >= 4 ? readInt(value) : value.length >= 1 ? value[0]! : 0;
     if (name === IP.IP_TTL && int === 0) throw sysError(errno.EINVAL);

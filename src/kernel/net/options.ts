@@ -121,7 +121,7 @@ export function setSocketOption(task: Task, s: Socket, name: number, value: Uint
   const int = readInt(value);
   switch (name) {
     case SO.SO_DEBUG:
-      if (int !== 0 && !task.cred.capable(CAP_NET_ADMIN)) throw sysError(errno.EACCES);
+      if (int !== 0 && !task.cred.capableIn(task.ns.net.owner!, CAP_NET_ADMIN)) throw sysError(errno.EACCES);
       return;
     case SO.SO_REUSEADDR:
       s.reuseAddress = int !== 0;
@@ -133,7 +133,7 @@ export function setSocketOption(task: Task, s: Socket, name: number, value: Uint
     case SO.SO_SNDBUF:
     case SO.SO_SNDBUFFORCE: {
       const forced = name === SO.SO_SNDBUFFORCE;
-      if (forced && !task.cred.capable(CAP_NET_ADMIN)) throw sysError(errno.EPERM);
+      if (forced && !task.cred.capableIn(task.ns.net.owner!, CAP_NET_ADMIN)) throw sysError(errno.EPERM);
       s.sendBuffer = clampBuffer(int, SNDBUF_MIN, forced ? 0x3fff_ffff : MEM_MAX);
       s.sendBufferLocked = true;
       s.buffersChanged();
@@ -142,7 +142,7 @@ export function setSocketOption(task: Task, s: Socket, name: number, value: Uint
     case SO.SO_RCVBUF:
     case SO.SO_RCVBUFFORCE: {
       const forced = name === SO.SO_RCVBUFFORCE;
-      if (forced && !task.cred.capable(CAP_NET_ADMIN)) throw sysError(errno.EPERM);
+      if (forced && !task.cred.capableIn(task.ns.net.owner!, CAP_NET_ADMIN)) throw sysError(errno.EPERM);
       s.receiveBuffer = clampBuffer(int, RCVBUF_MIN, forced ? 0x3fff_ffff : MEM_MAX);
       s.receiveBufferLocked = true;
       s.buffersChanged();
@@ -169,11 +169,11 @@ export function setSocketOption(task: Task, s: Socket, name: number, value: Uint
       s.sendTimeout = timevalMs(value);
       return;
     case SO.SO_PRIORITY:
-      if ((int < 0 || int > 6) && !task.cred.capable(CAP_NET_ADMIN)) throw sysError(errno.EPERM);
+      if ((int < 0 || int > 6) && !task.cred.capableIn(task.ns.net.owner!, CAP_NET_ADMIN)) throw sysError(errno.EPERM);
       s.options.set(key(SOL_SOCKET, name), int);
       return;
     case SO.SO_MARK:
-      if (!task.cred.capable(CAP_NET_ADMIN)) throw sysError(errno.EPERM);
+      if (!task.cred.capableIn(task.ns.net.owner!, CAP_NET_ADMIN)) throw sysError(errno.EPERM);
       s.options.set(key(SOL_SOCKET, name), int);
       return;
     case SO.SO_MAX_PACING_RATE:
@@ -193,7 +193,7 @@ export function setSocketOption(task: Task, s: Socket, name: number, value: Uint
 function bindToDevice(task: Task, s: Socket, value: Uint8Array): void {
   const end = value.indexOf(0);
   const name = Buffer.from(end < 0 ? value : value.subarray(0, end)).toString('latin1');
-  if (!task.cred.capable(13)) throw sysError(errno.EPERM);
+  if (!task.cred.capableIn(task.ns.net.owner!, 13)) throw sysError(errno.EPERM);
   if (name !== '' && !s.net.interfaces.some((i) => i.name === name)) throw sysError(errno.ENODEV);
   s.options.set(key(SOL_SOCKET, SO.SO_BINDTODEVICE), Buffer.from(name === '' ? '' : `${name}\0`));
 }

@@ -31,15 +31,18 @@ export function queueSignal(target: Task | Process, info: SigInfo): void {
     process.exitGroup({ kind: 'killed', signal: SIGKILL, core: false });
     return;
   }
-  const seen = process.pidNs?.level > 0 ? seenBy(process, info) : info;
+  const seen = seenBy(process, candidates[0], info);
   if (isDiscarded(candidates, signo) || !target.signals.push(seen)) return;
   candidates[0]!.sighand.arrivals.wake();
   candidates.find((t) => accepts(t, signo))?.signalArrived();
 }
 
-/** The sender's number as the receiver knows it: 0 for one outside of its PID namespace. */
-function seenBy({ pidNs }: Process, info: SigInfo): SigInfo {
-  if (info.pid === undefined) return info;
+/** The sender's number and user as the receiver knows them: process 0 for one outside of its PID namespace. */
+function seenBy({ pidNs }: Process, receiver: GuestTask | undefined, sent: SigInfo): SigInfo {
+  const userNs = receiver?.cred.userNs;
+  const info =
+    userNs && userNs.level > 0 && sent.uid !== undefined ? { ...sent, uid: userNs.shown('uid', sent.uid) } : sent;
+  if (info.pid === undefined || !(pidNs?.level > 0)) return info;
   const pid = pidNs.number(info.pid);
   if (!info.raw || pid !== 0) return { ...info, pid };
   const raw = info.raw.slice();

@@ -44,7 +44,7 @@ function fchdir(task: Task, fd: number): number {
 }
 function chroot(task: Task, path: number): number {
   const place = enterable(task, task.kernel.vfs.resolve(task, AT_FDCWD, task.mem.readCString(path)));
-  if (!task.cred.capable(CAP_SYS_CHROOT)) throw sysError(errno.EPERM);
+  if (!task.cred.mayInOwn(CAP_SYS_CHROOT)) throw sysError(errno.EPERM);
   task.fs.root = place;
   return 0;
 }

@@ -203,8 +203,7 @@ function fcntlFile(task: Task, file: OpenFile, fd: number, command: number, arg:
 const ownerNamed = (task: Task, number: number): number => task.process.pidNs.initial(number);
 
 function setFlags(task: Task, file: OpenFile, flags: number): number {
-  if (flags & O_NOATIME && !(file.flags & O_NOATIME) && !isOwner(task.cred, file.stat().uid))
-    throw sysError(errno.EPERM);
+  if (flags & O_NOATIME && !(file.flags & O_NOATIME) && !isOwner(task.cred, file.stat())) throw sysError(errno.EPERM);
   file.flags = (file.flags & ~SETFL_MASK) | (flags & SETFL_MASK);
   return 0;
 }

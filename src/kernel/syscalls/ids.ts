@@ -5,9 +5,24 @@ import type { GuestTask } from '../task/guest-task.ts';
 import { guestRow as row } from './guest-row.ts';
 import type { SyscallRow } from './row.ts';
 import { threadNamed } from '../ns/pid.ts';
+import type { IdKind } from '../ns/user.ts';
+import type { Task } from '../task/task.ts';
 
 const KEEP = 0xffff_ffff;
 const NGROUPS_MAX = 65_536;
+
+/** The kernel's id of what the caller calls `id`; -1 stays what it is. Throws EINVAL for one without a mapping. */
+function known(task: Task, kind: IdKind, id: number): number {
+  if (id === KEEP) return KEEP;
+  const kernel = task.cred.userNs.toKernel(kind, id);
+  if (kernel === null) throw sysError(errno.EINVAL);
+  return kernel;
+}
+export const kernelUid = (task: Task, uid: number): number => known(task, 'uid', uid);
+export const kernelGid = (task: Task, gid: number): number => known(task, 'gid', gid);
+/** An id of the kernel's as the caller knows it. */
+export const shownUid = (task: Task, uid: number): number => task.cred.userNs.shown('uid', uid);
+export const shownGid = (task: Task, gid: number): number => task.cred.userNs.shown('gid', gid);
 
 const SECURE_NO_SETUID_FIXUP = 4;
 const SECURE_KEEP_CAPS = 0x10;
@@ -25,8 +40,9 @@ function commit(task: GuestTask, change: (next: Credentials) => void): number {
 /** cap_task_fix_setuid: what a change of user ids does to capabilities (capabilities(7)). */
 function fixupCapabilities(old: Credentials, next: Credentials): void {
   if (next.securebits & SECURE_NO_SETUID_FIXUP) return;
-  const hadRoot = old.uid === 0 || old.euid === 0 || old.suid === 0;
-  const hasRoot = next.uid === 0 || next.euid === 0 || next.suid === 0;
+  const { rootUid } = old;
+  const hadRoot = old.uid === rootUid || old.euid === rootUid || old.suid === rootUid;
+  const hasRoot = next.uid === rootUid || next.euid === rootUid || next.suid === rootUid;
   if (hadRoot && !hasRoot) {
     if (!(next.securebits & SECURE_KEEP_CAPS)) {
       next.capPermitted = 0n;
@@ -34,33 +50,37 @@ function fixupCapabilities(old: Credentials, next: Credentials): void {
     }
     next.capAmbient = 0n;
   }
-  if (old.euid === 0 && next.euid !== 0) next.capEffective = 0n;
-  if (old.euid !== 0 && next.euid === 0) next.capEffective = next.capPermitted;
+  if (old.euid === rootUid && next.euid !== rootUid) next.capEffective = 0n;
+  if (old.euid !== rootUid && next.euid === rootUid) next.capEffective = next.capPermitted;
 }
 
-function setuid(task: GuestTask, uid: number): number {
-  if (uid === KEEP) throw sysError(errno.EINVAL);
+function setuid(task: GuestTask, asked: number): number {
+  if (asked === KEEP) throw sysError(errno.EINVAL);
+  const uid = kernelUid(task, asked);
   const { cred } = task;
   return commit(task, (next) => {
-    if (cred.capable(CAP_SETUID)) next.uid = next.suid = uid;
+    if (cred.mayInOwn(CAP_SETUID)) next.uid = next.suid = uid;
     else if (uid !== cred.uid && uid !== cred.suid) throw sysError(errno.EPERM);
     next.euid = next.fsuid = uid;
   });
 }
 
-function setgid(task: GuestTask, gid: number): number {
-  if (gid === KEEP) throw sysError(errno.EINVAL);
+function setgid(task: GuestTask, asked: number): number {
+  if (asked === KEEP) throw sysError(errno.EINVAL);
+  const gid = kernelGid(task, asked);
   const { cred } = task;
   return commit(task, (next) => {
-    if (cred.capable(CAP_SETGID)) next.gid = next.sgid = gid;
+    if (cred.mayInOwn(CAP_SETGID)) next.gid = next.sgid = gid;
     else if (gid !== cred.gid && gid !== cred.sgid) throw sysError(errno.EPERM);
     next.egid = next.fsgid = gid;
   });
 }
 
-function setreuid(task: GuestTask, ruid: number, euid: number): number {
+function setreuid(task: GuestTask, ruidArg: number, euidArg: number): number {
+  const ruid = kernelUid(task, ruidArg);
+  const euid = kernelUid(task, euidArg);
   const { cred } = task;
-  const privileged = cred.capable(CAP_SETUID);
+  const privileged = cred.mayInOwn(CAP_SETUID);
   return commit(task, (next) => {
     if (ruid !== KEEP) {
       if (!privileged && ruid !== cred.uid && ruid !== cred.euid) throw sysError(errno.EPERM);
@@ -75,9 +95,11 @@ function setreuid(task: GuestTask, ruid: number, euid: number): number {
   });
 }
 
-function setregid(task: GuestTask, rgid: number, egid: number): number {
+function setregid(task: GuestTask, rgidArg: number, egidArg: number): number {
+  const rgid = kernelGid(task, rgidArg);
+  const egid = kernelGid(task, egidArg);
   const { cred } = task;
-  const privileged = cred.capable(CAP_SETGID);
+  const privileged = cred.mayInOwn(CAP_SETGID);
   return commit(task, (next) => {
     if (rgid !== KEEP) {
       if (!privileged && rgid !== cred.gid && rgid !== cred.egid) throw sysError(errno.EPERM);
@@ -92,10 +114,13 @@ function setregid(task: GuestTask, rgid: number, egid: number): number {
   });
 }
 
-function setresuid(task: GuestTask, ruid: number, euid: number, suid: number): number {
+function setresuid(task: GuestTask, ruidArg: number, euidArg: number, suidArg: number): number {
+  const ruid = kernelUid(task, ruidArg);
+  const euid = kernelUid(task, euidArg);
+  const suid = kernelUid(task, suidArg);
   const { cred } = task;
   const allowed = (id: number): boolean => id === KEEP || id === cred.uid || id === cred.euid || id === cred.suid;
-  if (!cred.capable(CAP_SETUID) && !(allowed(ruid) && allowed(euid) && allowed(suid))) throw sysError(errno.EPERM);
+  if (!cred.mayInOwn(CAP_SETUID) && !(allowed(ruid) && allowed(euid) && allowed(suid))) throw sysError(errno.EPERM);
   return commit(task, (next) => {
     if (ruid !== KEEP) next.uid = ruid;
     if (euid !== KEEP) next.euid = euid;
@@ -104,10 +129,13 @@ function setresuid(task: GuestTask, ruid: number, euid: number, suid: number): n
   });
 }
 
-function setresgid(task: GuestTask, rgid: number, egid: number, sgid: number): number {
+function setresgid(task: GuestTask, rgidArg: number, egidArg: number, sgidArg: number): number {
+  const rgid = kernelGid(task, rgidArg);
+  const egid = kernelGid(task, egidArg);
+  const sgid = kernelGid(task, sgidArg);
   const { cred } = task;
   const allowed = (id: number): boolean => id === KEEP || id === cred.gid || id === cred.egid || id === cred.sgid;
-  if (!cred.capable(CAP_SETGID) && !(allowed(rgid) && allowed(egid) && allowed(sgid))) throw sysError(errno.EPERM);
+  if (!cred.mayInOwn(CAP_SETGID) && !(allowed(rgid) && allowed(egid) && allowed(sgid))) throw sysError(errno.EPERM);
   return commit(task, (next) => {
     if (rgid !== KEEP) next.gid = rgid;
     if (egid !== KEEP) next.egid = egid;
@@ -123,26 +151,28 @@ function writeIds(task: GuestTask, places: readonly number[], ids: readonly numb
 }
 
 /** setfsuid(2): returns the old id whether or not it has changed. */
-function setfsuid(task: GuestTask, uid: number): number {
+function setfsuid(task: GuestTask, asked: number): number {
   const { cred } = task;
+  const uid = cred.userNs.toKernel('uid', asked) ?? KEEP;
   const old = cred.fsuid;
-  if (uid !== KEEP && (cred.capable(CAP_SETUID) || [cred.uid, cred.euid, cred.suid, old].includes(uid))) {
+  if (uid !== KEEP && (cred.mayInOwn(CAP_SETUID) || [cred.uid, cred.euid, cred.suid, old].includes(uid))) {
     commit(task, (next) => {
       next.fsuid = uid;
     });
   }
-  return old;
+  return shownUid(task, old);
 }
 
-function setfsgid(task: GuestTask, gid: number): number {
+function setfsgid(task: GuestTask, asked: number): number {
   const { cred } = task;
+  const gid = cred.userNs.toKernel('gid', asked) ?? KEEP;
   const old = cred.fsgid;
-  if (gid !== KEEP && (cred.capable(CAP_SETGID) || [cred.gid, cred.egid, cred.sgid, old].includes(gid))) {
+  if (gid !== KEEP && (cred.mayInOwn(CAP_SETGID) || [cred.gid, cred.egid, cred.sgid, old].includes(gid))) {
     commit(task, (next) => {
       next.fsgid = gid;
     });
   }
-  return old;
+  return shownGid(task, old);
 }
 
 function getgroups(task: GuestTask, size: number, list: number): number {
@@ -150,19 +180,22 @@ function getgroups(task: GuestTask, size: number, list: number): number {
   if (size < 0) throw sysError(errno.EINVAL);
   if (size === 0) return groups.length;
   if (size < groups.length) throw sysError(errno.EINVAL);
-  const bytes = new Uint8Array(new Uint32Array(groups).buffer);
+  const bytes = new Uint8Array(Uint32Array.from(groups, (g) => shownGid(task, g)).buffer);
   task.mem.copyOut(list, bytes);
   return groups.length;
 }
 
 function setgroups(task: GuestTask, size: number, list: number): number {
-  if (!task.cred.capable(CAP_SETGID)) throw sysError(errno.EPERM);
+  const { userNs } = task.cred;
+  const allowed = userNs.level === 0 || (userNs.setgroupsAllowed && userNs.map('gid') !== null);
+  if (!allowed || !task.cred.mayInOwn(CAP_SETGID)) throw sysError(errno.EPERM);
   if (size < 0 || size > NGROUPS_MAX) throw sysError(errno.EINVAL);
   const bytes = task.mem.copyIn(list, size * 4);
   const groups = [...new Uint32Array(bytes.buffer, bytes.byteOffset, size)];
   if (groups.includes(KEEP)) throw sysError(errno.EINVAL);
+  const kernel = groups.map((g) => kernelGid(task, g));
   return commit(task, (next) => {
-    next.groups = groups.sort((a, b) => a - b);
+    next.groups = kernel.sort((a, b) => a - b);
   });
 }
 
@@ -215,7 +248,7 @@ function capset(task: GuestTask, header: number, data: number): number {
   const [effective, permitted, inheritable] = [set(0), set(1), set(2)];
   const { cred } = task;
   const within = (a: bigint, b: bigint): boolean => (a & ~b) === 0n;
-  if (!cred.capable(CAP_SETPCAP) && !within(inheritable, cred.capInheritable | cred.capPermitted))
+  if (!cred.mayInOwn(CAP_SETPCAP) && !within(inheritable, cred.capInheritable | cred.capPermitted))
     throw sysError(errno.EPERM);
   if (!within(inheritable, cred.capInheritable | cred.capBounding)) throw sysError(errno.EPERM);
   if (!within(permitted, cred.capPermitted) || !within(effective, permitted)) throw sysError(errno.EPERM);
@@ -228,10 +261,10 @@ function capset(task: GuestTask, header: number, data: number): number {
 }
 
 export const idRows: SyscallRow[] = [
-  row('getuid', 102, 174, '', (task) => task.cred.uid),
-  row('geteuid', 107, 175, '', (task) => task.cred.euid),
-  row('getgid', 104, 176, '', (task) => task.cred.gid),
-  row('getegid', 108, 177, '', (task) => task.cred.egid),
+  row('getuid', 102, 174, '', (task) => shownUid(task, task.cred.uid)),
+  row('geteuid', 107, 175, '', (task) => shownUid(task, task.cred.euid)),
+  row('getgid', 104, 176, '', (task) => shownGid(task, task.cred.gid)),
+  row('getegid', 108, 177, '', (task) => shownGid(task, task.cred.egid)),
   row('setuid', 105, 146, 'uid:uint', setuid),
   row('setgid', 106, 144, 'gid:uint', setgid),
   row('setreuid', 113, 145, 'ruid:uint euid:uint', setreuid),
@@ -239,10 +272,18 @@ export const idRows: SyscallRow[] = [
   row('setresuid', 117, 147, 'ruid:uint euid:uint suid:uint', setresuid),
   row('setresgid', 119, 149, 'rgid:uint egid:uint sgid:uint', setresgid),
   row('getresuid', 118, 148, 'ruid:ptr euid:ptr suid:ptr', (task, r: number, e: number, s: number) =>
-    writeIds(task, [r, e, s], [task.cred.uid, task.cred.euid, task.cred.suid]),
+    writeIds(
+      task,
+      [r, e, s],
+      [task.cred.uid, task.cred.euid, task.cred.suid].map((id) => shownUid(task, id)),
+    ),
   ),
   row('getresgid', 120, 150, 'rgid:ptr egid:ptr sgid:ptr', (task, r: number, e: number, s: number) =>
-    writeIds(task, [r, e, s], [task.cred.gid, task.cred.egid, task.cred.sgid]),
+    writeIds(
+      task,
+      [r, e, s],
+      [task.cred.gid, task.cred.egid, task.cred.sgid].map((id) => shownGid(task, id)),
+    ),
   ),
   row('setfsuid', 122, 151, 'fsuid:uint', setfsuid),
   row('setfsgid', 123, 152, 'fsgid:uint', setfsgid),

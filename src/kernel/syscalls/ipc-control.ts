@@ -116,12 +116,12 @@ export function semctl(task: Task, id: number, number: number, command: number, 
       return table.highest;
     }
     case SEM.IPC_STAT:
-      task.mem.copyOut(arg, readable(task, table.find(id), false).encode(task.cpu.isa));
+      task.mem.copyOut(arg, readable(task, table.find(id), false).encode(task));
       return 0;
     case SEM.SEM_STAT:
     case SEM.SEM_STAT_ANY: {
       const set = readable(task, table.at(id), command === SEM.SEM_STAT_ANY);
-      task.mem.copyOut(arg, set.encode(task.cpu.isa));
+      task.mem.copyOut(arg, set.encode(task));
       return set.id;
     }
     case SEM.IPC_SET: {

@@ -37,7 +37,8 @@ function compare(a: object, b: object): number {
 function find(task: GuestTask, pid: number): GuestTask {
   const found = threadNamed(task, pid) ?? processNamed(task, pid)?.leader;
   if (!found) throw sysError(errno.ESRCH);
-  if (found.cred.uid !== task.cred.uid && !task.cred.capable(CAP_SYS_ADMIN)) throw sysError(errno.EPERM);
+  if (found.cred.uid !== task.cred.uid && !task.cred.capableIn(found.cred.userNs, CAP_SYS_ADMIN))
+    throw sysError(errno.EPERM);
   return found;
 }
 

@@ -195,7 +195,8 @@ function processVm(
   if (mine.length === 0 || theirs.length === 0) return 0;
   const other = processNamed(task, pid)?.leader ?? threadNamed(task, pid);
   if (!other) throw sysError(errno.ESRCH);
-  if (other.cred.uid !== task.cred.uid && !task.cred.capable(CAP_SYS_PTRACE)) throw sysError(errno.EPERM);
+  if (other.cred.uid !== task.cred.uid && !task.cred.capableIn(other.cred.userNs, CAP_SYS_PTRACE))
+    throw sysError(errno.EPERM);
   const done = write ? transfer(task.mem, mine, other.mem, theirs) : transfer(other.mem, theirs, task.mem, mine);
   if (done === 0) throw sysError(errno.EFAULT);
   return done;

@@ -35,6 +35,7 @@ import { CAP_CHOWN, CAP_FSETID } from '../task/credentials.ts';
 import type { Task } from '../task/task.ts';
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, atNames } from './at-flags.ts';
 import { row, type SyscallRow } from './row.ts';
+import { kernelGid, kernelUid } from './ids.ts';
 
 /** What an attribute is to be changed of: a place, or an open file (which may have none). */
 interface Target {
@@ -66,7 +67,7 @@ function fileTarget(file: OpenFile): Target {
 /** Throws EROFS, EPERM. */
 function checkTargetOwner(task: Task, target: Target): void {
   if (target.path) checkOwner(task.kernel.vfs, task, target.path);
-  else if (!isOwner(task.cred, target.attr.uid)) throw sysError(errno.EPERM);
+  else if (!isOwner(task.cred, target.attr)) throw sysError(errno.EPERM);
 }
 
 function changeMode(task: Task, target: Target, mode: number): number {
@@ -74,7 +75,7 @@ function changeMode(task: Task, target: Target, mode: number): number {
   if ((target.attr.mode & S_IFMT) === S_IFLNK) throw sysError(errno.EOPNOTSUPP);
   let bits = mode & 0o7777;
   // Only members of the group may make a file set-group-ID.
-  if (!task.cred.inGroup(target.attr.gid) && !task.cred.capable(CAP_FSETID)) bits &= ~S_ISGID;
+  if (!task.cred.inGroup(target.attr.gid) && !task.cred.capableOver(target.attr, CAP_FSETID)) bits &= ~S_ISGID;
   target.set({ mode: bits });
   return 0;
 }
@@ -91,12 +92,14 @@ function fchmodat2(task: Task, dirfd: number, path: number, mode: number, flags:
 
 const UNCHANGED = 0xffff_ffff;
 
-function changeOwner(task: Task, target: Target, uid: number, gid: number): number {
+function changeOwner(task: Task, target: Target, newUid: number, newGid: number): number {
   const { cred } = task;
+  const uid = kernelUid(task, newUid);
+  const gid = kernelGid(task, newGid);
   if (target.path) task.kernel.vfs.checkWritable(target.path);
   const { attr } = target;
   const owns = cred.fsuid === attr.uid;
-  if (!cred.capable(CAP_CHOWN)) {
+  if (!cred.capableOver(attr, CAP_CHOWN)) {
     if (uid !== UNCHANGED && !(owns && uid === attr.uid)) throw sysError(errno.EPERM);
     if (gid !== UNCHANGED && !(owns && (gid === attr.gid || cred.inGroup(gid)))) throw sysError(errno.EPERM);
   }
@@ -135,7 +138,7 @@ type NewTime = Timespec | null | undefined;
 /** Throws EPERM, or EACCES when both are "now" and the file may not be written either. */
 function changeTimes(task: Task, target: Target, atime: NewTime, mtime: NewTime): number {
   if (target.path) task.kernel.vfs.checkWritable(target.path);
-  if (!isOwner(task.cred, target.attr.uid)) {
+  if (!isOwner(task.cred, target.attr)) {
     if (atime !== null || mtime !== null) throw sysError(errno.EPERM);
     if (!mayAccess(task.cred, target.attr, W_OK)) throw sysError(errno.EACCES);
   }

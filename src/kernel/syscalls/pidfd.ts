@@ -63,7 +63,7 @@ function pidfdGetfd(task: GuestTask, fd: number, targetFd: number, flags: number
   const same = [c.uid, c.euid, c.suid].every((id) => id === uid) && [c.gid, c.egid, c.sgid].every((id) => id === gid);
   // PTRACE_MODE_ATTACH_REALCREDS (ptrace(2)).
   const allowed = leader.process === task.process || (same && leader.process.dumpable === 1);
-  if (!allowed && !task.cred.capable(CAP_SYS_PTRACE)) throw sysError(errno.EPERM);
+  if (!allowed && !task.cred.capableIn(c.userNs, CAP_SYS_PTRACE)) throw sysError(errno.EPERM);
   const file = leader.files.getAny(targetFd).ref();
   try {
     return task.files.install(file, true);

@@ -163,7 +163,7 @@ function capabilityPrctl(task: GuestTask, option: number, a2: number, a3: number
       invalidUnless(a2 <= CAP_LAST);
       return Number((cred.capBounding >> BigInt(a2)) & 1n);
     case options.PR_CAPBSET_DROP: {
-      if (!cred.capable(CAP_SETPCAP)) throw sysError(errno.EPERM);
+      if (!cred.mayInOwn(CAP_SETPCAP)) throw sysError(errno.EPERM);
       invalidUnless(a2 <= CAP_LAST);
       const next = cred.clone();
       next.capBounding &= ~(1n << BigInt(a2));
@@ -196,7 +196,7 @@ function setSecurebits(task: GuestTask, bits: number): number {
   const locked = (cred.securebits & SECURE_ALL_LOCKS) >>> 1;
   const changed = bits > SECURE_ALL_BITS ? -1 : cred.securebits ^ bits;
   const unlocks = (cred.securebits & SECURE_ALL_LOCKS & ~bits) !== 0;
-  if (changed === -1 || (changed & locked) !== 0 || unlocks || !cred.capable(CAP_SETPCAP)) throw sysError(errno.EPERM);
+  if (changed === -1 || (changed & locked) !== 0 || unlocks || !cred.mayInOwn(CAP_SETPCAP)) throw sysError(errno.EPERM);
   const next = cred.clone();
   next.securebits = bits;
   task.cred = next;

@@ -159,7 +159,9 @@ function writeWaitInfo(task: GuestTask, info: number, found: WaitFound | null): 
   const out = task.mem.copyIn(info, SIGINFO_SIZE);
   const view = new DataView(out.buffer, out.byteOffset);
   const uid = found?.child.leader?.cred.uid ?? found?.child.uid ?? 0;
-  const fields = found ? [SIGCHLD, 0, found.code, found.pid, uid, found.value] : [0, 0, 0, 0, 0, 0];
+  const fields = found
+    ? [SIGCHLD, 0, found.code, found.pid, task.cred.userNs.shown('uid', uid), found.value]
+    : [0, 0, 0, 0, 0, 0];
   for (const [i, at] of [0, 4, 8, 16, 20, 24].entries()) view.setInt32(at, fields[i]! | 0, true);
   task.mem.copyOut(info, out);
 }

@@ -50,7 +50,7 @@ function checkPolicy(task: GuestTask, target: GuestTask, policy: number, priorit
   const normal = policy === policies.SCHED_OTHER || policy === policies.SCHED_BATCH || policy === policies.SCHED_IDLE;
   if (!realtime && !normal) throw sysError(errno.EINVAL);
   if (realtime ? priority < 1 || priority > 99 : priority !== 0) throw sysError(errno.EINVAL);
-  if (task.cred.capable(CAP_SYS_NICE)) return;
+  if (task.cred.capableIn(target.cred.userNs, CAP_SYS_NICE)) return;
   const { euid } = task.cred;
   if (euid !== target.cred.euid && euid !== target.cred.uid) throw sysError(errno.EPERM);
   if (!realtime) return;

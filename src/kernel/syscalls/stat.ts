@@ -51,8 +51,14 @@ export function encodeStat(st: Stat, isa: 'x86_64' | 'aarch64'): Uint8Array {
   return out;
 }
 
+/** With the owner as the caller knows him. */
+function ownedAs(task: Task, st: Stat): Stat {
+  const { userNs } = task.cred;
+  return userNs.level === 0 ? st : { ...st, uid: userNs.shown('uid', st.uid), gid: userNs.shown('gid', st.gid) };
+}
+
 function putStat(task: Task, address: number, st: Stat): number {
-  task.mem.copyOut(address, encodeStat(st, task.cpu.isa));
+  task.mem.copyOut(address, encodeStat(ownedAs(task, st), task.cpu.isa));
   return 0;
 }
 
@@ -181,7 +187,7 @@ function realCredentials(cred: Credentials): Credentials {
   const real = cred.clone();
   real.fsuid = cred.uid;
   real.fsgid = cred.gid;
-  real.capEffective = cred.uid === 0 ? cred.capPermitted : 0n;
+  real.capEffective = cred.uid === cred.rootUid ? cred.capPermitted : 0n;
   return real;
 }
 

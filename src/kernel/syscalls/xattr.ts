@@ -53,8 +53,7 @@ function checkName(task: Task, { inode, attr }: Target, name: string, write: boo
     case 'user': {
       const type = attr.mode & S_IFMT;
       if (type !== S_IFREG && type !== S_IFDIR) throw sysError(write ? errno.EPERM : errno.ENODATA);
-      if (write && type === S_IFDIR && attr.mode & S_ISVTX && !isOwner(task.cred, attr.uid))
-        throw sysError(errno.EPERM);
+      if (write && type === S_IFDIR && attr.mode & S_ISVTX && !isOwner(task.cred, attr)) throw sysError(errno.EPERM);
       if (!mayAccess(task.cred, attr, write ? W_OK : R_OK)) throw sysError(errno.EACCES);
       break;
     }

@@ -20,6 +20,10 @@ export const CAP_SYS_RESOURCE = 24;
 export const CAP_SYS_TIME = 25;
 export const CAP_CHECKPOINT_RESTORE = 40;
 
+/** Of PR_SET_SECUREBITS. */
+const SECURE_NOROOT = 1;
+const SECURE_KEEP_CAPS = 0x10;
+
 export const ALL_CAPS = (1n << BigInt(CAP_LAST + 1)) - 1n;
 
 export class Credentials {
@@ -64,6 +68,24 @@ export class Credentials {
       if (at.level <= this.userNs.level) return false;
       if (at.parent === this.userNs && at.ownerUid === this.euid) return true;
     }
+  }
+  /** Towards the own user namespace: over the own ids and capabilities. */
+  mayInOwn(cap: number): boolean {
+    return this.#effective(cap);
+  }
+  /** Who is root in the user namespace, as the kernel knows him; -1 when nobody is. */
+  get rootUid(): number {
+    return this.userNs.toKernel('uid', 0) ?? -1;
+  }
+  /** What execve(2) makes of it: capabilities are root's, or ambient (capabilities(7), "Transformation of capabilities"). No file has any. */
+  afterExec(): Credentials {
+    const { rootUid, uid, euid, capBounding, capInheritable, capAmbient } = this;
+    const next = this.clone();
+    const asRoot = (this.securebits & SECURE_NOROOT) === 0 && (uid === rootUid || euid === rootUid);
+    next.capPermitted = asRoot ? capBounding | capInheritable : capAmbient;
+    next.capEffective = asRoot && euid === rootUid ? next.capPermitted : capAmbient;
+    next.securebits &= ~SECURE_KEEP_CAPS;
+    return next;
   }
   /** Towards a file of these ids: they need to be known in the own user namespace (capable_wrt_inode_uidgid). */
   capableOver(file: { uid: number; gid: number }, cap: number): boolean {

@@ -328,6 +328,7 @@ export class GuestTask implements Task {
   /** New program in place (execve(2)): what execve resets that is not in the address space. */
   afterExec(comm: string): void {
     this.comm = comm.slice(0, 15);
+    this.cred = this.cred.afterExec();
     this.sighand = this.sighand.fork();
     this.sighand.resetForExec();
     this.signals.altStack = { sp: 0, flags: 2, size: 0 };

@@ -7,7 +7,7 @@ import type { GuestTask } from '../../../src/kernel/task/guest-task.ts';
 import type { Machine as TaskMachine } from '../../../src/kernel/task/machine.ts';
 import type { UserModeAction } from '../../../src/kernel/task/run-control.ts';
 import { FakeGuestMemory } from '../mm/fake-guest-memory.ts';
-import { FakeCpu, Machine, named } from '../syscalls/harness.ts';
+import { FakeCpu, Machine, type MachineInit, named } from '../syscalls/harness.ts';
 
 const numbers = new Map(syscallRows.map((r) => [r.name, r.x86_64]));
 const ARGUMENTS = [7, 6, 2, 10, 8, 9];
@@ -18,9 +18,9 @@ export class Tasks extends Machine implements TaskMachine {
   readonly released: GuestMemory[] = [];
   cpusReleased = 0;
 
-  constructor() {
+  constructor(init: MachineInit = {}) {
     const fs = { fork: () => fs };
-    super({ fs: fs as never, memorySize: GUEST_LIMIT });
+    super({ fs: fs as never, memorySize: GUEST_LIMIT, ...init });
     Object.assign(this.kernel, { machine: this, createMemory: () => new FakeGuestMemory() });
   }
   cloneCpu(cpu: CpuContext): CpuContext {
