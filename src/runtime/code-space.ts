@@ -2,6 +2,7 @@
  * Interpreter code of one address space: translates blocks on demand, links them, and drops them when the guest bytes
  * they were made from change.
  */
+import { AddressList } from './address-list.ts';
 import { GUEST_LIMIT, PAGE_SIZE } from '../kernel/mm/guest-memory.ts';
 import type { Block, Inst } from '../translator/ir/block.ts';
 import { type Bytecode, exitLayout, MIN_BLOCK, stubLayout } from '../translator/ir/bytecode.ts';
@@ -43,6 +44,7 @@ export class CodeSpace implements CodeOwner {
   /** In order of `ip`. */
   #blocks: CodeBlock[] = [];
   #byPc: Map<number, CodeBlock>[] = [];
+  readonly #executed = new AddressList();
   readonly #chunks = new CodeChunks();
   /** Chunks that could not be used, and how often that was tried. */
   #unusable = new WeakMap<StoredChunk, number>();
@@ -173,6 +175,7 @@ export class CodeSpace implements CodeOwner {
   #enter(code: CodeBlock): void {
     const { pc, flavour } = code;
     (this.#byPc[flavour] ??= new Map()).set(pc, code);
+    if (this.stubs.hotThreshold > 0) this.#executed.push(pc);
     this.#watch(code, code.pc, code.end);
     const stub = flavour === 0 ? this.stubs.at(pc) : undefined;
     if (stub) this.#memory.u32[(stub.ip + stubLayout.ip) >>> 2] = code.ip;
@@ -244,17 +247,9 @@ export class CodeSpace implements CodeOwner {
     if (called || from?.exit === 'call') this.places.addCallTarget(pc);
     if (from?.exit === 'indirect') this.places.noteJump(from.pc, pc);
   }
-  /** Where blocks that have been made begin: what has run, and is not the inside of a region. */
+  /** Where blocks that have been made begin, where blocks are counted: what has run, and is not the inside of a region. */
   executedBlocks(): Uint32Array {
-    const lists = [...this.#chunks.alive.map(({ stored }) => stored.pcs)];
-    for (const blocks of this.#byPc) if (blocks) lists.push(Uint32Array.from(blocks.keys()));
-    const out = new Uint32Array(lists.reduce((sum, { length }) => sum + length, 0));
-    let count = 0;
-    for (const list of lists) {
-      out.set(list, count);
-      count += list.length;
-    }
-    return out;
+    return this.#executed.with(this.#chunks.alive.map(({ stored }) => stored.pcs));
   }
   /** From now on the block at the region's pc is entered through the region. False when it cannot be executed (any more). */
   install(region: RegionCode): boolean {
@@ -470,6 +465,7 @@ export class CodeSpace implements CodeOwner {
       return;
     }
     const rangeAt = rangeFinder(ranges);
+    this.#executed.keep((pc) => rangeAt(pc) >= 0);
     this.#parked.begin(ranges);
     for (const page of [...this.#byPage.keys()]) if (rangeAt(page * PAGE_SIZE) < 0) this.#dropPage(page);
     // A range may be mapped without another.
@@ -527,6 +523,7 @@ export class CodeSpace implements CodeOwner {
       this.#jumps.clear();
     }
     this.#byPc = [];
+    this.#executed.clear();
     this.#blocks = [];
     this.#unusable = new WeakMap();
     this.#newLinks = [];

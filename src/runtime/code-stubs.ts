@@ -1,4 +1,5 @@
 /** What stands before blocks that are counted, and before those that have a region; of flavour 0, the only one that has regions. */
+import { AddressList } from './address-list.ts';
 import type { Bytecode } from '../translator/ir/bytecode.ts';
 import { stubLayout } from '../translator/ir/bytecode.ts';
 import type { RegionCode, Stub } from './code-blocks.ts';
@@ -11,6 +12,10 @@ export class CodeStubs {
   readonly #exits: () => Bytecode['exits'];
   /** By guest address; those of chunks that nobody has asked for are not among them. */
   readonly #known = new Map<number, Stub>();
+  /** The addresses of their code. */
+  readonly #ips = new AddressList();
+  /** Those with a region. */
+  readonly #entered = new Set<Stub>();
   /** How often a block is entered until it is hot; 0: blocks are not counted. */
   hotThreshold = 0;
 
@@ -37,16 +42,19 @@ export class CodeStubs {
   add(pc: number, ip: number): Stub {
     const stub: Stub = { pc, ip, region: null };
     this.#known.set(pc, stub);
+    this.#ips.push(ip);
     return stub;
   }
   count(stub: Stub, times: number): void {
     this.#memory.u16[stub.ip >>> 1] = this.#exits().count;
     this.#memory.u32[this.#counterOf(stub.ip)] = times;
     stub.region = null;
+    this.#entered.delete(stub);
   }
   /** Has the block entered through a region. */
   enter(stub: Stub, region: RegionCode): void {
     stub.region = region;
+    this.#entered.add(stub);
     this.#memory.u32[this.#counterOf(stub.ip)] = region.slot;
     this.#memory.u16[stub.ip >>> 1] = this.#exits().enter;
   }
@@ -68,22 +76,30 @@ export class CodeStubs {
   warm(times: number): number[] {
     const out: number[] = [];
     const most = this.hotThreshold - times;
-    const { u32 } = this.#memory;
-    for (const { pc, ip, region } of this.#known.values())
-      if (!region && u32[this.#counterOf(ip)]! <= most) out.push(pc);
-    for (const chunk of this.#chunks.alive)
-      for (const { pc, ip } of chunk.stubs())
-        if (u32[this.#counterOf(ip)]! <= most && !this.#known.has(pc)) out.push(pc);
+    const { u16, u32 } = this.#memory;
+    const { count } = this.#exits();
+    const isWarm = (ip: number): boolean => u32[(ip + stubLayout.counter) >>> 2]! <= most && u16[ip >>> 1] === count;
+    for (let k = 0; k < this.#ips.length; k++) {
+      const ip = this.#ips.at(k);
+      if (isWarm(ip)) out.push(u32[(ip + stubLayout.pc) >>> 2]!);
+    }
+    for (const { stored, ip: first } of this.#chunks.alive)
+      stored.stubPcs.forEach((pc, k) => {
+        if (isWarm(first + k * stubLayout.size) && !this.#known.has(pc)) out.push(pc);
+      });
     return out;
   }
 
   *regions(): Generator<RegionCode> {
-    for (const { region } of this.#known.values()) if (region) yield region;
+    for (const { region } of [...this.#entered]) if (region) yield region;
   }
   /** Bytes that regions were made from, as [start, end) pairs. */
   regionRanges(): Uint32Array {
+    // The entries of a region share its ranges.
+    const lists = new Set<RegionCode['ranges']>();
+    for (const { ranges } of this.regions()) lists.add(ranges);
     const out: number[] = [];
-    for (const { ranges } of this.regions()) for (const [start, end] of ranges) out.push(start, end);
+    for (const ranges of lists) for (const [start, end] of ranges) out.push(start, end);
     return Uint32Array.from(out);
   }
   /** Entry of a region that was made from the code at `pc`, among others; null if there is none. */
@@ -105,9 +121,17 @@ export class CodeStubs {
 
   /** Forgets those that are not to be kept. */
   keep(isKept: (pc: number) => boolean): void {
-    for (const pc of this.#known.keys()) if (!isKept(pc)) this.#known.delete(pc);
+    this.#ips.clear();
+    for (const [pc, stub] of this.#known)
+      if (isKept(pc)) this.#ips.push(stub.ip);
+      else {
+        this.#known.delete(pc);
+        this.#entered.delete(stub);
+      }
   }
   clear(): void {
     this.#known.clear();
+    this.#ips.clear();
+    this.#entered.clear();
   }
 }

@@ -242,6 +242,15 @@ export class Regions {
     return start !== undefined && pc - start < JUMP_REACH ? start : pc;
   }
 
+  /**
+   * Whether control comes to `pc` once, from a call, and then back into the region that has the indirect jumps of its function: all
+   * of that again would be as large.
+   */
+  #isAside(pc: number): boolean {
+    const owner = this.#code.places.isReturnSite(pc) ? this.#ownerOf(pc) : null;
+    return owner !== null && owner !== pc;
+  }
+
   /** Whether the region at `entry` is not to be made again so soon. */
   #mustWait(entry: number): boolean {
     return performance.now() < (this.#notBefore.get(entry) ?? 0);
@@ -363,14 +372,17 @@ export class Regions {
     let keepIn = null as KeepIn | null;
     const entries: number[] = [];
     const tries = new Map<number, number>();
-    // What is entered most goes first.
-    const queue = [...this.#pending.keys()].map((pc) => ({ pc, entered: this.#code.stubs.entered(pc) }));
-    queue.sort((a, b) => b.entered - a.entered);
-    for (const { pc, entered } of queue) {
+    // What is entered most goes first, and what has a region last: making one again takes longest.
+    const queue = [...this.#pending.keys()].map((pc) => ({
+      pc,
+      entered: this.#code.stubs.entered(pc),
+      known: this.#code.stubs.hasRegion(pc),
+    }));
+    queue.sort((a, b) => Number(a.known) - Number(b.known) || b.entered - a.entered);
+    for (const { pc, entered, known } of queue) {
       if (entries.length === BATCH || (heldBack && entered < HOT_ANYWAY)) break;
       const n = this.#pending.get(pc)!;
-      const known = this.#code.stubs.hasRegion(pc);
-      if (known && this.#again.has(pc) && this.#mustWait(pc)) continue;
+      if (known && this.#again.has(pc) && (entries.length > 0 || this.#mustWait(pc))) continue;
       // What is kept together is of one file.
       const keep: KeepIn | null = (cache && !this.watchStores && cache.keepIn(pc, this.checks)) || null;
       if (entries.length > 0 && keep?.image !== keepIn?.image) continue;
@@ -398,7 +410,7 @@ export class Regions {
         entries,
         wanted,
         jumpTargets,
-        apart: entries.filter((pc) => this.#apart.delete(pc)),
+        apart: entries.filter((pc) => this.#apart.delete(pc) || this.#isAside(pc)),
         functionStarts: Uint32Array.from(this.#code.places.functionStarts()),
         options: this.#regionOptions(),
         ...this.#names([...entries, ...wanted]),

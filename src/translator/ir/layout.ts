@@ -50,7 +50,7 @@ export const SLOT_FAULT_ADDRESS = 0x18;
 /** u32: ACCESS_*. */
 export const SLOT_FAULT_ACCESS = 0x20;
 
-/** i32: bytes of host stack that regions may still use. */
+/** i32: bytes of host stack that regions which the interpreter enters may use. */
 export const SLOT_STACK = 0x28;
 /** i32: a region whose stack would fall below this leaves; the ticker raises it above everything to get attention. */
 export const SLOT_LIMIT = 0x2c;

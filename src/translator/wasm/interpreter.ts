@@ -45,7 +45,7 @@ const INTERPRETER_FRAME = 4096;
 const INNER_BUDGET = 0x10000;
 
 /** See region.ts. */
-const regionParams = binaryen.createType([binaryen.i32, ...new Array<binaryen.Type>(4).fill(binaryen.i64)]);
+const regionParams = binaryen.createType(new Array<binaryen.Type>(5).fill(binaryen.i64));
 const regionResults = binaryen.createType([binaryen.i64, binaryen.i64]);
 
 class InterpreterGenerator {
@@ -215,21 +215,22 @@ class InterpreterGenerator {
     const result = this.locals.vars.length + 2;
     const first = this.address;
     const cacheEntry = this.locals.add('i32');
-    const stack = this.locals.add('i32');
     const entered = this.locals.add('i64');
     const at = (): Expr => m.local.get(cacheEntry, binaryen.i32);
+    const host = m.i64.or(
+      m.i64.shl(m.i64.extend_u(this.cpu()), m.i64.const(32n)),
+      m.i64.load32_u(SLOT_STACK, 4, this.cpu()),
+    );
     const registers = [abi.sp, ...abi.params].map((s) => m.i64.load(s, 8, this.cpu()));
     return [
       // Indirect jumps of regions find this one from now on.
       m.local.set(cacheEntry, cacheOffset(m, stubPc, REGION_CACHE_ENTRIES)),
       m.i32.store(REGION_CACHE, 4, at(), m.i32.wrap(stubPc())),
       m.i32.store(REGION_CACHE + 4, 4, at(), slot()),
-      m.local.set(stack, m.i32.load(SLOT_STACK, 4, this.cpu())),
       m.local.set(entered, m.i64.load(SLOT_ENTERED, 8, this.cpu())),
       m.i64.store(SLOT_ENTERED, 8, this.cpu(), m.i64.load(abi.sp, 8, this.cpu())),
-      m.local.set(result, m.call_indirect('table', slot(), [this.cpu(), ...registers], regionParams, regionResults)),
+      m.local.set(result, m.call_indirect('table', slot(), [host, ...registers], regionParams, regionResults)),
       m.local.set(first, m.tuple.extract(m.local.get(result, regionResults), 0)),
-      m.i32.store(SLOT_STACK, 4, this.cpu(), m.local.get(stack, binaryen.i32)),
       m.i64.store(SLOT_ENTERED, 8, this.cpu(), m.local.get(entered, binaryen.i64)),
       m.if(
         m.i32.eq(m.i32.wrap(this.guestAddress()), m.i32.const(LEFT | 0)),
@@ -255,9 +256,10 @@ class InterpreterGenerator {
   addMiss(name: string, level: bigint, isCall: boolean): void {
     const { m, abi } = this;
     const { i32, i64 } = binaryen;
-    const cpu = (): Expr => m.local.get(0, i32);
+    const [reason, cpuLocal, stack, entry, stop] = [5, 6, 7, 8, 9];
+    const host = (): Expr => m.local.get(0, i64);
+    const cpu = (): Expr => m.local.get(cpuLocal, i32);
     const spParam = (): Expr => m.local.get(1, i64);
-    const [reason, stack, entry, stop] = [5, 6, 7, 8];
     const pc = (): Expr => m.i64.load(SLOT_PC, 8, cpu());
     const sp = (): Expr => m.i64.load(abi.sp, 8, cpu());
     const pair = (first: Expr, second: Expr): Expr => m.return(m.tuple.make([first, second]));
@@ -272,23 +274,24 @@ class InterpreterGenerator {
     ];
     const at = (): Expr => m.local.get(entry, i32);
     const known = (): Expr => m.i64.eq(m.i64.load32_u(JUMP_CACHE, 4, at()), pc());
-    const rest = (): Expr => m.i32.sub(m.local.get(stack, i32), m.i32.const(INTERPRETER_FRAME));
+    const rest = (): Expr => m.i32.sub(m.i32.wrap(host()), m.i32.const(INTERPRETER_FRAME));
     const room = m.i32.ge_s(rest(), m.i32.load(SLOT_LIMIT, 4, cpu()));
     const called = m.i64.lt_u(m.i64.sub(spParam(), m.i64.const(level)), m.i64.load(SLOT_ENTERED, 8, cpu()));
     m.addFunction(
       name,
       regionParams,
       regionResults,
-      [i32, i32, i32, i64],
+      [i32, i32, i32, i32, i64],
       m.block(null, [
+        m.local.set(cpuLocal, m.i32.wrap(m.i64.shr_u(host(), m.i64.const(32n)))),
         ...[abi.sp, ...abi.params].map((slot, k) => m.i64.store(slot, 8, cpu(), m.local.get(k + 1, i64))),
         ...(isCall ? [m.i64.store(SLOT_CALLED, 8, cpu(), pc())] : []),
         m.local.set(entry, cacheOffset(m, pc, JUMP_CACHE_ENTRIES)),
         m.if(m.i32.eqz(known()), m.local.set(entry, m.i32.xor(at(), m.i32.const(8)))),
-        m.local.set(stack, m.i32.load(SLOT_STACK, 4, cpu())),
         m.if(m.i32.eqz(m.i32.and(m.i32.and(known(), room), called)), m.block(null, answer())),
         m.local.set(stop, m.i64.load(SLOT_STOP, 8, cpu())),
         m.i64.store(SLOT_STOP, 8, cpu(), m.i64.sub(spParam(), m.i64.const(level))),
+        m.local.set(stack, m.i32.load(SLOT_STACK, 4, cpu())),
         m.i32.store(SLOT_STACK, 4, cpu(), rest()),
         m.local.set(
           reason,

@@ -163,9 +163,9 @@ const furtherEntries = (region: Region, request: ModuleRequest): { pc: number; n
 
 /** A function that enters the region `name` at a target of its indirect jumps. */
 function addEntry(m: Assembler, entry: string, name: string, pc: number): void {
-  const { i32, i64 } = types;
-  const cpu = (): number => m.local.get(0, i32);
-  const params = [cpu(), ...[1, 2, 3, 4].map((k) => m.local.get(k, i64))];
+  const { i64 } = types;
+  const params = [0, 1, 2, 3, 4].map((k) => m.local.get(k, i64));
+  const cpu = (): number => m.i32.wrap(m.i64.shr_u(m.local.get(0, i64), m.i64.const(32n)));
   m.addFunction(
     entry,
     regionParams,

@@ -50,6 +50,9 @@ const ZEROS = new Array<number>(16).fill(0);
 const BYTE = 0xff;
 const WORD = 0xffff;
 
+/** Local of a region with the vCPU pointer: the first behind the parameters. */
+export const CPU_LOCAL = 5;
+
 export class RegionRegisters implements SlotAccess {
   readonly #m: Assembler;
   readonly #units: RegisterUnits;
@@ -173,7 +176,7 @@ export class RegionRegisters implements SlotAccess {
   }
 
   cpu(): Expr {
-    return this.#m.local.get(0, types.i32);
+    return this.#m.local.get(CPU_LOCAL, types.i32);
   }
   #get(index: number, type: WasmType): Expr {
     return this.#m.local.get(index, types[type]);

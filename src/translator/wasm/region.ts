@@ -14,7 +14,6 @@ import {
   SLOT_ENTRY,
   SLOT_LIMIT,
   SLOT_PC,
-  SLOT_STACK,
   SLOT_WHY,
   SYSCALL_IMPORT,
 } from '../ir/layout.ts';
@@ -32,14 +31,20 @@ import { RegionDispatch } from './region-dispatch.ts';
 import { GuestAccess, isExact, type RegionOptions } from './region-access.ts';
 import { keepOld, noteBlock, traceIsFull } from './region-journal.ts';
 import { makeReducible } from './reducible.ts';
-import { RegionRegisters } from './region-registers.ts';
+import { CPU_LOCAL, RegionRegisters } from './region-registers.ts';
 import { type Edge, type Node, structured } from './structure.ts';
 
 const { i32, i64 } = types;
-/** vCPU pointer, stack pointer, three registers. */
-export const regionParams = [i32, i64, i64, i64, i64];
+/** vCPU pointer and, in the low half, bytes of host stack left; stack pointer; three registers. */
+export const regionParams = [i64, i64, i64, i64, i64];
 /** Stack pointer and pc in one (or LEFT in the pc's place), and the result register. */
 export const regionResults = [i64, i64];
+
+function regionLocals(): Locals {
+  const locals = new Locals(types, regionParams.length);
+  if (locals.add('i32') !== CPU_LOCAL) throw new Error('the vCPU pointer has another local');
+  return locals;
+}
 
 /** The module a region is put into. */
 export interface RegionModule {
@@ -60,13 +65,14 @@ export interface RegionModule {
 
 export class RegionEmitter {
   readonly m: Assembler;
-  readonly locals = new Locals(types, 5);
+  readonly locals = regionLocals();
   readonly registers: RegionRegisters;
   readonly access: GuestAccess;
   readonly b;
   readonly exact: boolean;
   readonly makesCalls: boolean;
-  #stack = -1;
+  /** The first parameter of regions that this one calls. */
+  #below = 0;
   #callResult = -1;
   readonly #signature: number;
   readonly #packed = this.locals.add('i64');
@@ -98,20 +104,20 @@ export class RegionEmitter {
     const { i32, i64, f32, f64, v128 } = out.m.guest;
     this.b = { ...builder, i32, i64, f32, f64, v128 };
     if (this.makesCalls) {
-      this.#stack = this.locals.add('i32');
+      this.#below = this.locals.add('i64');
       this.#callResult = this.locals.add('i64');
     }
   }
 
-  cpu = (): Expr => this.m.local.get(0, i32);
+  cpu = (): Expr => this.m.local.get(CPU_LOCAL, i32);
   sp = (): Expr => this.registers.read(this.units.abi.sp, 'i64');
-  /** Arguments for a region; registers in `absent` are read from the vCPU state. */
-  params(absent: Units = 0n): Expr[] {
+  /** Arguments for a region that takes this one's place; registers in `absent` are read from the vCPU state. */
+  params(absent: Units = 0n, first = 0): Expr[] {
     const { m, units } = this;
     const { sp, params } = units.abi;
     const value = (slot: number): Expr =>
       (units.of(slot) & absent) === 0n ? this.registers.read(slot, 'i64') : m.i64.load(slot, 8, this.cpu());
-    return [this.cpu(), ...[sp, ...params].map(value)];
+    return [m.local.get(first, i64), ...[sp, ...params].map(value)];
   }
   storePc(pc: Expr): Expr {
     return this.m.i64.store(SLOT_PC, 8, this.cpu(), pc);
@@ -138,7 +144,7 @@ export class RegionEmitter {
     const { m } = this;
     const live = this.neededAt(pc, dirty);
     const out: Expr[] = backward ? [this.poll(this.constPc(pc), live)] : [];
-    out.push(...this.registers.spill(live & ~this.units.params), ...this.restoreStack());
+    out.push(...this.registers.spill(live & ~this.units.params));
     const name = this.out.functionOf(pc);
     const params = this.params(absent);
     if (name) out.push(m.returnCall(name, params));
@@ -161,11 +167,6 @@ export class RegionEmitter {
       m.block(null, [this.storePc(pc), ...this.left(exitReason.attention, dirty)]),
     );
   }
-  restoreStack(): Expr[] {
-    if (!this.makesCalls) return [];
-    return [this.m.i32.store(SLOT_STACK, 4, this.cpu(), this.m.local.get(this.#stack, i32))];
-  }
-
   /** Goes on at an address that is not known before. */
   jumpTo(address: Expr, dirty: Units, absent: Units): Expr[] {
     const { m, units, registers } = this;
@@ -176,7 +177,6 @@ export class RegionEmitter {
       this.poll(pc(), dirty),
       ...registers.spill(dirty & ~units.params),
       this.storePc(pc()),
-      ...this.restoreStack(),
       m.returnCallIndirect(this.cachedSlot(target, missSlot.jump), this.params(absent), this.#signature),
     ];
   }
@@ -329,8 +329,9 @@ export class RegionEmitter {
   callKnown(pc: number): Expr[] {
     const { m } = this;
     const name = this.out.functionOf(pc);
-    if (name) return [this.take(m.call(name, this.params(), types.none))];
-    return [this.storePc(this.constPc(pc)), this.take(m.callIndirect(this.link(pc), this.params(), this.#signature))];
+    const params = this.params(0n, this.#below);
+    if (name) return [this.take(m.call(name, params, types.none))];
+    return [this.storePc(this.constPc(pc)), this.take(m.callIndirect(this.link(pc), params, this.#signature))];
   }
   /** Keeps what a call gives back. */
   take(call: Expr): Expr {
@@ -391,7 +392,6 @@ export class RegionEmitter {
             m.i64.ne(m.i64.shr_u(m.i64.or(pc(), this.sp()), m.i64.const(32n)), m.i64.const(0n)),
             m.block(null, [this.storePc(pc()), ...this.left(exitReason.interpret, spilled & results)]),
           ),
-          ...this.restoreStack(),
           this.returnPair(
             m.i64.or(m.i64.shl(this.sp(), m.i64.const(32n)), pc()),
             registers.read(units.abi.result, 'i64'),
@@ -415,7 +415,9 @@ export class RegionEmitter {
           const pc = (): Expr => m.local.get(target, i64);
           const found = [
             this.storePc(pc()),
-            this.take(m.callIndirect(this.cachedSlot(target, missSlot.call), this.params(), this.#signature)),
+            this.take(
+              m.callIndirect(this.cachedSlot(target, missSlot.call), this.params(0n, this.#below), this.#signature),
+            ),
           ];
           out.push(m.local.set(target, outside(e.slot)), ...registers.spill(dirtyOut & ~units.params));
           if (e.guess === undefined) out.push(...found);
@@ -507,15 +509,16 @@ export class RegionEmitter {
 
   /** Charges the host stack for this frame; leaves when there is not enough, or attention is wanted. */
   enter(): Expr[] {
-    if (!this.makesCalls) return [];
     const { m, units } = this;
+    const host = (local: number): Expr => m.local.get(local, i64);
+    const cpu = m.local.set(CPU_LOCAL, m.i32.wrap(m.i64.shr_u(host(0), m.i64.const(32n))));
+    if (!this.makesCalls) return [cpu];
     let frame = 96;
     for (const type of this.locals.vars) frame += type === types.v128 ? 16 : 8;
-    const rest = this.locals.add('i32');
-    const tooDeep = m.i32.lt_s(m.local.get(rest, i32), m.i32.load(SLOT_LIMIT, 4, this.cpu()));
+    const tooDeep = m.i32.lt_s(m.i32.wrap(host(this.#below)), m.i32.load(SLOT_LIMIT, 4, this.cpu()));
     return [
-      m.local.set(this.#stack, m.i32.load(SLOT_STACK, 4, this.cpu())),
-      m.local.set(rest, m.i32.sub(m.local.get(this.#stack, i32), m.i32.const(frame))),
+      cpu,
+      m.local.set(this.#below, m.i64.sub(host(0), m.i64.const(BigInt(frame)))),
       m.if(
         this.options.verify ? m.i32.or(tooDeep, traceIsFull(m)) : tooDeep,
         m.block(null, [
@@ -530,7 +533,6 @@ export class RegionEmitter {
           ...this.left(exitReason.attention, units.params),
         ]),
       ),
-      m.i32.store(SLOT_STACK, 4, this.cpu(), m.local.get(rest, i32)),
     ];
   }
 }

@@ -1,0 +1,40 @@
+/** Numbers of 32 bits in one piece of memory, to which new ones are added: going through thousands takes microseconds. */
+export class AddressList {
+  #values = new Uint32Array(1024);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+  at(index: number): number {
+    return this.#values[index]!;
+  }
+  push(value: number): void {
+    if (this.#length === this.#values.length) {
+      const values = new Uint32Array(2 * this.#length);
+      values.set(this.#values);
+      this.#values = values;
+    }
+    this.#values[this.#length++] = value;
+  }
+  /** A copy, with what is in `more` behind it. */
+  with(more: readonly Uint32Array[]): Uint32Array {
+    const out = new Uint32Array(more.reduce((sum, { length }) => sum + length, this.#length));
+    out.set(this.#values.subarray(0, this.#length));
+    let at = this.#length;
+    for (const list of more) {
+      out.set(list, at);
+      at += list.length;
+    }
+    return out;
+  }
+  /** Only those that are to be kept stay. */
+  keep(isKept: (value: number) => boolean): void {
+    let count = 0;
+    for (let k = 0; k < this.#length; k++) if (isKept(this.#values[k]!)) this.#values[count++] = this.#values[k]!;
+    this.#length = count;
+  }
+  clear(): void {
+    this.#length = 0;
+  }
+}
