@@ -1,6 +1,6 @@
 /** `uktx prewarm` and bundles: what it finds in a stripped program, and that a first run with it is a second one. */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -79,6 +79,22 @@ describe.runIf(ready)('prewarm', () => {
     expect(again.before).toBeGreaterThan(again.functions * 0.9);
     expect(again.translated).toBe(again.before);
   });
+  it('makes anew what is damaged, and nothing else', { timeout: SLOW }, () => {
+    const [version] = readdirSync(warm).filter((name) => name.startsWith('v1-'));
+    for (const image of readdirSync(join(warm, version!)))
+      for (const name of readdirSync(join(warm, version!, image))) {
+        if (!name.endsWith('.idx')) continue;
+        const file = join(warm, version!, image, name);
+        const bytes = readFileSync(file);
+        bytes[bytes.length - 1]! ^= 1;
+        writeFileSync(file, bytes);
+      }
+    const again = prewarm(warm);
+    expect(again.before).toBeGreaterThan(again.functions * 0.8);
+    expect(again.before).toBeLessThan(again.translated);
+    const third = prewarm(warm);
+    expect(third.before).toBe(third.translated);
+  });
   // Where the kill falls differs, and rarely one function more or less has a translation of its own then.
   it('goes on where it was killed', { timeout: SLOW, retry: 2 }, async () => {
     rmSync(join(scratch, 'killed'), { recursive: true, force: true });
@@ -122,6 +138,50 @@ describe.runIf(ready)('prewarm', () => {
 });
 
 const library = '/lib/x86_64-linux-gnu/libm.so.6';
+describe('addresses of code in the data of a file', () => {
+  it('are found in relocations of all kinds', () => {
+    const file = Buffer.alloc(0x400);
+    const word = (at: number, n: number): void => {
+      file.writeBigUInt64LE(BigInt(n), at);
+    };
+    // A file header; one segment, of addresses from 0x10000 on; a section each for usual and packed relocations.
+    file.writeUInt16LE(3, 16);
+    word(32, 0x40);
+    word(40, 0x100);
+    file.writeUInt16LE(1, 56);
+    file.writeUInt16LE(64, 58);
+    file.writeUInt16LE(2, 60);
+    file.writeUInt32LE(1, 0x40);
+    for (const [k, n] of [0, 0x10000, 0x10000, 0x400].entries()) word(0x48 + 8 * k, n);
+    for (const [k, [type, offset, size]] of [
+      [4, 0x200, 72],
+      [19, 0x280, 16],
+    ].entries()) {
+      file.writeUInt32LE(type!, 0x100 + 64 * k + 4);
+      word(0x100 + 64 * k + 24, offset!);
+      word(0x100 + 64 * k + 32, size!);
+    }
+    const rela = (at: number, place: number, type: number, symbol: number, addend: number): void => {
+      word(at, place);
+      word(at + 8, symbol * 2 ** 32 + type);
+      word(at + 16, addend);
+    };
+    rela(0x200, 0x10300, 8, 0, 0x111);
+    rela(0x218, 0x10308, 37, 0, 0x222);
+    rela(0x230, 0x10310, 7, 5, 0);
+    word(0x310, 0x333);
+    // An address, and a bitmap: the first word behind it, then the third.
+    word(0x280, 0x10320);
+    file.writeUInt32LE(0b11, 0x288);
+    word(0x320, 0x444);
+    word(0x328, 0x555);
+    expect([...pointersOf(file)].sort((a, b) => a - b)).toEqual([0x111, 0x222, 0x333, 0x444, 0x555]);
+    file.writeUInt32LE(0b1001, 0x288);
+    word(0x338, 0x666);
+    expect([...pointersOf(file)].sort((a, b) => a - b)).toEqual([0x111, 0x222, 0x333, 0x444, 0x666]);
+  });
+});
+
 describe.runIf(ready && existsSync(library))('what prewarm is told', () => {
   it('translates what is likely to be hot, unless told to translate all', { timeout: SLOW }, () => {
     const r = call('prewarm', '--json', `--cache-dir=${join(scratch, 'likely')}`, program);

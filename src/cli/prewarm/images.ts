@@ -7,11 +7,15 @@ import type { Stat } from '../../kernel/fs/inode.ts';
 import { parseHeader, parseImage, PHDR_SIZE, type ElfImage, interpreterPath } from '../../kernel/loader/elf.ts';
 import { programBias } from '../../kernel/loader/load.ts';
 import { PROT_EXEC, PROT_WRITE } from '../../kernel/mm/guest-memory.ts';
-import { pageDown, pageUp } from '../../kernel/mm/layout.ts';
+import { sigreturnOffset, vdsoImage } from '../../kernel/loader/vdso.ts';
+import { makeLayout, pageDown, pageUp } from '../../kernel/mm/layout.ts';
 import type { Isa } from '../../kernel/task/cpu-context.ts';
-import { fileKey } from '../../runtime/cache/images.ts';
+import { fileKey, VDSO } from '../../runtime/cache/images.ts';
 import { packageRoot } from '../../runtime/package-root.ts';
 import { functionsOf, pointersOf } from './functions.ts';
+
+/** Bytes of the main stack, on which it depends where the vDSO lies. */
+const STACK_SIZE = 8 << 20;
 
 /** An executable segment at its place in guest memory. */
 export interface CodeImage {
@@ -157,6 +161,7 @@ export function programImages(
   const loaded = load(root, program);
   const { bytes, image } = loaded;
   const images = segments(loaded, programBias(image));
+  images.push(vdso(image.isa));
   if (!libraries && opened.length === 0) return images;
   const listed = isDynamic(bytes, image) ? listLibraries(program, flags, opened) : new Map<string, number>();
   for (const path of opened) if (!listed.has(path)) throw new PrewarmError(`${path}: ${program} does not load it`);
@@ -165,6 +170,28 @@ export function programImages(
     images.push(...segments(load(root, path), base));
   }
   return images;
+}
+
+/** The vDSO, where a program has it with the usual size of the stack. */
+function vdso(isa: Isa): CodeImage {
+  const image = vdsoImage(isa);
+  const bytes = new Uint8Array(pageUp(image.length));
+  bytes.set(image);
+  const end = makeLayout(STACK_SIZE).mmapTop;
+  const start = end - bytes.length;
+  const functions = [...functionsOf(image), sigreturnOffset(isa)].filter((f) => f > 0 && f < image.length);
+  return {
+    isa,
+    file: VDSO,
+    start,
+    end,
+    offset: 0,
+    key: null,
+    bytes,
+    functions: functions.map((f) => start + f).sort((a, b) => a - b),
+    pointers: [],
+    data: [{ start, bytes }],
+  };
 }
 
 /** Other dynamic linkers than glibc's and musl's would run the program. */

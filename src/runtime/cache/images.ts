@@ -35,7 +35,7 @@ export interface CodeMappings {
 export const fileKey = ({ dev, ino, size, mtime, ctime }: Stat, offset: number, length: number): string =>
   `${dev}:${ino}:${size}:${mtime.sec}.${mtime.nsec}:${ctime.sec}.${ctime.nsec}:${offset}+${length}`;
 
-const VDSO = '[vdso]';
+export const VDSO = '[vdso]';
 const vdsoImages = (): Uint8Array[] => [vdsoImage('x86_64'), vdsoImage('aarch64')];
 
 /** The mappings of an address space. */
