@@ -1,4 +1,6 @@
 /** The parts of the code cache, without a guest. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   existsSync,
   chmodSync,
@@ -53,7 +55,8 @@ const module = (wasm: string, ...pcs: number[]): CachedModule => ({
     entries: [{ pc: pc + 4, name: 'further' }],
   })),
   looked: [[0xe000_0000, 0xe000_0010]],
-  links: [1, 2, 0xefff_ffff],
+  // What lies behind a branch may be no code, and call whatever.
+  links: [1, 2, 0xefff_ffff, 2 ** 40],
   tables: Uint8Array.of(9, 8),
 });
 
@@ -135,6 +138,25 @@ describe('the index', () => {
     expect(mergeIndexes([a], [both])).toEqual([both]);
     expect(mergeIndexes([both], [a]).map((m) => m.wasm)).toEqual([both.wasm, a.wasm]);
     expect(mergeIndexes([a], [a])).toEqual([a]);
+  });
+  it('waits for who writes to it, unless nobody does', async () => {
+    const folder = CacheFolder.open(join(scratch, 'turns'), 'rw', () => {})!;
+    const file = folder.file('image', 'null.idx');
+    expect(folder.locked(file, () => existsSync(`${file}.lock`))).toBe(true);
+    expect(existsSync(`${file}.lock`)).toBe(false);
+    const made = `printf '%s\\n' $$ > "$1.lock"; touch -d '-3 seconds' "$1.lock"`;
+    const sh = (script: string): ChildProcess =>
+      spawn('sh', ['-c', script, 'sh', file], { stdio: ['pipe', 'pipe', 'ignore'] });
+    const slow = sh(`${made}; echo; sleep 0.3; touch "$1.written"; rm "$1.lock"`);
+    await once(slow.stdout!, 'data');
+    expect(folder.locked(file, () => existsSync(`${file}.written`))).toBe(true);
+    const killed = sh(`${made}; kill -9 $$`);
+    await once(killed, 'exit');
+    expect(existsSync(`${file}.lock`)).toBe(true);
+    const start = performance.now();
+    folder.locked(file, () => {});
+    expect(performance.now() - start).toBeLessThan(4000);
+    expect(existsSync(`${file}.lock`)).toBe(false);
   });
   it('keeps what several writers have added', async () => {
     const folder = CacheFolder.open(join(scratch, 'merge'), 'rw', () => {})!;

@@ -107,7 +107,7 @@ export class Prewarm {
     const known = new Set([...code.functions, ...found.callTargets, ...profile.hot]);
     const made: number[] = [];
     const covered: [number, number][] = [];
-    for (const module of this.#cache.index(image, this.#checks)?.all() ?? []) {
+    for (const module of this.#cache.index(image, this.#checks)?.whole() ?? []) {
       if (!guestChecksum(this.#memory.u8, dependencies(module)).equals(module.guest)) continue;
       if (!this.#cache.folder.has(this.#cache.folder.file(folder, `${module.wasm}.wasm`))) continue;
       for (const { pc } of entriesOf(module)) made.push(pc);

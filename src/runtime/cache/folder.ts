@@ -9,10 +9,12 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readFileSync,
   readSync,
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -26,9 +28,9 @@ const MAX_FILE = 256 * 2 ** 20;
 export const TEMPORARY = '.tmp';
 let written = 0;
 const LOCK = '.lock';
-const LOCK_WAIT_MS = 1000;
-/** Holding one takes milliseconds. */
-const LOCK_STALE_MS = 500;
+const LOCK_WAIT_MS = 5000;
+/** One that is so old is of a process that has been killed, or of another machine's. */
+const LOCK_STALE_MS = 10_000;
 const never = new Int32Array(new SharedArrayBuffer(4));
 
 /** Where the cache lies unless the user says otherwise: cache/ in a checkout, else the platform's folder for caches. */
@@ -63,6 +65,22 @@ const ours = (stat: { uid: number; mode: number }, others: number): boolean =>
 
 const code = (e: unknown): string => (e as NodeJS.ErrnoException).code ?? (e as Error).message;
 
+/** Time in which who has made a lock writes its number into it. */
+const LOCK_MADE_MS = 500;
+/** Whether nobody will remove the lock: its process is gone, or it is very old. */
+function isAbandoned(lock: string): boolean {
+  try {
+    const age = Date.now() - lstatSync(lock).mtimeMs;
+    if (age > LOCK_STALE_MS) return true;
+    const pid = Number.parseInt(readFileSync(lock, 'latin1'), 10);
+    if (!(pid > 0)) return age > LOCK_MADE_MS;
+    process.kill(pid, 0);
+    return false;
+  } catch (e) {
+    return code(e) === 'ESRCH';
+  }
+}
+
 /** A file of the cache, open for reading. */
 export class CacheFile {
   readonly #fd: number;
@@ -85,6 +103,18 @@ export class CacheFile {
     } catch (e) {
       this.#complain(e);
       return null;
+    }
+  }
+  /** Reads to `to` what comes at `at`. False when that is less than fits there, or cannot be read. */
+  readInto(to: Uint8Array, at: number): boolean {
+    try {
+      let done = 0;
+      for (let n = 1; n > 0 && done < to.length; done += n)
+        n = readSync(this.#fd, to, done, to.length - done, at + done);
+      return done === to.length;
+    } catch (e) {
+      this.#complain(e);
+      return false;
     }
   }
   close(): void {
@@ -199,8 +229,8 @@ export class CacheFolder {
   }
 
   /**
-   * Runs `work` while no other process or thread does so for the same file; or, after a while, all the same: who holds the
-   * lock may have been killed. Blocks: not for the guest's thread.
+   * Runs `work` while no other process or thread does so for the same file; or, after a while, all the same. The lock of who
+   * has been killed is removed. Blocks: not for the guest's thread.
    */
   locked<T>(file: string, work: () => T): T {
     const lock = `${file}${LOCK}`;
@@ -209,12 +239,11 @@ export class CacheFolder {
     while (!held && Date.now() < until) {
       try {
         if (!this.#checkFolders(lock, true)) break;
-        closeSync(openSync(lock, 'wx', 0o600));
+        writeFileSync(lock, `${process.pid}\n`, { flag: 'wx', mode: 0o600 });
         held = true;
       } catch (e) {
         if (code(e) !== 'EEXIST') break;
-        const stat = lstatSync(lock, { throwIfNoEntry: false });
-        if (stat && Date.now() - stat.mtimeMs > LOCK_STALE_MS) rmSync(lock, { force: true });
+        if (isAbandoned(lock)) rmSync(lock, { force: true });
         else Atomics.wait(never, 0, 0, 2);
       }
     }

@@ -88,13 +88,15 @@ function bytes(value: Packed | undefined): Uint8Array {
   if (!(value instanceof Uint8Array)) throw new Malformed('no bytes');
   return value;
 }
-function whole(value: Packed | undefined): number {
-  if (!Number.isSafeInteger(value) || (value as number) < 0 || (value as number) > ADDRESSES)
+function whole(value: Packed | undefined, most = ADDRESSES): number {
+  if (!Number.isSafeInteger(value) || (value as number) < 0 || (value as number) > most)
     throw new Malformed('no number');
   return value as number;
 }
+/** Bytes that are no code, but lie behind a branch, may well be a call out of the guest's memory. */
+const target = (value: Packed): number => whole(value, Number.MAX_SAFE_INTEGER);
 function pairs(value: Packed | undefined): [number, number][] {
-  const flat = list(value).map(whole);
+  const flat = list(value).map((v) => whole(v));
   if (flat.length % 2 !== 0) throw new Malformed('an odd list');
   const out: [number, number][] = [];
   for (let k = 0; k < flat.length; k += 2) {
@@ -127,7 +129,7 @@ function moduleOf(value: Packed): CachedModule {
     guest: bytes(guest),
     regions: list(regions).map(region),
     looked: pairs(looked),
-    links: list(links).map(whole),
+    links: list(links).map(target),
     tables: bytes(tables),
   };
 }
