@@ -3,8 +3,7 @@ import { PAGE_SIZE } from '../kernel/mm/guest-memory.ts';
 import type { Block } from '../translator/ir/block.ts';
 import type { Bytecode } from '../translator/ir/bytecode.ts';
 import type { RegionFrontEnd } from '../translator/region/abi.ts';
-import type { StoredBlock } from './cache/block-store.ts';
-import type { StoredChunk } from './cache/chunk.ts';
+import type { ChunkPlace, StoredBlock } from './cache/block-store.ts';
 import type { CodeTemplate } from './code-template.ts';
 
 /** Interpreter code. */
@@ -68,12 +67,12 @@ export interface FrontEnd {
 
 /** Blocks that earlier runs, or other address spaces of this one, have made. */
 export interface BlockSource {
-  /** The chunk that the block at `pc` is in; null when there is none. Nothing of it has been checked. */
-  chunkWith(pc: number): StoredChunk | null;
-  /** A chunk turned out to be damaged, or to be of other bytes than the guest's. */
-  rejectChunk(chunk: StoredChunk, damaged: boolean): void;
-  /** A chunk was put in place. */
-  noteChunk(chunk: StoredChunk): void;
+  /** The chunk that a block at `pc` would be in; null when there is none. Nothing of it has been checked. */
+  chunkAround(pc: number): ChunkPlace | null;
+  /** A chunk turned out to be damaged, or a block of it. */
+  noteDamage(place: ChunkPlace, all: boolean): void;
+  /** A chunk with so many blocks was put in place. */
+  noteChunk(blocks: number): void;
   /** Whether the guest has entered blocks with floating point. */
   readonly floatUsed: boolean;
   /** A block with floating point, of a chunk, is about to be entered. */

@@ -1,33 +1,45 @@
-/** Code of earlier runs in a code space, by chunk: many blocks that were put in place at once, and that nothing is made of but what is asked for. */
+/**
+ * Code of earlier runs in a code space, by chunk: many blocks, which nothing is made of but what control comes to, or somebody asks
+ * for. The chunks are listed in the guest's memory, too, where the interpreter finds code for links and returns by itself
+ * (src/helpers/code.ts).
+ */
+import { CHUNK_TABLE, CHUNK_TABLE_END, PAGE_EXEC, PAGE_TABLE } from '../translator/ir/layout.ts';
 import { stubLayout } from '../translator/ir/bytecode.ts';
-import { exitKinds, exitOf, bytesOf, codeWordsOf, FLOAT, type StoredChunk } from './cache/chunk.ts';
+import type { ChunkPlace } from './cache/block-store.ts';
+import {
+  bytesOf,
+  DAMAGED_WORD,
+  exitKinds,
+  exitOf,
+  FLOAT,
+  READY,
+  RETURN_SITE,
+  StoredChunk,
+  wordsIn,
+} from './cache/chunk.ts';
 import { placeOf, positionOf } from './cache/sorted.ts';
-import { MIN_BLOCK } from '../translator/ir/bytecode.ts';
 import type { CodeBlock } from './code-blocks.ts';
+import type { LinearMemory } from './linear-memory.ts';
 
-/** Result of the helper that puts a chunk in place. */
-const restored = ['damaged', 'other bytes', 'done'] as const;
-/** That helper: src/helpers/code.ts. */
-export type RestoreCode = (
-  chunk: number,
-  words: number,
-  base: number,
-  count: number,
-  usual: number,
-  usualReturn: number,
-  returns: number,
-) => number;
+/** Helpers for chunks: src/helpers/code.ts. */
+export interface ChunkHelpers {
+  place_code(chunk: number, words: number, count: number, usual: number, usualReturn: number): number;
+  ready_code(chunk: number, k: number): number;
+}
 
 /** How code of a chunk is counted: opcode of stubs, how often until it is hot (0: not counted), and how often after a return. */
 export interface Counting {
   opcode: number;
   usual: number;
   usualReturn: number;
-  /** Whether return sites go into the jump cache. */
-  returns: boolean;
-  /** Whether the guest has used floating point. */
-  float: boolean;
 }
+
+// The table: words of its head, and of an entry.
+const TABLE = CHUNK_TABLE >>> 2;
+const [COUNT, LAST_USED, RETURNS, FLOAT_USED, COUNTING] = [TABLE, TABLE + 1, TABLE + 2, TABLE + 3, TABLE + 4];
+const ENTRIES = TABLE + 8;
+const ENTRY = 4;
+const MAX_CHUNKS = ((CHUNK_TABLE_END >>> 2) - ENTRIES) / ENTRY;
 
 /** A chunk in its place. */
 export class CodeChunk {
@@ -35,30 +47,49 @@ export class CodeChunk {
   /** Addresses of its first byte, and of the one after it. */
   readonly ip: number;
   readonly ipEnd: number;
-  /** Guest addresses of its first and its last block, and those between which its open links lead. */
+  /** Guest addresses of its first and its last block. */
   readonly first: number;
   readonly last: number;
-  readonly firstOpen: number;
-  readonly lastOpen: number;
   dead = false;
   /** By index; stubs behind the blocks. */
   readonly #made = new Map<number, CodeBlock>();
+  readonly #helpers: () => ChunkHelpers;
 
-  constructor(stored: StoredChunk, ip: number) {
+  constructor(stored: StoredChunk, ip: number, helpers: () => ChunkHelpers) {
     this.stored = stored;
     this.ip = ip;
     this.ipEnd = ip + stored.size;
-    const { pcs, openTargets } = stored;
+    this.#helpers = helpers;
+    const { pcs } = stored;
     this.first = pcs[0]!;
     this.last = pcs[pcs.length - 1]!;
-    this.firstOpen = openTargets[0] ?? Number.POSITIVE_INFINITY;
-    this.lastOpen = openTargets[openTargets.length - 1] ?? -1;
   }
   isFloat(k: number): boolean {
     return (this.stored.kinds[k]! & FLOAT) !== 0;
   }
-  ipOf(k: number): number {
-    return this.ip + this.stored.places[k]!;
+  /** Whether control may have come to a block. */
+  isReady(k: number): boolean {
+    return (this.stored.kinds[k]! & READY) !== 0;
+  }
+  /** Address of a block, which can be run from now on; 0: it cannot, as it is damaged, or the guest has other bytes. */
+  ready(k: number): number {
+    if (this.isReady(k)) return this.ip + this.stored.places[k]!;
+    return this.dead ? 0 : this.#helpers().ready_code(this.ip, k) >>> 0;
+  }
+  /** Whether a block turned out to be damaged since this was asked last. */
+  takeDamage(): boolean {
+    const { words } = this.stored;
+    const found = words[DAMAGED_WORD] !== 0;
+    words[DAMAGED_WORD] = 0;
+    return found;
+  }
+  /** Guest addresses of the blocks that control may have come to. */
+  readyPcs(): Uint32Array {
+    const { pcs, kinds } = this.stored;
+    const out = new Uint32Array(pcs.length);
+    let count = 0;
+    for (let k = 0; k < out.length; k++) if (kinds[k]! & READY) out[count++] = pcs[k]!;
+    return out.subarray(0, count);
   }
   block(k: number): CodeBlock {
     const known = this.#made.get(k);
@@ -66,12 +97,12 @@ export class CodeChunk {
     const { stored, dead } = this;
     const pc = stored.pcs[k]!;
     const kind = stored.kinds[k]!;
-    const ip = this.ipOf(k);
+    const ip = this.ip + stored.places[k]!;
     const code: CodeBlock = {
       pc,
       end: pc + bytesOf(kind),
       ip,
-      ipEnd: ip + Math.max(MIN_BLOCK, codeWordsOf(kind) * 4),
+      ipEnd: ip + wordsIn(kind) * 4,
       flavour: 0,
       transient: false,
       dead,
@@ -84,10 +115,10 @@ export class CodeChunk {
   at(ip: number): CodeBlock {
     const { stored } = this;
     const place = ip - this.ip;
-    if (place < stored.stubBytes) {
-      const stub = Math.floor(place / stubLayout.size);
+    if (place >= stored.stubsAt) {
+      const stub = Math.floor((place - stored.stubsAt) / stubLayout.size);
       const pc = stored.stubPcs[stub]!;
-      const start = this.ip + stub * stubLayout.size;
+      const start = this.#stubAt(stub);
       const key = stored.pcs.length + stub;
       let made = this.#made.get(key);
       if (!made) {
@@ -106,43 +137,28 @@ export class CodeChunk {
     }
     return this.block(low - 1);
   }
-  /** Address of the stub at `pc`; 0: it has none. */
+  #stubAt(stub: number): number {
+    return this.ip + this.stored.stubsAt + stub * stubLayout.size;
+  }
+  #blockOf(stub: number): number {
+    return (this.stored.stubBlocks[stub]! & ~RETURN_SITE) >>> 0;
+  }
+  /** Address of the stub at `pc`, whose block can be run; 0: it has none. */
   stub(pc: number): number {
-    const k = positionOf(this.stored.stubPcs, pc);
-    return k < 0 ? 0 : this.ip + k * stubLayout.size;
+    const stub = positionOf(this.stored.stubPcs, pc);
+    return stub < 0 || this.ready(this.#blockOf(stub)) === 0 ? 0 : this.#stubAt(stub);
   }
-  *stubs(): Generator<{ pc: number; ip: number }> {
-    const { stubPcs } = this.stored;
-    for (let k = 0; k < stubPcs.length; k++) yield { pc: stubPcs[k]!, ip: this.ip + k * stubLayout.size };
+  /** The same, whatever its block. */
+  stubPlace(pc: number): number {
+    const stub = positionOf(this.stored.stubPcs, pc);
+    return stub < 0 ? 0 : this.#stubAt(stub);
   }
-  /**
-   * Links of this chunk that lead to `to` and have not been met yet lead there at once. `counted`: to what counts them, where there
-   * is such; `float`: to floating point, too.
-   */
-  linkTo(to: CodeChunk, u32: Uint32Array, counted: boolean, float: boolean): void {
-    const { openTargets, open, places, links } = this.stored;
-    const { pcs, places: toPlaces, kinds } = to.stored;
-    const { ip: here } = this;
-    const { ip: there, last } = to;
-    const { length } = openTargets;
-    // Both are in order: what has been passed is not looked at again. V8 optimises nothing yet, so that calls count.
-    let at = 0;
-    const { length: blocks } = pcs;
-    for (let k = placeOf(openTargets, to.first); k < length; k++) {
-      const target = openTargets[k]!;
-      if (target > last) return;
-      for (let high = blocks; at < high; ) {
-        const middle = (at + high) >>> 1;
-        if (pcs[middle]! < target) at = middle + 1;
-        else high = middle;
-      }
-      if (pcs[at] !== target || (!float && kinds[at]! & FLOAT)) continue;
-      const ip = counted && open[k]! & 1 ? to.stub(target) : there + toPlaces[at]!;
-      const link = open[k]! >>> 1;
-      const block = here + places[link >>> 1]!;
-      const word = (block + (links[link]! & 0xffff)) >>> 2;
-      if (ip !== 0 && u32[word] === block + (links[link]! >>> 16)) u32[word] = ip;
-    }
+  /** Those whose blocks control may have come to; of these, with `isWanted`, those for which that holds by their address. */
+  *stubs(isWanted: (ip: number) => boolean = () => true): Generator<{ pc: number; ip: number }> {
+    const { length } = this.stored.stubPcs;
+    let ip = this.#stubAt(0);
+    for (let stub = 0; stub < length; stub++, ip += stubLayout.size)
+      if (isWanted(ip) && this.isReady(this.#blockOf(stub))) yield { pc: this.stored.stubPcs[stub]!, ip };
   }
   /** Its code is to be used no more. */
   kill(): void {
@@ -153,58 +169,82 @@ export class CodeChunk {
 
 /** The chunks of a code space. */
 export class CodeChunks {
+  readonly #memory: LinearMemory;
   /** In order of `ip`, dead ones too. */
   #all: CodeChunk[] = [];
   /** Those alive, in order of guest addresses. */
   #alive: CodeChunk[] = [];
+  /** Null: chunks are not used. */
+  helpers: ChunkHelpers | null = null;
 
+  constructor(memory: LinearMemory) {
+    this.#memory = memory;
+  }
   get alive(): readonly CodeChunk[] {
     return this.#alive;
   }
-  /** Puts a chunk in place at `base`, behind all others, and links it to them; or says why not. Up to its size is used behind it. */
+  get areUsed(): boolean {
+    return this.#all.length > 0;
+  }
+  get isFull(): boolean {
+    return this.#alive.length >= MAX_CHUNKS;
+  }
+  /** Puts a chunk in place at `base`, behind all others; or says why not. */
   place(
-    stored: StoredChunk,
+    place: ChunkPlace,
     base: number,
-    u32: Uint32Array,
-    restore: RestoreCode,
-    { opcode, usual, usualReturn, returns, float }: Counting,
-  ): CodeChunk | 'damaged' | 'other bytes' {
-    const { words, size } = stored;
-    u32.set(words, (base + size) >>> 2);
-    const result = restored[restore(base + size, words.length, base, opcode, usual, usualReturn, returns ? 1 : 0)]!;
-    if (result !== 'done') return result;
-    const chunk = new CodeChunk(stored, base);
-    this.#add(chunk);
-    this.#link(chunk, u32, usual > 0, float);
+    { opcode, usual, usualReturn }: Counting,
+  ): CodeChunk | 'damaged' | 'not executable' {
+    const { u8, u32 } = this.#memory;
+    if (!place.read(u8.subarray(base, base + place.words * 4))) return 'damaged';
+    const stored = StoredChunk.of(u32.subarray(base >>> 2, (base >>> 2) + place.words));
+    if (!stored || stored.pcs[0] !== place.first || stored.pcs.at(-1) !== place.last) return 'damaged';
+    if (this.helpers!.place_code(base, place.words, opcode, usual, usualReturn) === 0) return 'damaged';
+    for (const page of stored.pages) if (!(u8[PAGE_TABLE + page]! & PAGE_EXEC)) return 'not executable';
+    const chunk = new CodeChunk(stored, base, () => this.helpers!);
+    this.#all.push(chunk);
+    u32[COUNTING] = usual;
+    let at = this.#alive.length;
+    while (at > 0 && this.#alive[at - 1]!.first > chunk.first) at--;
+    this.#alive.splice(at, 0, chunk);
+    this.#list(at);
     return chunk;
   }
-  /** Links a chunk to all, itself too, and all to it. There may be hundreds, and V8 optimises nothing yet: few steps count. */
-  #link(chunk: CodeChunk, u32: Uint32Array, counted: boolean, float: boolean): void {
+  /** Writes the table from the entry `from` on. */
+  #list(from: number): void {
+    const { u32 } = this.#memory;
     const alive = this.#alive;
-    const { first, last, firstOpen, lastOpen } = chunk;
-    for (let at = 0; at < alive.length; at++) {
-      const other = alive[at]!;
-      if (firstOpen <= other.last && lastOpen >= other.first) chunk.linkTo(other, u32, counted, float);
-      if (other.firstOpen <= last && other.lastOpen >= first && other !== chunk)
-        other.linkTo(chunk, u32, counted, float);
+    for (let k = from; k < alive.length; k++) {
+      const { first, last, ip } = alive[k]!;
+      const at = ENTRIES + k * ENTRY;
+      u32[at] = first;
+      u32[at + 1] = last;
+      u32[at + 2] = ip;
     }
+    u32[COUNT] = alive.length;
+    u32[LAST_USED] = 0;
+    // The one used last is looked at first, even if there is none.
+    if (alive.length === 0) u32[ENTRIES] = u32[ENTRIES + 1] = 0;
   }
-  #add(chunk: CodeChunk): void {
-    this.#all.push(chunk);
-    const { first } = chunk;
-    let k = this.#alive.length;
-    while (k > 0 && this.#alive[k - 1]!.first > first) k--;
-    this.#alive.splice(k, 0, chunk);
+  /** What the interpreter may enter by itself: where calls return to, and blocks with floating point. */
+  allow(returns: boolean, float: boolean): void {
+    if (this.#all.length === 0) return;
+    const { u32 } = this.#memory;
+    u32[RETURNS] = returns ? 1 : 0;
+    u32[FLOAT_USED] = float ? 1 : 0;
   }
   /** Takes it out of what is found by guest address. */
   remove(chunk: CodeChunk): void {
     this.#alive = this.#alive.filter((c) => c !== chunk);
+    this.#list(0);
     chunk.kill();
   }
   clear(): void {
     for (const chunk of this.#all) chunk.kill();
+    const { length } = this.#all;
     this.#all = [];
     this.#alive = [];
+    if (length > 0) this.#list(0);
   }
   /** The chunk whose code `ip` lies in. */
   at(ip: number): CodeChunk | null {

@@ -7,7 +7,7 @@ import { GUEST_LIMIT, PAGE_SIZE } from '../kernel/mm/guest-memory.ts';
 import type { Block, Inst } from '../translator/ir/block.ts';
 import { type Bytecode, exitLayout, MIN_BLOCK, stubLayout } from '../translator/ir/bytecode.ts';
 import { CODE_END, CODE_START, PAGE_EXEC, PAGE_GUEST_WRITE, PAGE_TABLE, PAGE_WRITE } from '../translator/ir/layout.ts';
-import type { StoredChunk } from './cache/chunk.ts';
+import type { ChunkPlace } from './cache/block-store.ts';
 import { BlockEncoder } from './block-encoder.ts';
 import {
   type BlockSource,
@@ -17,7 +17,7 @@ import {
   pagesOf,
   type RegionCode,
 } from './code-blocks.ts';
-import { CodeChunk, CodeChunks, type RestoreCode } from './code-chunks.ts';
+import { CodeChunk, CodeChunks, type ChunkHelpers } from './code-chunks.ts';
 import { CodePlaces } from './code-places.ts';
 import { CodeStubs } from './code-stubs.ts';
 import { keepTemplate, placeTemplate, templateOf } from './code-template.ts';
@@ -25,8 +25,11 @@ import { clearRegionCache, JumpCache, regionCacheWord } from './jump-cache.ts';
 import type { CodeOwner, LinearMemory } from './linear-memory.ts';
 import { type CodeLink, ParkedCode, rangeFinder } from './parked-code.ts';
 
-/** How often a chunk is tried that is not of the guest's bytes, or not yet executable. */
+/** How often a chunk is tried that is not executable yet. */
 const TRIES = 4;
+
+/** Bytes that a chunk takes with its stubs at most, by words of it. */
+const STUBS_TOO = 4 + 2 * 4;
 
 /** Bytes of code, and of dropped code when that is most of it, after which another program begins with none. */
 const KEEP_LIMIT = 24 << 20;
@@ -45,9 +48,9 @@ export class CodeSpace implements CodeOwner {
   #blocks: CodeBlock[] = [];
   #byPc: Map<number, CodeBlock>[] = [];
   readonly #executed = new AddressList();
-  readonly #chunks = new CodeChunks();
+  readonly #chunks: CodeChunks;
   /** Chunks that could not be used, and how often that was tried. */
-  #unusable = new WeakMap<StoredChunk, number>();
+  #unusable = new WeakMap<ChunkPlace, number>();
   readonly #byPage = new Map<number, Set<CodeBlock | RegionCode | CodeChunk>>();
   /** Counted blocks, and regions. */
   readonly stubs: CodeStubs;
@@ -64,8 +67,6 @@ export class CodeSpace implements CodeOwner {
   get #exits(): Bytecode['exits'] {
     return this.exits ?? this.#front.bytecode.exits;
   }
-  /** Puts chunks of the source in place; null: they are not used. */
-  restore: RestoreCode | null = null;
   /** Set when there is no room for regions any more. */
   exhausted = false;
   /** Nothing enters code but through the runtime: indirect jumps find nothing in the jump cache. */
@@ -95,8 +96,14 @@ export class CodeSpace implements CodeOwner {
     this.#front = front;
     this.#encoder = new BlockEncoder(memory, front);
     this.#jumps = new JumpCache(memory);
+    this.#chunks = new CodeChunks(memory);
     this.stubs = new CodeStubs(memory, this.#chunks, () => this.#exits);
     memory.code = this;
+  }
+
+  /** Chunks of the source are used, by these helpers. */
+  useChunks(helpers: ChunkHelpers): void {
+    this.#chunks.helpers = helpers;
   }
 
   /**
@@ -121,52 +128,55 @@ export class CodeSpace implements CodeOwner {
   /** Address of the block at `pc` in a chunk, which is put in place if need be; 0: there is none that can be used. */
   #inChunk(pc: number): number {
     if (!this.source) return 0;
-    let chunk = this.#chunks.around(pc);
-    let k = chunk ? chunk.stored.indexOf(pc) : -1;
-    if (k < 0) {
-      chunk = this.#restore(pc);
-      if (!chunk) return 0;
-      k = chunk.stored.indexOf(pc);
+    const chunk = this.#chunks.around(pc) ?? this.#restore(pc);
+    const k = chunk ? chunk.stored.indexOf(pc) : -1;
+    if (!chunk || k < 0 || !this.#executable(pc, chunk.stored.end(k))) return 0;
+    const ip = chunk.ready(k);
+    if (ip === 0) {
+      const place = this.source.chunkAround(pc);
+      if (place && chunk.takeDamage()) this.source.noteDamage(place, false);
+    } else if (chunk.isFloat(k)) {
+      this.source.noteFloatUse();
+      this.#allow();
     }
-    if (!this.#executable(pc, chunk!.stored.end(k))) return 0;
-    if (chunk!.isFloat(k)) this.source.noteFloatUse();
-    return chunk!.ipOf(k);
+    return ip;
+  }
+  /** Tells the interpreter what of chunks it may enter by itself. */
+  #allow(): void {
+    this.#chunks.allow(this.#flavour === 0 && !this.isolated, this.source?.floatUsed ?? false);
   }
   #restore(pc: number): CodeChunk | null {
-    const stored = this.restore && pc < GUEST_LIMIT ? this.source!.chunkWith(pc) : null;
-    if (!stored) return null;
+    const place = this.#chunks.helpers && pc < GUEST_LIMIT ? this.source!.chunkAround(pc) : null;
+    if (!place) return null;
     const base = this.#next;
-    const copy = base + stored.size;
-    const tries = this.#unusable.get(stored) ?? 0;
-    if (tries >= TRIES || copy + stored.words.length * 4 > CODE_END) return null;
-    const { u8, u32 } = this.#memory;
-    this.#unusable.set(stored, tries + 1);
-    for (const page of stored.pages) if (!(u8[PAGE_TABLE + page]! & PAGE_EXEC)) return null;
+    const tries = this.#unusable.get(place) ?? 0;
+    // Of a chunk whose length is damaged nothing is known: no more than its words is read to its place.
+    if (tries >= TRIES || this.#chunks.isFull || base + place.words * STUBS_TOO > CODE_END) return null;
+    const { u32 } = this.#memory;
+    this.#unusable.set(place, tries + 1);
     const often = this.stubs.hotThreshold;
-    const chunk = this.#chunks.place(stored, base, u32, this.restore!, {
+    const chunk = this.#chunks.place(place, base, {
       opcode: this.#exits.count,
       usual: often,
       usualReturn: often * RETURN_SITE_FACTOR,
-      returns: this.#flavour === 0 && !this.isolated,
-      float: this.source!.floatUsed,
     });
-    // Return sites are in the cache now.
-    this.#jumps.noteWritten();
     if (!(chunk instanceof CodeChunk)) {
-      this.source!.rejectChunk(stored, chunk === 'damaged');
+      if (chunk === 'damaged') this.source!.noteDamage(place, true);
       return null;
     }
-    this.#unusable.delete(stored);
-    this.#next = copy;
+    const { stored } = chunk;
+    this.#allow();
+    this.#unusable.delete(place);
+    this.#next = chunk.ipEnd;
     this.stats.stored += stored.pcs.length;
-    this.source!.noteChunk(stored);
+    this.source!.noteChunk(stored.pcs.length);
     for (const page of stored.pages) this.#watch(chunk, page * PAGE_SIZE, page * PAGE_SIZE + 1);
     if (often === 0) return chunk;
     this.places.addChunk(stored);
     const { pcs } = stored;
     const apart = this.countedApart?.(pcs[0]!, pcs[pcs.length - 1]!) ?? [];
     for (let k = 0; k < apart.length; k++) {
-      const stub = chunk.stub(apart[k]!);
+      const stub = chunk.stubPlace(apart[k]!);
       const times = stub === 0 ? null : this.firstCount!(apart[k]!);
       if (times !== null) u32[(stub + stubLayout.counter) >>> 2] = times;
     }
@@ -249,7 +259,7 @@ export class CodeSpace implements CodeOwner {
   }
   /** Where blocks that have been made begin, where blocks are counted: what has run, and is not the inside of a region. */
   executedBlocks(): Uint32Array {
-    return this.#executed.with(this.#chunks.alive.map(({ stored }) => stored.pcs));
+    return this.#executed.with(this.#chunks.alive.map((chunk) => chunk.readyPcs()));
   }
   /** From now on the block at the region's pc is entered through the region. False when it cannot be executed (any more). */
   install(region: RegionCode): boolean {
@@ -342,6 +352,8 @@ export class CodeSpace implements CodeOwner {
   useFlavour(flavour: number): void {
     if (flavour === this.#flavour) return;
     this.#flavour = flavour;
+    this.#allow();
+    this.#noteJumps();
     this.#jumps.clear();
   }
 
@@ -425,10 +437,17 @@ export class CodeSpace implements CodeOwner {
     // Who goes by its stubs is counted by them further on.
     for (const { pc, ip } of chunk.stubs()) if (!this.stubs.known(pc)) this.stubs.add(pc, ip);
     for (let k = 0; k < chunk.stored.pcs.length; k++) {
+      if (!chunk.isReady(k)) continue;
       const code = chunk.block(k);
       code.dead = false;
       this.#drop(code);
+      this.#deadBytes -= code.ipEnd - code.ip;
     }
+    this.#deadBytes += chunk.ipEnd - chunk.ip;
+  }
+  /** The interpreter enters return sites of chunks into the jump cache by itself. */
+  #noteJumps(): void {
+    if (this.#chunks.areUsed) this.#jumps.noteWritten();
   }
   #drop(b: CodeBlock): void {
     if (b.dead) return;
@@ -486,10 +505,12 @@ export class CodeSpace implements CodeOwner {
     }
     // Entries are of installed regions only.
     for (const { pc } of this.stubs.regions()) u32[regionCacheWord(pc)] = 0;
+    this.#noteJumps();
     this.#jumps.drain((pc, ip) => {
       if (this.#flavour === 0) this.#parked.addJump(rangeAt(pc), pc, ip);
     });
     this.#flavour = 0;
+    this.#allow();
     this.onKeep?.(rangeAt);
   }
   /** Kept ranges inside of `[start, end)` are mapped for execution again. */
@@ -512,6 +533,7 @@ export class CodeSpace implements CodeOwner {
   /** Forgets everything (exec, or the code area is full). No thread may hold an address in it. */
   flush(): void {
     this.dropped++;
+    this.#noteJumps();
     this.#chunks.clear();
     for (const page of [...this.#byPage.keys()]) this.#dropPage(page);
     this.dropRegions();

@@ -83,10 +83,8 @@ export class CodeStubs {
       const ip = this.#ips.at(k);
       if (isWarm(ip)) out.push(u32[(ip + stubLayout.pc) >>> 2]!);
     }
-    for (const { stored, ip: first } of this.#chunks.alive)
-      stored.stubPcs.forEach((pc, k) => {
-        if (isWarm(first + k * stubLayout.size) && !this.#known.has(pc)) out.push(pc);
-      });
+    for (const chunk of this.#chunks.alive)
+      for (const { pc } of chunk.stubs(isWarm)) if (!this.#known.has(pc)) out.push(pc);
     return out;
   }
 

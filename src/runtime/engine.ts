@@ -19,7 +19,7 @@ import type { Isa } from '../kernel/task/cpu-context.ts';
 import { slotName } from '../translator/ir/print.ts';
 import { EngineFrontEnd } from './block-cache.ts';
 import { type CodeCache, MemoryCache } from './cache/code-cache.ts';
-import type { RestoreCode } from './code-chunks.ts';
+import type { ChunkHelpers } from './code-chunks.ts';
 import type { CodeStats } from './code-blocks.ts';
 import { CodeSpace } from './code-space.ts';
 import { type FlagReader, type GuestContext, type IsaRuntime, isaRuntime } from './isa.ts';
@@ -240,7 +240,7 @@ export class Engine {
     this.#interpreter = run as Run;
     if (!this.verifier) this.run = this.#interpreter;
     this.flags = helperExports[this.isa.flagReader] as FlagReader;
-    this.code.restore = helperExports.restore_code as RestoreCode;
+    this.code.useChunks(helperExports as unknown as ChunkHelpers);
     if (!this.isa.floatUsed) return;
     const useFloat = helperExports[this.isa.floatUsed] as () => void;
     if (this.front.floatUsed) useFloat();

@@ -66,9 +66,9 @@ describe('code space', () => {
     const m = new BareMachine();
     const rejected: boolean[] = [];
     m.engine.code.source = {
-      chunkWith: (pc) => store.chunkWith(pc),
+      chunkAround: (pc) => store.around(pc),
       noteChunk() {},
-      rejectChunk: (_, damaged) => rejected.push(damaged),
+      noteDamage: (_, all) => rejected.push(all),
       floatUsed: false,
       noteFloatUse() {},
       loadBlock: () => null,
@@ -105,8 +105,8 @@ describe('code space', () => {
   it('does not use it for other code, and makes that', () => {
     const { m, rejected } = withStore(kept());
     expect(run(m, [0xb8, ...imm32(6), ...callee.slice(5)])).toBe(18n);
-    expect(rejected).toContain(false);
-    expect(m.engine.code.stats.stored).toBe(0);
+    expect(rejected).toEqual([]);
+    expect(m.engine.code.stats).toMatchObject({ blocks: 1, stored: 5 });
   });
   it('drops it when the code changes', () => {
     const store = kept();

@@ -81,9 +81,9 @@ export async function findBlocks(
   const calls = new Map<number, number>();
   let last: Block | null = null;
   space.source = {
-    chunkWith: () => null,
+    chunkAround: () => null,
     noteChunk() {},
-    rejectChunk() {},
+    noteDamage() {},
     floatUsed: false,
     noteFloatUse() {},
     loadBlock: () => null,

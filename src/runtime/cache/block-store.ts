@@ -37,7 +37,7 @@ const MAX_WORDS = 16 * 2 ** 20;
 const CHUNK_WORDS = 1 << 14;
 /** As many new blocks, or this part of all, are worth writing the file anew. */
 const WORTH_BLOCKS = 1;
-const WORTH_PART = 1024;
+const WORTH_PART = 256;
 
 // Words of a record.
 const PC = 0;
@@ -62,11 +62,27 @@ const EMPTY: Uint32Array = new Uint32Array(0);
 export interface BlockFile {
   readonly size: number;
   read(at: number, length: number): Buffer | null;
+  /** Reads to `to` what comes at `at`. False when that is less than fits there, or cannot be read. */
+  readInto(to: Uint8Array, at: number): boolean;
 }
 export const inMemory = (bytes: Buffer): BlockFile => ({
   size: bytes.length,
   read: (at, length) => Buffer.from(bytes.subarray(at, at + length)),
+  readInto(to, at) {
+    to.set(bytes.subarray(at, at + to.length));
+    return at + to.length <= bytes.length;
+  },
 });
+/** A chunk of a file. */
+export interface ChunkPlace {
+  readonly number: number;
+  /** Guest addresses of its first and its last block. */
+  readonly first: number;
+  readonly last: number;
+  readonly words: number;
+  /** Reads it, all of its words. False when that cannot be done. */
+  read(to: Uint8Array): boolean;
+}
 const wordsOf = (bytes: Buffer): Uint32Array =>
   bytes.byteOffset % 4 === 0
     ? new Uint32Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length >>> 2)
@@ -76,6 +92,8 @@ export class BlockStore {
   readonly #file: BlockFile | null;
   #directory = EMPTY;
   #blocks = 0;
+  /** By number. */
+  readonly #places: (ChunkPlace | undefined)[] = [];
   /** By number; null: damaged. */
   readonly #chunks: (StoredChunk | null | undefined)[] = [];
   /** Made in this run, by pc: place in `#fresh`. */
@@ -133,18 +151,39 @@ export class BlockStore {
     const chunk = k < 0 ? null : this.#chunk(k);
     return chunk && chunk.indexOf(pc) >= 0 ? chunk : null;
   }
-  /** A chunk turned out to be damaged, or made of other bytes. */
-  reject(chunk: StoredChunk, damaged = true): void {
-    const k = this.#chunks.indexOf(chunk);
-    if (k < 0) return;
-    this.#chunks[k] = null;
-    if (damaged) this.rejected++;
+  /** The chunk that a block at `pc` would be in, not looked into yet; null when there is none. */
+  around(pc: number): ChunkPlace | null {
+    const number = this.#around(pc);
+    if (number < 0 || this.#chunks[number] === null) return null;
+    const known = this.#places[number];
+    if (known) return known;
+    const [first, last, place, words] = this.#directory.subarray(number * ENTRY, number * ENTRY + ENTRY) as unknown as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    const file = this.#file!;
+    const inside = (place + words) * 4 <= file.size;
+    const made = { number, first, last, words, read: (to: Uint8Array) => inside && file.readInto(to, place * 4) };
+    this.#places[number] = made;
+    return made;
+  }
+  /** A chunk turned out to be damaged: it is not used any more. */
+  reject(number: number): void {
+    if (this.#chunks[number] === null) return;
+    this.#chunks[number] = null;
+    this.rejected++;
+  }
+  /** A block turned out to be damaged. */
+  noteDamage(): void {
+    this.rejected++;
   }
   /** All chunks of the file that are whole. */
   *#whole(): Generator<StoredChunk> {
     for (let k = 0; k < this.#count; k++) {
       const chunk = this.#chunk(k);
-      if (chunk && !chunk.isWhole()) this.reject(chunk);
+      if (chunk && !chunk.isWhole()) this.reject(k);
       else if (chunk) yield chunk;
     }
   }
@@ -158,11 +197,12 @@ export class BlockStore {
     let blocks = 0;
     let before = -1;
     let bad = 0;
-    for (const { pcs } of this.#whole()) {
+    for (const chunk of this.#whole()) {
+      const { pcs } = chunk;
       blocks += pcs.length;
-      for (const pc of pcs) {
-        if (pc <= before) bad++;
-        before = pc;
+      for (let k = 0; k < pcs.length; k++) {
+        if (pcs[k]! <= before || !chunk.isWholeBlock(k)) bad++;
+        before = pcs[k]!;
       }
     }
     return this.rejected + bad + (this.rejected === 0 && blocks !== this.#blocks ? 1 : 0);
@@ -271,12 +311,13 @@ export class BlockStore {
       const end = k + 1 < this.#count ? this.#directory[(k + 1) * ENTRY]! : 2 ** 32;
       const from = next;
       while (next < fresh.length && fresh[next]! < end) next++;
-      if (next === from) {
+      // A file with damage is looked through.
+      if (next === from && this.rejected === 0) {
         parts.push(chunk);
         continue;
       }
       const blocks = new Map<number, ChunkBlock>();
-      if (chunk.isWhole()) for (const block of chunk.blocks()) blocks.set(block.pc, block);
+      if (chunk.isWhole()) for (const block of chunk.wholeBlocks()) blocks.set(block.pc, block);
       else this.rejected++;
       for (const pc of fresh.subarray(from, next)) blocks.set(pc, this.#record(this.#new.get(pc)!));
       add([...blocks.values()].sort((a, b) => a.pc - b.pc));
@@ -285,8 +326,8 @@ export class BlockStore {
     if (next < fresh.length) add(Array.from(fresh.subarray(next), (pc) => this.#record(this.#new.get(pc)!)));
     const counted = new Set<number>();
     for (const part of parts)
-      if (part instanceof StoredChunk) part.open.forEach((link, k) => link & 1 && counted.add(part.openTargets[k]!));
-      else for (const block of part) for (const pc of countedTargets(block)) counted.add(pc);
+      for (const block of part instanceof StoredChunk ? part.blocks() : part)
+        for (const pc of countedTargets(block)) counted.add(pc);
     return fileOf(parts.map((p) => (p instanceof StoredChunk ? p : StoredChunk.of(encodeChunk(p, counted))!)));
   }
 }

@@ -1,13 +1,13 @@
 /**
- * Chunks of interpreter code: some hundred blocks of neighbouring guest addresses, with the stubs before those that are counted,
- * linked to each other, so that all of them are put in place at once (src/helpers/code.ts does so, and checks them).
+ * Chunks of interpreter code: some hundred blocks of neighbouring guest addresses, with room for the stubs before those that are
+ * counted. A run reads a chunk to where its code stays; each block of it is checked, and made fit to run, when control first comes
+ * to it (src/helpers/code.ts).
  *
- * A chunk is little-endian 32-bit words: the checksum of the rest (2), the numbers of blocks, stubs, words of code, call targets,
- * pages and open links; then, in ascending order of guest addresses, for each block its address, the place of its code, its
- * kind, the sum of its guest bytes, its two links; for each stub its address and its block; the call targets; the guest pages;
- * where each open link leads to, and its number; the code. Places are bytes from where the chunk's code begins, which is with
- * the stubs. The word of a link that leads to code of the chunk holds the place of that, with the lowest bit set; that of an
- * open one 0.
+ * A chunk is little-endian 32-bit words: the checksum of the rest but the code (2), the numbers of blocks, stubs, words of code,
+ * call targets and pages, and a 0; then, in ascending order of guest addresses, for each block its address, the place of its code,
+ * its kind, the sum of its guest bytes, the sum of its code, its two links; for each stub its address and its block; the call
+ * targets; the guest pages; the code, at an even word. Places are bytes from the chunk's beginning; the stubs come behind the chunk.
+ * The word of a link tells how it may be followed: see LINK.
  */
 import { exitLayout, MIN_BLOCK, stubLayout } from '../../translator/ir/bytecode.ts';
 import type { Block } from '../../translator/ir/block.ts';
@@ -26,7 +26,8 @@ export const exitKinds = [
 ] as const satisfies Block['exit']['kind'][];
 const CALL = exitKinds.indexOf('call');
 
-// Kind of a block: guest bytes in bits 0-11, exit kind 12-14, float 16, words of code 17-30, pairs of them.
+// Kind of a block: guest bytes in bits 0-11, exit kind 12-14, float 16, words of code 17-30, pairs of them. Bits 15 and 31 are set in a
+// guest's memory only: the block can be run, it cannot be used.
 export const MAX_BYTES = 0xfff;
 export const FLOAT = 1 << 16;
 export const MAX_CODE = 0x3fff;
@@ -34,11 +35,18 @@ export const kindOf = (bytes: number, exit: number, float: boolean, words: numbe
   bytes | (exit << 12) | (float ? FLOAT : 0) | (words << 17);
 export const bytesOf = (kind: number): number => kind & MAX_BYTES;
 export const exitOf = (kind: number): number => (kind >>> 12) & 7;
+export const READY = 1 << 15;
 export const codeWordsOf = (kind: number): number => (kind >>> 17) & MAX_CODE;
 
 const HEADER = 8;
+const even = (n: number): number => (n + 1) & ~1;
+/** Words of a chunk in a guest's memory that is not 0 once a block of it turned out to be damaged. */
+export const DAMAGED_WORD = 7;
 /** The stub's block is entered when a call returns. */
 export const RETURN_SITE = 0x8000_0000;
+/** What the word of a link holds: it leads to an address that there may be code for; to what counts it, if there is such. */
+const LINK = 1;
+const COUNTED_LINK = 3;
 
 /** A block to be put into a chunk. */
 export interface ChunkBlock {
@@ -54,6 +62,18 @@ export interface ChunkBlock {
   at: number;
 }
 
+/** Words that a block's code takes. */
+export const wordsIn = (kind: number): number => Math.max(MIN_BLOCK >> 2, codeWordsOf(kind));
+
+/** Sum of the code of a block. */
+export function codeSum(words: Uint32Array, at: number, length: number): number {
+  let h = 0x811c9dc5 ^ length;
+  for (let k = at; k < at + length; k++) {
+    h = Math.imul(h ^ words[k]!, 0x01000193);
+    h ^= h >>> 15;
+  }
+  return h >>> 0;
+}
 /** Sum of the guest bytes of a block, which are words with zeros behind their end. */
 export function guestSum(words: Uint32Array, at: number, bytes: number): number {
   let h = 0x811c9dc5 ^ bytes;
@@ -64,35 +84,27 @@ export function guestSum(words: Uint32Array, at: number, bytes: number): number 
   return h >>> 0;
 }
 
-/** A chunk as the file has it. */
+/** A chunk as the file has it, or in its place in a guest's memory. */
 export class StoredChunk {
   readonly words: Uint32Array;
   readonly pcs: Uint32Array;
   readonly places: Uint32Array;
   readonly kinds: Uint32Array;
   readonly sums: Uint32Array;
+  readonly codeSums: Uint32Array;
   readonly links: Uint32Array;
   readonly stubPcs: Uint32Array;
   readonly stubBlocks: Uint32Array;
   readonly calls: Uint32Array;
   readonly pages: Uint32Array;
-  /** Targets of open links, in order, and the number of each among all links, doubled; odd when it goes to the stub. */
-  readonly openTargets: Uint32Array;
-  readonly open: Uint32Array;
-  readonly code: Uint32Array;
-  /** Bytes of stubs, and of them and the code. */
-  readonly stubBytes: number;
+  /** Where the code begins, in words; and its end, in bytes, where the stubs begin. */
+  readonly codeAt: number;
+  readonly stubsAt: number;
+  /** Bytes with the stubs. */
   readonly size: number;
 
   private constructor(words: Uint32Array) {
-    const [blocks, stubs, , calls, pages, open] = words.subarray(2) as unknown as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
+    const [blocks, stubs, , calls, pages] = words.subarray(2) as unknown as [number, number, number, number, number];
     let at = HEADER;
     const column = (length: number): Uint32Array => words.subarray(at, (at += length));
     this.words = words;
@@ -100,27 +112,30 @@ export class StoredChunk {
     this.places = column(blocks);
     this.kinds = column(blocks);
     this.sums = column(blocks);
+    this.codeSums = column(blocks);
     this.links = column(2 * blocks);
     this.stubPcs = column(stubs);
     this.stubBlocks = column(stubs);
     this.calls = column(calls);
     this.pages = column(pages);
-    this.openTargets = column(open);
-    this.open = column(open);
-    this.code = words.subarray(at);
-    this.stubBytes = stubs * stubLayout.size;
-    this.size = this.stubBytes + this.code.length * 4;
+    this.codeAt = even(at);
+    this.stubsAt = words.length * 4;
+    this.size = this.stubsAt + stubs * stubLayout.size;
   }
   /** Null when the numbers do not fit the length; nothing else is checked. */
   static of(words: Uint32Array): StoredChunk | null {
     if (words.length < HEADER) return null;
-    const size = HEADER + 6 * words[2]! + 2 * words[3]! + words[4]! + words[5]! + words[6]! + 2 * words[7]!;
-    return size === words.length && words[2]! > 0 ? new StoredChunk(words) : null;
+    const columns = HEADER + 7 * words[2]! + 2 * words[3]! + words[5]! + words[6]!;
+    return even(columns) + words[4]! === words.length && words[2]! > 0 ? new StoredChunk(words) : null;
   }
-  /** Whether it is as it was written. Slow: a run has src/helpers/code.ts do it. */
+  /** Whether all but the code is as it was written. Slow: a run has src/helpers/code.ts do it. */
   isWhole(): boolean {
-    const [low, high] = checksumOf(this.words.subarray(2));
+    const [low, high] = checksumOf(this.words.subarray(2, this.codeAt));
     return this.words[0] === low && this.words[1] === high;
+  }
+  /** Whether the code of a block is as it was written. */
+  isWholeBlock(k: number): boolean {
+    return codeSum(this.words, this.places[k]! >> 2, wordsIn(this.kinds[k]!)) === this.codeSums[k];
   }
   end(k: number): number {
     return this.pcs[k]! + bytesOf(this.kinds[k]!);
@@ -128,22 +143,19 @@ export class StoredChunk {
   indexOf(pc: number): number {
     return positionOf(this.pcs, pc);
   }
-  /** Its blocks, to be put into other chunks. */
-  blocks(): ChunkBlock[] {
-    const { pcs, places, kinds, sums, links, code } = this;
-    return Array.from(pcs, (pc, k) => ({
-      pc,
-      kind: kinds[k]!,
-      sum: sums[k]!,
-      firstLink: links[2 * k]!,
-      secondLink: links[2 * k + 1]!,
-      code,
-      at: (places[k]! - this.stubBytes) >> 2,
-    }));
+  /** Its blocks. */
+  *blocks(): Generator<ChunkBlock> {
+    const { pcs, places, kinds, sums, links, words } = this;
+    for (let k = 0; k < pcs.length; k++) {
+      const [firstLink, secondLink] = [links[2 * k]!, links[2 * k + 1]!];
+      yield { pc: pcs[k]!, kind: kinds[k]!, sum: sums[k]!, firstLink, secondLink, code: words, at: places[k]! >> 2 };
+    }
+  }
+  /** Those that are whole, to be put into other chunks. */
+  wholeBlocks(): ChunkBlock[] {
+    return [...this.blocks()].filter((_, k) => this.isWholeBlock(k));
   }
 }
-
-const places = (words: number): number => Math.max(MIN_BLOCK, words * 4);
 
 /** Where the links of a block lead to, in order; null: there is no such link, or it leads out of the guest's memory. */
 function targets({ firstLink, secondLink, code, at }: ChunkBlock): (number | null)[] {
@@ -166,30 +178,19 @@ export function encodeChunk(blocks: readonly ChunkBlock[], counted: ReadonlySet<
   const stubs = new Map<number, number>();
   const calls = new Set<number>();
   const pages = new Set<number>();
-  /** Links within the chunk: block, its link, the block it leads to, whether that is counted. */
-  const inner: { word: number; to: number; counted: boolean; from: number }[] = [];
-  const open: { target: number; link: number }[] = [];
   let codeWords = 0;
   for (let k = 0; k < n; k++) {
     const b = blocks[k]!;
     const end = b.pc + bytesOf(b.kind);
     const isCall = exitOf(b.kind) === CALL;
-    codeWords += places(codeWordsOf(b.kind)) >> 2;
+    codeWords += wordsIn(b.kind);
     for (let page = Math.floor(b.pc / PAGE_SIZE); page * PAGE_SIZE < end; page++) pages.add(page);
     if (counted.has(b.pc) && !stubs.has(k)) stubs.set(k, 0);
-    for (const [which, target] of targets(b).entries()) {
+    for (const target of targets(b)) {
       if (target === null) continue;
-      const link = which === 0 ? b.firstLink : b.secondLink;
       const to = positionOf(pcs, target);
-      const counted = isCounted(b, target);
-      // Entering a block with floating point has an effect that the runtime must know of.
-      if (to < 0 || blocks[to]!.kind & FLOAT) {
-        open.push({ target, link: (2 * k + which) * 2 + (counted ? 1 : 0) });
-        continue;
-      }
-      if (counted && !stubs.has(to)) stubs.set(to, 0);
+      if (to >= 0 && isCounted(b, target) && !stubs.has(to)) stubs.set(to, 0);
       if (isCall) calls.add(target);
-      inner.push({ from: k, word: (link & 0xffff) >> 2, to, counted });
     }
     if (isCall) {
       const back = positionOf(pcs, end);
@@ -197,46 +198,37 @@ export function encodeChunk(blocks: readonly ChunkBlock[], counted: ReadonlySet<
     }
   }
   const order = Uint32Array.from(stubs.keys()).sort();
-  const stubOf = new Map<number, number>();
-  for (let k = 0; k < order.length; k++) stubOf.set(order[k]!, k);
-  open.sort((a, b) => a.target - b.target);
-  const columns = 6 * n + 2 * order.length + calls.size + pages.size + 2 * open.length;
-  const out = new Uint32Array(HEADER + columns + codeWords);
-  out.set([0, 0, n, order.length, codeWords, calls.size, pages.size, open.length]);
+  const columns = even(HEADER + 7 * n + 2 * order.length + calls.size + pages.size);
+  const out = new Uint32Array(columns + codeWords);
+  out.set([0, 0, n, order.length, codeWords, calls.size, pages.size, 0]);
   const made = StoredChunk.of(out)!;
   made.pcs.set(pcs);
   made.calls.set(Uint32Array.from(calls).sort());
   made.pages.set(Uint32Array.from(pages).sort());
-  for (let k = 0; k < open.length; k++) {
-    made.openTargets[k] = open[k]!.target;
-    made.open[k] = open[k]!.link;
-  }
   for (let k = 0; k < order.length; k++) {
     made.stubPcs[k] = pcs[order[k]!]!;
     made.stubBlocks[k] = (order[k]! | stubs.get(order[k]!)!) >>> 0;
   }
-  let at = 0;
+  let at = made.codeAt;
   for (let k = 0; k < n; k++) {
     const b = blocks[k]!;
     const words = codeWordsOf(b.kind);
-    made.places[k] = made.stubBytes + at * 4;
+    made.places[k] = at * 4;
     made.kinds[k] = b.kind;
     made.sums[k] = b.sum;
     made.links[2 * k] = b.firstLink;
     made.links[2 * k + 1] = b.secondLink;
-    for (let w = 0; w < words; w++) made.code[at + w] = b.code[b.at + w]!;
-    for (const link of [b.firstLink, b.secondLink])
-      if (link !== 0) {
-        made.code[at + ((link & 0xffff) >> 2)] = 0;
-        made.code[at + (link >>> 18) + (exitLayout.linkAddress >> 2)] = 0;
-      }
-    at += places(words) >> 2;
+    for (let w = 0; w < words; w++) out[at + w] = b.code[b.at + w]!;
+    for (const [which, target] of targets(b).entries()) {
+      const link = which === 0 ? b.firstLink : b.secondLink;
+      if (link === 0) continue;
+      out[at + ((link & 0xffff) >> 2)] = target === null ? 0 : isCounted(b, target) ? COUNTED_LINK : LINK;
+      out[at + (link >>> 18) + (exitLayout.linkAddress >> 2)] = 0;
+    }
+    made.codeSums[k] = codeSum(out, at, wordsIn(b.kind));
+    at += wordsIn(b.kind);
   }
-  for (const { from, word, to, counted } of inner) {
-    const place = counted ? stubOf.get(to)! * stubLayout.size : made.places[to]!;
-    made.code[((made.places[from]! - made.stubBytes) >> 2) + word] = place | 1;
-  }
-  const [low, high] = checksumOf(out.subarray(2));
+  const [low, high] = checksumOf(out.subarray(2, made.codeAt));
   out[0] = low;
   out[1] = high;
   return out;

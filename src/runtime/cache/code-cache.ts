@@ -13,8 +13,7 @@ import { allowWasmTiers, isBaselineOnly } from '../jit/v8-flags.ts';
 import type { BlockSource } from '../code-blocks.ts';
 import type { CodeTemplate } from '../code-template.ts';
 import type { Block } from '../../translator/ir/block.ts';
-import { BLOCKS, BlockStore, type StoredBlock } from './block-store.ts';
-import type { StoredChunk } from './chunk.ts';
+import { BLOCKS, BlockStore, type ChunkPlace, type StoredBlock } from './block-store.ts';
 import { checksum } from './checked.ts';
 import type { CacheFolder } from './folder.ts';
 import { placeOf } from './sorted.ts';
@@ -29,7 +28,7 @@ import { encodeProfile, parseProfile, PROFILE, type Profile } from './profile.ts
  * Fetching takes milliseconds, for all functions that are in a module together.
  */
 export const CACHED_THRESHOLD = 50;
-const UNKNOWN_THRESHOLD = 3000;
+export const UNKNOWN_THRESHOLD = 3000;
 /** A program in which earlier runs have found this many places hot runs for long. */
 const LONG_RUN_PLACES = 50;
 /** Programs lie below, libraries above (kernel/mm/layout.ts). */
@@ -333,18 +332,20 @@ export class MemoryCache implements BlockSource {
     this.#wrong.clear();
   }
 
-  chunkWith(pc: number): StoredChunk | null {
+  chunkAround(pc: number): ChunkPlace | null {
     const image = this.#imageNear(pc);
-    const chunk = image && this.#cache.blocks(image).chunkWith(pc);
-    if (!chunk || chunk.pcs[0]! < image.start || chunk.pcs[chunk.pcs.length - 1]! >= image.end) return null;
-    return chunk;
+    const place = image && this.#cache.blocks(image).around(pc);
+    return place && place.first >= image.start && place.last < image.end ? place : null;
   }
-  noteChunk(chunk: StoredChunk): void {
-    this.#cache.stats.blocksLoaded += chunk.pcs.length;
+  noteChunk(blocks: number): void {
+    this.#cache.stats.blocksLoaded += blocks;
   }
-  rejectChunk(chunk: StoredChunk, damaged: boolean): void {
-    const image = this.#imageNear(chunk.pcs[0]!);
-    if (image) this.#cache.blocks(image).reject(chunk, damaged);
+  noteDamage(place: ChunkPlace, all: boolean): void {
+    const image = this.#imageNear(place.first);
+    if (!image) return;
+    const store = this.#cache.blocks(image);
+    if (all) store.reject(place.number);
+    else store.noteDamage();
   }
   get floatUsed(): boolean {
     return this.#front.floatUsed;
@@ -401,6 +402,11 @@ export class MemoryCache implements BlockSource {
   }
   noteLoading(ms: number): void {
     this.#cache.noteLoading(ms);
+  }
+  /** Whether an earlier run has found the place at `pc` hot. */
+  wasHot(pc: number): boolean {
+    const image = this.#imageNear(pc);
+    return image !== null && this.#cache.profile(image).hot.has(pc);
   }
   /** Whether there is a translation at `pc`, right or not. */
   knows(pc: number, checks: MemoryChecks): boolean {

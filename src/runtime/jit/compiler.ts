@@ -59,6 +59,11 @@ export class Compiler {
     });
     lane.port.postMessage({ id, wasm } satisfies OptimiseJob);
   }
+  #translates = false;
+  /** Whether there have been jobs: the first one has its worker load the translator. */
+  get translates(): boolean {
+    return this.#translates;
+  }
   /** Starts a worker that there will soon be work for. */
   prepare(): void {
     if (this.#lanes.length > 0) return;
@@ -139,6 +144,7 @@ export class Compiler {
     return found!;
   }
   #post(lane: Lane, { memory, ...job }: JobRequest, id: number): void {
+    this.#translates = true;
     const message: CompileJob = { ...job, id };
     if (lane.memory !== memory) message.memory = lane.memory = memory;
     const { executed } = job;

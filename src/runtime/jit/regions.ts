@@ -1,5 +1,5 @@
 /** Translated regions of one address space: what is hot, what is being compiled, and the table through which regions call. */
-import { CACHED_THRESHOLD, type KeepIn, type MemoryCache } from '../cache/code-cache.ts';
+import { CACHED_THRESHOLD, type KeepIn, type MemoryCache, UNKNOWN_THRESHOLD } from '../cache/code-cache.ts';
 import type { RegionCode } from '../code-blocks.ts';
 import type { CodeSpace } from '../code-space.ts';
 import type { LinearMemory } from '../linear-memory.ts';
@@ -27,6 +27,13 @@ const SELECTIVE_THRESHOLD = 1000;
 const FIRST_INTERVAL_MS = 1000;
 /** Entries, by then some 10 ms of the interpreter's time, after which a block is translated even if the run may be over soon. */
 const HOT_ANYWAY = 50_000;
+/** The same for the first one, for which the translator has to be loaded: that takes as long as 50 ms of the interpreter, and more. */
+const FIRST_HOT_ANYWAY = 250_000;
+/**
+ * The same for blocks with a translation in the cache that no run has found hot, as prewarm makes: loading one takes as long as
+ * so many entries do in the interpreter.
+ */
+const LOAD_ANYWAY = 20_000;
 /** Time between looks for such blocks, in milliseconds. */
 const LOOK_MS = 20;
 /** Entries until a block that is being translated is hot again. */
@@ -66,6 +73,8 @@ export class Regions {
   readonly #pending = new Map<number, number>();
   /** Hot while it was too early to translate: what becomes of them is settled later, as finding that out takes time. */
   readonly #deferred = new Set<number>();
+  /** How often it was too early for translations in the cache of places that no run has found hot. */
+  readonly #putOff = new Map<number, number>();
   /** When what is deferred was looked at last. */
   #lookedAt = 0;
   /** To be translated again, with more targets of their indirect jumps. */
@@ -133,6 +142,7 @@ export class Regions {
   #reset(): void {
     this.#pending.clear();
     this.#deferred.clear();
+    this.#putOff.clear();
     this.#again.clear();
     this.#newTargets.clear();
     this.#owners.clear();
@@ -152,7 +162,15 @@ export class Regions {
   #keep(rangeAt: (pc: number) => number): void {
     this.#links.keep(rangeAt);
     this.#owners.keep((pc) => rangeAt(pc) >= 0);
-    const places = [this.#pending, this.#deferred, this.#again, this.#apart, this.#newTargets, this.#refused];
+    const places = [
+      this.#pending,
+      this.#deferred,
+      this.#putOff,
+      this.#again,
+      this.#apart,
+      this.#newTargets,
+      this.#refused,
+    ];
     for (const set of places) for (const pc of set.keys()) if (rangeAt(pc) < 0) set.delete(pc);
     this.#options.cache?.forget();
     this.#changeMode(this.checks, this.#memory.writableCode);
@@ -169,6 +187,10 @@ export class Regions {
 
   /** The block at `pc` is hot. */
   request(pc: number): void {
+    if (this.#isPutOff(pc)) {
+      this.#code.stubs.recount(pc, UNKNOWN_THRESHOLD);
+      return;
+    }
     if (this.#tooEarly(pc)) {
       this.#code.stubs.recount(pc, CACHED_THRESHOLD);
       return;
@@ -203,11 +225,14 @@ export class Regions {
     this.stats.maxQueue = Math.max(this.stats.maxQueue, this.#pending.size);
   }
 
+  get #hotAnyway(): number {
+    return this.#compiler.translates ? HOT_ANYWAY : FIRST_HOT_ANYWAY;
+  }
   /** Moves what was deferred to what is pending: all of it, or what is hot enough for a run that may be over soon. */
   #settle(heldBack: boolean): void {
     if (this.#deferred.size === 0) return;
     for (const pc of [...this.#deferred]) {
-      if (heldBack && this.#code.stubs.entered(pc) < HOT_ANYWAY) continue;
+      if (heldBack && this.#code.stubs.entered(pc) < this.#hotAnyway) continue;
       this.#deferred.delete(pc);
       if (!this.#code.stubs.hasRegion(pc)) this.#enqueue(pc);
     }
@@ -223,6 +248,16 @@ export class Regions {
     if (!cache || this.watchStores || !cache.knows(pc, this.checks)) return false;
     this.#settled ||= !isBaselineOnly() || hasUsed(CACHED_AFTER_MS) || cache.wasLong();
     return !this.#settled || cache.hasLoadedMuch();
+  }
+
+  /** A run that may be over soon does without the translation of a place that no run has found hot, until it is entered often. */
+  #isPutOff(pc: number): boolean {
+    const { cache } = this.#options;
+    if (!cache || this.#compiler.synchronous || this.watchStores) return false;
+    if (!cache.knows(pc, this.checks) || cache.wasHot(pc) || !cache.holdsBack()) return false;
+    const times = (this.#putOff.get(pc) ?? 0) + 1;
+    this.#putOff.set(pc, times);
+    return times * UNKNOWN_THRESHOLD < LOAD_ANYWAY;
   }
 
   /**
@@ -380,7 +415,7 @@ export class Regions {
     }));
     queue.sort((a, b) => Number(a.known) - Number(b.known) || b.entered - a.entered);
     for (const { pc, entered, known } of queue) {
-      if (entries.length === BATCH || (heldBack && entered < HOT_ANYWAY)) break;
+      if (entries.length === BATCH || (heldBack && entered < this.#hotAnyway)) break;
       const n = this.#pending.get(pc)!;
       if (known && this.#again.has(pc) && (entries.length > 0 || this.#mustWait(pc))) continue;
       // What is kept together is of one file.

@@ -19,6 +19,9 @@ export const JUMP_CACHE_ENTRIES = 0x10000;
 /** Region cache: REGION_CACHE_ENTRIES of { pc: u32, table slot: u32 }, by cacheIndex(pc); what indirect jumps of regions look at. */
 export const REGION_CACHE = 0xf130_0000;
 export const REGION_CACHE_ENTRIES = 0x10000;
+/** Chunks of code of earlier runs in the code area: CHUNK_HEAD bytes, then CHUNK_ENTRY for each (src/helpers/code.ts). */
+export const CHUNK_TABLE = 0xf138_0000;
+export const CHUNK_TABLE_END = 0xf140_0000;
 /** How far higher bits of a pc are moved down: the lowest ones of functions are all zero. */
 export const CACHE_SHIFT = 14;
 export const cacheIndex = (pc: number, entries: number): number => (pc ^ (pc >>> CACHE_SHIFT)) & (entries - 1);

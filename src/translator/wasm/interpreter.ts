@@ -143,6 +143,12 @@ class InterpreterGenerator {
     return this.m.i64.store(SLOT_PC, 8, this.cpu(), this.m.i64.load(exitLayout.pc, 1, this.ip()));
   }
 
+  /** Calls a helper that finds code of earlier runs (src/helpers/code.ts). */
+  codeHelper(name: string, of: Expr, type: binaryen.Type): Expr {
+    this.helpers.set(name, { name, params: [type], result: binaryen.i32 });
+    return this.m.call(name, [of], binaryen.i32);
+  }
+
   exits(): Map<number, Expr[]> {
     const { m, code } = this;
     const cases = new Map<number, Expr[]>();
@@ -173,6 +179,8 @@ class InterpreterGenerator {
       found(),
       m.local.set(entry, m.i32.xor(entryGet(), m.i32.const(8))),
       found(),
+      m.local.set(entry, this.codeHelper('return_code', pc(), binaryen.i64)),
+      m.if(entryGet(), m.block(null, [m.local.set(IP, entryGet()), m.br('resume')])),
       m.i64.store(SLOT_PC, 8, this.cpu(), pc()),
       this.saveIp(),
       this.leave(exitReason.miss),
@@ -197,6 +205,8 @@ class InterpreterGenerator {
       this.leave(exitReason.trap),
     ]);
     cases.set(code.exits.link, [
+      m.local.set(entry, this.codeHelper('link_code', this.ip(), binaryen.i32)),
+      m.if(entryGet(), m.block(null, [m.local.set(IP, entryGet()), m.br('next')])),
       m.i32.store(SLOT_EXIT_ARG, 4, this.cpu(), m.i32.load(exitLayout.linkAddress, 4, this.ip())),
       this.setPcFromCode(),
       this.leave(exitReason.link),
