@@ -112,6 +112,8 @@ export interface Mount {
   ns: MountNamespace | null;
   /** Came with the others from a more privileged namespace: it cannot be taken away by itself. */
   locked: boolean;
+  /** MS_RDONLY and what of `flags` cannot be taken away, for the same reason. */
+  kept: number;
   /** First field of /proc/mounts. */
   readonly source: string;
 }

@@ -72,6 +72,7 @@ export function detachedPath(inode: Inode, name: string): Path {
     flags: 0,
     ns: null,
     locked: false,
+    kept: 0,
   };
   return { mount, dentry: new Dentry(inode, name, null) };
 }

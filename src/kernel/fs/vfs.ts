@@ -102,6 +102,7 @@ export class Vfs {
       flags: options.flags ?? 0,
       ns: null,
       locked: false,
+      kept: 0,
     };
   }
   /** All mounts of a file system share its dentries. */
@@ -122,7 +123,9 @@ export class Vfs {
       const { root, readOnly, source, flags } = mount;
       const copy = this.newMount(mount.fs, { root, readOnly, source, flags });
       copy.ns = ns;
-      copy.locked = mount.locked || owner !== from.owner;
+      const foreign = owner !== from.owner;
+      copy.locked = mount.locked || foreign;
+      copy.kept = mount.kept | (foreign ? flags | Number(readOnly) : 0);
       copies.set(mount, copy);
       ns.mounts.push(copy);
     }

@@ -1,16 +1,18 @@
-/** ioctl requests that ask for interfaces (netdevice(7)). Nothing about them can be changed. */
+/** ioctl requests that ask for interfaces (netdevice(7)). Only a loopback interface that can be changed can be brought up and down. */
 import { errno, sysError } from '../abi/errno.ts';
 import type { Task } from '../task/task.ts';
 import { AF_INET } from './constants.ts';
-import type { Interface } from './interfaces.ts';
+import { IFF_UP, type Interface, setUp } from './interfaces.ts';
 import { bytesOfV4, isV6 } from './ip.ts';
 import type { Socket } from './socket.ts';
 
+const CAP_NET_ADMIN = 12;
 const IFREQ_SIZE = 40;
 const IFNAMSIZ = 16;
 const SIOCGIFNAME = 0x8910;
 const SIOCGIFCONF = 0x8912;
 const SIOCGIFFLAGS = 0x8913;
+const SIOCSIFFLAGS = 0x8914;
 const SIOCGIFADDR = 0x8915;
 const SIOCGIFDSTADDR = 0x8917;
 const SIOCGIFBRDADDR = 0x8919;
@@ -52,7 +54,9 @@ function nameBytes(i: Interface): Uint8Array {
 export function interfaceIoctl(socket: Socket, task: Task, request: number, arg: number): number {
   const { mem } = task;
   if (request === SIOCGIFCONF) return listInterfaces(socket, task, arg);
-  if (changing.has(request)) throw sysError(errno.EPERM);
+  const { loopback } = socket.net;
+  const mayChange = loopback !== null && task.cred.capableIn(socket.net.owner, CAP_NET_ADMIN);
+  if (changing.has(request) && !(mayChange && request === SIOCSIFFLAGS)) throw sysError(errno.EPERM);
   if (request === SIOCETHTOOL || request === SIOCGIWNAME) throw sysError(errno.EOPNOTSUPP);
   if (request < 0x8910 || request > 0x89ff) throw sysError(errno.ENOTTY);
   mem.writable(arg, IFREQ_SIZE);
@@ -72,6 +76,11 @@ export function interfaceIoctl(socket: Socket, task: Task, request: number, arg:
     .toString('latin1')
     .split(':')[0];
   const found = interfaces.find((i) => i.name === name);
+  if (request === SIOCSIFFLAGS) {
+    if (!found) throw sysError(errno.ENODEV);
+    setUp(found, (mem.readU16(arg + IFNAMSIZ) & IFF_UP) !== 0);
+    return 0;
+  }
   const value = found && ifreqValue(found, request);
   if (value === undefined && knownRequest(request) && !found) throw sysError(errno.ENODEV);
   if (value === undefined) throw sysError(errno.ENOTTY);

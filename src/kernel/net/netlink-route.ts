@@ -1,7 +1,10 @@
-/** rtnetlink(7) requests: links, addresses, routes and neighbours can be listed; nothing can be changed. */
+/**
+ * rtnetlink(7) requests: links, addresses, routes and neighbours can be listed. Only the loopback interface of a network
+ * namespace of the guest's making can be changed.
+ */
 import { errno } from '../abi/errno.ts';
 import { AF_INET, AF_INET6, AF_UNSPEC } from './constants.ts';
-import { ARPHRD_LOOPBACK, type Interface, type InterfaceAddress } from './interfaces.ts';
+import { ARPHRD_LOOPBACK, IFF_UP, type Interface, type InterfaceAddress, setUp } from './interfaces.ts';
 import { bytesOfV4, bytesOfV6, formatV4, formatV6, isV6, LOOPBACK4 } from './ip.ts';
 import { GATEWAY4, type Network } from './network.ts';
 
@@ -10,6 +13,7 @@ const NLMSG_DONE = 3;
 const RTM_NEWLINK = 16;
 const RTM_GETLINK = 18;
 const RTM_NEWADDR = 20;
+const RTM_DELADDR = 21;
 const RTM_GETADDR = 22;
 const RTM_NEWROUTE = 24;
 const RTM_GETROUTE = 26;
@@ -19,8 +23,9 @@ const NLM_F_REQUEST = 1;
 const NLM_F_MULTI = 2;
 const NLM_F_ACK = 4;
 const NLM_F_ROOT = 0x100;
-const NLM_F_MATCH = 0x200;
-const NLM_F_DUMP = NLM_F_ROOT | NLM_F_MATCH;
+/** Of requests that make something. */
+const NLM_F_EXCL = 0x200;
+const NLM_F_CREATE = 0x400;
 const HEADER = 16;
 /** Answers are cut into datagrams of about a page, as dumps are. */
 const DATAGRAM = 8192;
@@ -89,8 +94,15 @@ interface Request {
   readonly payload: Uint8Array;
 }
 
-/** The datagrams that answer what was sent. `port` is the asking socket's. */
-export function answerRoute(net: Network, data: Uint8Array, port: number, strict: boolean): Uint8Array[] {
+/** Who asks: the socket's port, whether it wants requests checked strictly, and whether it may change things (CAP_NET_ADMIN). */
+export interface Asker {
+  readonly port: number;
+  readonly strict: boolean;
+  readonly admin: boolean;
+}
+
+/** The datagrams that answer what was sent. */
+export function answerRoute(net: Network, data: Uint8Array, { port, strict, admin }: Asker): Uint8Array[] {
   const answers: Uint8Array[] = [];
   const view = new DataView(data.buffer, data.byteOffset, data.length);
   for (let at = 0; at + HEADER <= data.length; ) {
@@ -103,7 +115,8 @@ export function answerRoute(net: Network, data: Uint8Array, port: number, strict
       whole: data.subarray(at, at + length),
       payload: data.subarray(at + HEADER, at + length),
     };
-    if (request.flags & NLM_F_REQUEST && request.type >= 16) answers.push(...answer(net, request, port, strict));
+    if (request.flags & NLM_F_REQUEST && request.type >= 16)
+      answers.push(...answer(net, request, port, { strict, admin }));
     else if (request.flags & NLM_F_ACK) answers.push(acknowledge(request, port, 0));
     at += align(length);
   }
@@ -123,9 +136,11 @@ function acknowledge(request: Request, port: number, error: number): Uint8Array 
 
 type Entry = { type: number; message: Message };
 
-function answer(net: Network, request: Request, port: number, strict: boolean): Uint8Array[] {
-  const dump = (request.flags & NLM_F_DUMP) === NLM_F_DUMP || (request.flags & NLM_F_ROOT) !== 0;
-  const entries = dump ? dumpOf(net, request, strict) : single(net, request);
+function answer(net: Network, request: Request, port: number, how: { strict: boolean; admin: boolean }): Uint8Array[] {
+  // The same bits mean something else with requests that make things.
+  const asks = (request.type & 3) === 2;
+  const dump = asks && (request.flags & NLM_F_ROOT) !== 0;
+  const entries = dump ? dumpOf(net, request, how.strict) : single(net, request, how.admin);
   if (typeof entries === 'number') return [acknowledge(request, port, entries)];
   if (!dump) {
     const out = entries.map((e) => e.message.finish(e.type, 0, request.sequence, port));
@@ -183,7 +198,7 @@ function dumpOf(net: Network, request: Request, strict: boolean): Entry[] | numb
   }
 }
 
-function single(net: Network, request: Request): Entry[] | number {
+function single(net: Network, request: Request, admin: boolean): Entry[] | number {
   const { payload } = request;
   const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
   if (request.type === RTM_GETLINK) {
@@ -201,9 +216,46 @@ function single(net: Network, request: Request): Entry[] | number {
     if (!to || to.length < (v6 ? 16 : 4)) return errno.EINVAL;
     return routeTo(net, v6 ? formatV6(to) : formatV4(to), v6);
   }
+  if ((request.type & 3) === 2) return errno.EOPNOTSUPP;
   // Everything else would change something.
-  if ((request.type & 3) !== 2) return errno.EPERM;
-  return errno.EOPNOTSUPP;
+  if (!admin || !net.loopback) return errno.EPERM;
+  return change(net.loopback, request);
+}
+
+/** The changes there are: the loopback interface up or down, and its addresses. None has entries for an answer. */
+function change(lo: Interface, { type, flags, payload }: Request): Entry[] | number {
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
+  if (type === RTM_NEWLINK) {
+    if (payload.length < 16) return errno.EINVAL;
+    const index = view.getInt32(4, true);
+    // A new interface, of whatever kind.
+    if (index === 0 && attributeText(payload, 16, 3) !== lo.name)
+      return flags & NLM_F_CREATE ? errno.EOPNOTSUPP : errno.ENODEV;
+    if (index > 0 && index !== lo.index) return errno.ENODEV;
+    const changed = view.getUint32(12, true) || 0xffff_ffff;
+    if (changed & IFF_UP) setUp(lo, (view.getUint32(8, true) & IFF_UP) !== 0);
+    return [];
+  }
+  if (type !== RTM_NEWADDR && type !== RTM_DELADDR) return errno.EOPNOTSUPP;
+  if (payload.length < 8) return errno.EINVAL;
+  const [family, prefix] = payload as unknown as [number, number];
+  const bytes = attribute(payload, 8, 2) ?? attribute(payload, 8, 1);
+  const size = family === AF_INET ? 4 : family === AF_INET6 ? 16 : 0;
+  if (size === 0) return errno.EAFNOSUPPORT;
+  if (!bytes || bytes.length < size || prefix > size * 8) return errno.EINVAL;
+  if (view.getUint32(4, true) !== lo.index) return errno.ENODEV;
+  const text = family === AF_INET ? formatV4(bytes) : formatV6(bytes);
+  const have = lo.addresses.find((a) => a.address === text);
+  if (type === RTM_DELADDR) {
+    if (!have) return errno.EADDRNOTAVAIL;
+    lo.addresses = lo.addresses.filter((a) => a !== have);
+    return [];
+  }
+  if (have) return flags & NLM_F_EXCL ? errno.EEXIST : [];
+  const broadcast = attribute(payload, 8, 4);
+  const shown = broadcast && family === AF_INET ? { broadcast: formatV4(broadcast) } : {};
+  lo.addresses = [...lo.addresses, { address: text, prefix, scope: payload[3]!, ...shown }];
+  return [];
 }
 
 function attribute(payload: Uint8Array, from: number, type: number): Uint8Array | null {
@@ -239,7 +291,7 @@ function link(i: Interface): Entry {
     .bytes(head)
     .text(3, i.name)
     .u32(13, i.txQueue)
-    .u8(16, i.hardwareType === ARPHRD_LOOPBACK ? 0 : 6) // operstate: unknown, up
+    .u8(16, !(i.flags & IFF_UP) ? 2 : i.hardwareType === ARPHRD_LOOPBACK ? 0 : 6) // operstate: down, unknown, up
     .u8(17, 0) // linkmode
     .u32(4, i.mtu)
     .u32(27, 0) // group
@@ -247,7 +299,7 @@ function link(i: Interface): Entry {
     .u32(31, 1) // transmit queues
     .u32(32, 1) // receive queues
     .u8(33, 1) // carrier
-    .text(6, i.hardwareType === ARPHRD_LOOPBACK ? 'noqueue' : 'pfifo_fast')
+    .text(6, !(i.flags & IFF_UP) ? 'noop' : i.hardwareType === ARPHRD_LOOPBACK ? 'noqueue' : 'pfifo_fast')
     .attribute(1, i.hardwareAddress)
     .attribute(2, i.hardwareType === ARPHRD_LOOPBACK ? new Uint8Array(6) : new Uint8Array(6).fill(0xff))
     .attribute(23, stats)

@@ -21,6 +21,8 @@ function encode(port: number, groups: number): Uint8Array {
   return out;
 }
 
+const CAP_NET_ADMIN = 12;
+
 export class NetlinkSocket extends Socket {
   readonly domain = AF_NETLINK;
   readonly type: number;
@@ -95,7 +97,9 @@ export class NetlinkSocket extends Socket {
     if (out?.address && this.#decode(out.address).port !== 0) throw sysError(errno.ECONNREFUSED);
     this.#autobind(task);
     if (src.length > this.sendBuffer - 32) throw sysError(errno.EMSGSIZE);
-    for (const answer of answerRoute(this.net, src.slice(), this.#port, this.#strict !== 0)) this.#queue.push(answer);
+    const admin = task.cred.capableIn(this.net.owner, CAP_NET_ADMIN);
+    const asker = { port: this.#port, strict: this.#strict !== 0, admin };
+    for (const answer of answerRoute(this.net, src.slice(), asker)) this.#queue.push(answer);
     if (this.#queue.length > 0) this.waiters.wake(WAKE_READ);
     return src.length;
   }

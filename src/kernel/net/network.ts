@@ -1,7 +1,8 @@
 /** The network of one kernel: interfaces, ports, names, and the way to the host's network. */
 import { errno, sysError } from '../abi/errno.ts';
+import { initialUserNamespace, type UserNamespace } from '../ns/user.ts';
 import type { HostNetwork } from './host-network.ts';
-import { type Interface, interfacesFor } from './interfaces.ts';
+import { hasAddress, IFF_UP, type Interface, interfacesFor, newLoopback } from './interfaces.ts';
 import {
   type Endpoint,
   isAny,
@@ -32,10 +33,16 @@ export interface NetworkInit {
   randomFill(dst: Uint8Array): void;
   /** Something the user should know. */
   diagnostic(line: string): void;
+  /** Of a network namespace of the guest's making: it begins with a loopback interface that is down, and can be changed. */
+  owner?: UserNamespace;
 }
 
 export class Network {
   readonly host: HostNetwork | null;
+  /** Whose capabilities count. */
+  readonly owner: UserNamespace;
+  /** The loopback interface where it can be changed, else null. */
+  readonly loopback: Interface | null;
   readonly unixNames = new UnixNames();
   readonly tcp: PortTable;
   readonly udp: PortTable;
@@ -50,6 +57,8 @@ export class Network {
 
   constructor(init: NetworkInit) {
     this.host = init.host;
+    this.owner = init.owner ?? initialUserNamespace;
+    this.loopback = init.owner ? newLoopback() : null;
     const random = (): number => {
       const bytes = new Uint8Array(2);
       init.randomFill(bytes);
@@ -65,18 +74,20 @@ export class Network {
     return ++this.#cookie;
   }
   get interfaces(): readonly Interface[] {
-    this.#interfaces ??= interfacesFor(this.host);
+    this.#interfaces ??= this.loopback ? [this.loopback] : interfacesFor(this.host);
     return this.#interfaces;
   }
 
   /** Whether an address is the guest's own: what is sent there stays inside. */
   isLocal(address: string): boolean {
+    if (this.loopback) return hasAddress(this.loopback, address);
     if (isLoopback(address)) return true;
     return this.host !== null && this.interfaces.some((i) => i.addresses.some((a) => a.address === address));
   }
 
   /** Source address of what goes to `to`, which is no wildcard. Throws ENETUNREACH. */
   sourceFor(to: string): string {
+    if (this.loopback && !(this.loopback.flags & IFF_UP)) throw sysError(errno.ENETUNREACH);
     if (this.isLocal(to)) {
       if (isLoopback(to)) return isV6(to) ? LOOPBACK6 : LOOPBACK4;
       return to;

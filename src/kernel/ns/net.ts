@@ -16,6 +16,7 @@ export class NetNamespace extends Namespace {
   static isolated(owner: UserNamespace, host: Host): NetNamespace {
     const network = new Network({
       host: null,
+      owner,
       randomFill: (dst) => host.randomFill(dst),
       diagnostic: (line) => host.diagnostic(line),
     });

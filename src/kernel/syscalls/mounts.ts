@@ -96,7 +96,7 @@ function reconfigure(task: GuestTask, at: Path, flags: number, options: string |
   if (!isMine(task, at) || !isMountRoot(at)) throw sysError(errno.EINVAL);
   const readOnly = (flags & MS.MS_RDONLY) !== 0;
   // What came from a more privileged namespace stays as strict as it is.
-  if (m.locked && ((m.readOnly && !readOnly) || m.flags & ~flags & KEPT)) throw sysError(errno.EPERM);
+  if (m.kept & ~flags) throw sysError(errno.EPERM);
   if (options !== null && m.fs instanceof Tmpfs) remountTmpfs(task, m.fs, options);
   m.readOnly = readOnly;
   m.flags = flags & KEPT;
@@ -113,8 +113,14 @@ function bind(task: GuestTask, from: string | null, at: Path, recursive: boolean
   // A namespace's file may be kept by binding it somewhere.
   const isNamespace = place.mount.fs.type === 'nsfs';
   if (!isMine(task, at) || !(isMine(task, place) || isNamespace)) throw sysError(errno.EINVAL);
-  const copyOf = (m: Mount, root: Mount['root']): Mount =>
-    vfs.newMount(m.fs, { root, source: m.source, flags: m.flags, readOnly: m.readOnly });
+  const copyOf = (m: Mount, root: Mount['root']): Mount => {
+    const copy = vfs.newMount(m.fs, { root, source: m.source, flags: m.flags, readOnly: m.readOnly });
+    copy.kept = m.kept;
+    return copy;
+  };
+  // What a locked mount covers is not to be seen another way.
+  const covers = (m: Mount): boolean => m.locked && m.parent === place.mount && isBelow(m.mountpoint!, place.dentry);
+  if (!recursive && mountsBelow(place.mount).some(covers)) throw sysError(errno.EINVAL);
   // Looked up before anything is attached, or a tree bound into itself would grow for ever.
   const below = recursive ? mountsBelow(place.mount).slice(1) : [];
   const made = copyOf(place.mount, place.dentry);
@@ -124,6 +130,7 @@ function bind(task: GuestTask, from: string | null, at: Path, recursive: boolean
     const parent = copies.get(m.parent!);
     if (!parent || (m.parent === place.mount && !isBelow(m.mountpoint!, place.dentry))) continue;
     const copy = copyOf(m, m.root);
+    copy.locked = m.locked;
     copies.set(m, copy);
     vfs.attach(copy, { mount: parent, dentry: m.mountpoint! });
   }
@@ -205,6 +212,9 @@ function pivotRoot(task: GuestTask, newRoot: number, putOld: number): number {
   if (!isMountRoot(root) || !isMountRoot(to) || !to.mount.parent) throw sysError(errno.EINVAL);
   if (!mountsBelow(to.mount).includes(old.mount)) throw sysError(errno.EINVAL);
   const { parent, mountpoint } = root.mount;
+  // The new root takes over that it cannot be taken away.
+  to.mount.locked = root.mount.locked;
+  root.mount.locked = false;
   detachFromPoint(to.mount);
   detachFromPoint(root.mount);
   attachAt(root.mount, old.mount, old.dentry);

@@ -103,6 +103,23 @@ describe('mount', () => {
     expect(await exists('/b', m.task)).toBe(0);
   });
 
+  it('does not uncover what a more privileged namespace has mounted', async () => {
+    await mount('x', '/a', 'tmpfs', 1);
+    task = (await m.fork(task, f.CLONE_NEWUSER | f.CLONE_NEWNS)).child;
+    expect(await umount('/a')).toBe('EINVAL');
+    expect(await mount(0, '/a', 0, MS.REMOUNT | MS.BIND)).toBe('EPERM');
+    expect(await mount('/', '/b', 0, MS.BIND)).toBe('EINVAL');
+    expect(await mount('/', '/b', 0, MS.BIND | MS.REC)).toBe(0);
+    expect(await umount('/b/a')).toBe('EINVAL');
+    expect(await mount(0, '/b/a', 0, MS.REMOUNT | MS.BIND)).toBe('EPERM');
+    expect(await umount('/b', 2)).toBe(0);
+    // A root that was left may go, as whole.
+    await mount('y', '/c', 'tmpfs');
+    await m.path(task, 'mkdir', '/c/old', 0o755);
+    expect(await m.path(task, 'pivot_root', '/c', '/c/old')).toBe(0);
+    expect([await umount('/old/a'), await umount('/old', 2)]).toEqual(['EINVAL', 0]);
+  });
+
   it('ends with the last process of the namespace', async () => {
     await mount('x', '/a', 'tmpfs');
     const a = m.kernel.vfs.lookup('/a').dentry;

@@ -75,6 +75,26 @@ describe('namespaces', () => {
     expect([await bind(m.task), await bind(m.task), await bind(child)]).toEqual([0, 'EADDRINUSE', 0]);
   });
 
+  it('begin with a loopback interface that is down, and can be brought up', async () => {
+    const { child } = await m.fork(m.task, f.CLONE_NEWNET);
+    const s = (await m.by(child, 'socket', 2, 1, 0)) as number;
+    const { mem } = child;
+    // struct sockaddr_in of 127.0.0.1:80, struct ifreq of lo with IFF_UP.
+    mem.writeU64(DATA, 0x5000_0002);
+    mem.writeU32(DATA + 4, 0x0100_007f);
+    mem.writeU64(DATA + 8, 0);
+    mem.copyOut(DATA + 64, Uint8Array.from([0x6c, 0x6f, ...new Array(14).fill(0), 1, ...new Array(23).fill(0)]));
+    expect(await m.by(child, 'connect', s, DATA, 16)).toBe('ENETUNREACH');
+    expect(await m.by(child, 'bind', s, DATA, 16)).toBe('EADDRNOTAVAIL');
+    expect(await m.by(child, 'ioctl', s, 0x8914, DATA + 64)).toBe(0);
+    expect(await m.by(child, 'bind', s, DATA, 16)).toBe(0);
+    expect(child.ns.net.network.interfaces[0]!.addresses.map((a) => a.address)).toEqual(['127.0.0.1', '::1']);
+    // That of the first namespace is not to be changed.
+    const outside = (await m.by(m.task, 'socket', 2, 1, 0)) as number;
+    m.mem.copyOut(DATA + 64, mem.copyIn(DATA + 64, 40));
+    expect(await m.by(m.task, 'ioctl', outside, 0x8914, DATA + 64)).toBe('EPERM');
+  });
+
   it('need CAP_SYS_ADMIN, or a user namespace first', async () => {
     m = new Namespaced(1000);
     for (const kind of ['uts', 'pid', 'mnt'] as const)
