@@ -17,6 +17,17 @@ export class AddressList {
     }
     this.#values[this.#length++] = value;
   }
+  /** Index of the last one that is not above `value`, of a list in ascending order; -1: all are. */
+  lastUpTo(value: number): number {
+    let low = 0;
+    let high = this.#length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#values[middle]! <= value) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
+  }
   /** A copy, with what is in `more` behind it. */
   with(more: readonly Uint32Array[]): Uint32Array {
     const out = new Uint32Array(more.reduce((sum, { length }) => sum + length, this.#length));

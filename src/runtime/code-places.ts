@@ -21,8 +21,8 @@ export class CodePlaces {
   #newJumps: number[] = [];
   /** Where the latter go to. */
   readonly #jumpedTo = new Set<number>();
-  /** `#starts` lacks some: sorting is put off until somebody wants it. */
-  #unsorted = false;
+  /** Call targets that `#starts` lacks: putting them in order is left until somebody wants it. */
+  #unsorted: number[] = [];
 
   /** `inChunk`: whether calls of code that was put in place as a whole return to a place. */
   constructor(inChunk: (pc: number) => boolean) {
@@ -31,16 +31,19 @@ export class CodePlaces {
 
   #settleCalls(): void {
     if (this.#newChunks.length + this.#newTargets.length === 0) return;
-    const before = this.#callTargets.size;
-    for (const { calls } of this.#newChunks) for (const pc of calls) this.#callTargets.add(pc);
-    for (const pc of this.#newTargets) this.#callTargets.add(pc);
-    if (this.#callTargets.size !== before) this.#unsorted = true;
+    const add = (pc: number): void => {
+      if (this.#callTargets.has(pc)) return;
+      this.#callTargets.add(pc);
+      this.#unsorted.push(pc);
+    };
+    for (const { calls } of this.#newChunks) calls.forEach(add);
+    this.#newTargets.forEach(add);
     this.#newChunks = [];
     this.#newTargets = [];
   }
   #settle(): void {
     this.#settleCalls();
-    if (this.#unsorted) this.#sort();
+    if (this.#unsorted.length > 0) this.#sort();
     const jumps = this.#newJumps;
     if (jumps.length === 0) return;
     this.#newJumps = [];
@@ -103,11 +106,21 @@ export class CodePlaces {
     this.#settle();
     for (const set of [this.#returnSites, this.#callTargets, this.#jumpTargets])
       for (const pc of set) if (!isKept(pc)) set.delete(pc);
-    this.#sort();
+    this.#starts = this.#starts.filter(isKept);
   }
+  /** Merges what has come anew: a few, between thousands. */
   #sort(): void {
-    this.#unsorted = false;
-    this.#starts = Array.from(Uint32Array.from(this.#callTargets).sort());
+    const fresh = Uint32Array.from(this.#unsorted).sort();
+    this.#unsorted = [];
+    const known = this.#starts;
+    const merged: number[] = [];
+    let at = 0;
+    for (const pc of fresh) {
+      while (at < known.length && known[at]! < pc) merged.push(known[at++]!);
+      merged.push(pc);
+    }
+    while (at < known.length) merged.push(known[at++]!);
+    this.#starts = merged;
   }
   clear(): void {
     this.keep(() => false);

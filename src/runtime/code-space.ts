@@ -3,6 +3,7 @@
  * they were made from change.
  */
 import { AddressList } from './address-list.ts';
+import { BlockList } from './block-list.ts';
 import { GUEST_LIMIT, PAGE_SIZE } from '../kernel/mm/guest-memory.ts';
 import type { Block, Inst } from '../translator/ir/block.ts';
 import { type Bytecode, exitLayout, MIN_BLOCK, stubLayout } from '../translator/ir/bytecode.ts';
@@ -44,8 +45,7 @@ export class CodeSpace implements CodeOwner {
   readonly #jumps: JumpCache;
   #next = CODE_START;
   #flavour = 0;
-  /** In order of `ip`. */
-  #blocks: CodeBlock[] = [];
+  readonly #blocks = new BlockList();
   #byPc: Map<number, CodeBlock>[] = [];
   readonly #executed = new AddressList();
   readonly #chunks: CodeChunks;
@@ -361,16 +361,7 @@ export class CodeSpace implements CodeOwner {
   blockAt(ip: number): CodeBlock | null {
     const chunk = this.#chunks.at(ip);
     if (chunk) return chunk.at(ip);
-    let low = 0;
-    let high = this.#blocks.length - 1;
-    while (low <= high) {
-      const middle = (low + high) >>> 1;
-      const b = this.#blocks[middle]!;
-      if (ip < b.ip) high = middle - 1;
-      else if (ip >= b.ipEnd) low = middle + 1;
-      else return b;
-    }
-    return null;
+    return this.#blocks.at(ip);
   }
 
   /**
@@ -546,7 +537,7 @@ export class CodeSpace implements CodeOwner {
     }
     this.#byPc = [];
     this.#executed.clear();
-    this.#blocks = [];
+    this.#blocks.clear();
     this.#unusable = new WeakMap();
     this.#newLinks = [];
     this.#parked.clear();
