@@ -1,7 +1,7 @@
 /** What the links in /proc/PID/ns lead to: a file that stands for a namespace (ioctl_ns(2), setns(2)). */
 import { errno, sysError } from '../abi/errno.ts';
 import { S_IFREG } from '../fs/inode.ts';
-import { OpenFile } from '../fs/open-file.ts';
+import { O_ACCMODE, O_RDONLY, OpenFile } from '../fs/open-file.ts';
 import { makedev, PseudoFs, PseudoInode } from '../fs/pseudo.ts';
 import type { Task } from '../task/task.ts';
 import { MountNamespace } from './mnt.ts';
@@ -23,7 +23,9 @@ export class NsInode extends PseudoInode {
     super({ fs: nsfs, mode: S_IFREG | 0o444, ino: ns.ino });
     this.ns = ns;
   }
+  /** The file is immutable. */
   override open(flags: number): NsFile {
+    if ((flags & O_ACCMODE) !== O_RDONLY) throw sysError(errno.EPERM);
     return new NsFile(flags, this);
   }
   override setattr(): void {

@@ -95,8 +95,9 @@ export function parseIdMap(text: string, toKernel: (id: number) => number | null
   if (lines.length === 0 || lines.length > MAX_RANGES) throw sysError(errno.EINVAL);
   const ranges = lines.map((line) => {
     const words = line.trim().split(/\s+/);
-    if (words.length !== 3 || words.some((w) => !/^\d{1,10}$/.test(w))) throw sysError(errno.EINVAL);
-    const [first, outside, count] = words.map(Number) as [number, number, number];
+    if (words.length !== 3 || words.some((w) => !/^\d{1,15}$/.test(w))) throw sysError(errno.EINVAL);
+    // Read as longs, kept as 32 bits.
+    const [first, outside, count] = words.map((w) => Number(w) % 2 ** 32) as [number, number, number];
     if (count === 0 || first + count > NO_ID || outside + count > NO_ID) throw sysError(errno.EINVAL);
     return { first, outside, count };
   });

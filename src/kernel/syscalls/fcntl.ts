@@ -145,9 +145,8 @@ function fcntlFile(task: Task, file: OpenFile, fd: number, command: number, arg:
     case F.F_OFD_SETLKW:
       return setLock(task, file, arg, true, command === F.F_OFD_SETLKW);
     case F.F_SETOWN: {
-      const owner = ownerOf(file);
-      owner.type = int < 0 ? F_OWNER_PGRP : F_OWNER_PID;
-      owner.id = ownerNamed(task, Math.abs(int));
+      const id = ownerNamed(task, Math.abs(int));
+      Object.assign(ownerOf(file), { type: int < 0 ? F_OWNER_PGRP : F_OWNER_PID, id });
       return 0;
     }
     case F.F_GETOWN: {
@@ -199,8 +198,14 @@ function fcntlFile(task: Task, file: OpenFile, fd: number, command: number, arg:
   }
 }
 
-/** The kernel's number of the owner that `task` names. */
-const ownerNamed = (task: Task, number: number): number => task.process.pidNs.initial(number);
+/** The kernel's number of the owner that `task` names: a process, a thread, or a group. Throws ESRCH. */
+function ownerNamed(task: Task, number: number): number {
+  const { kernel } = task;
+  const pid = task.process.pidNs.initial(number);
+  if (number === 0 || kernel.processes.has(pid) || kernel.tasks.has(pid)) return pid;
+  for (const p of kernel.processes.values()) if (p.pgid === pid || p.sid === pid) return pid;
+  throw sysError(errno.ESRCH);
+}
 
 function setFlags(task: Task, file: OpenFile, flags: number): number {
   if (flags & O_NOATIME && !(file.flags & O_NOATIME) && !isOwner(task.cred, file.stat())) throw sysError(errno.EPERM);

@@ -64,13 +64,11 @@ export interface CloneRequest {
 /** The combinations that make no sense, in the order of copy_process. */
 function checkFlags(task: GuestTask, { flags, clearSighand }: CloneRequest): void {
   const has = (bits: number): boolean => (flags & bits) !== 0;
-  const { pidForChildren, time, timeForChildren } = task.ns;
+  const { pidForChildren } = task.ns;
   const bad =
     (has(f.CLONE_THREAD) && pidForChildren !== task.process.pidNs) ||
     (has(f.CLONE_PARENT) && task.process.unkillable) ||
     (has(f.CLONE_NEWIPC) && has(f.CLONE_SYSVSEM)) ||
-    (has(f.CLONE_THREAD) && timeForChildren !== time) ||
-    (has(f.CLONE_VM) && !has(f.CLONE_VFORK) && timeForChildren !== time) ||
     (has(f.CLONE_FS) && has(f.CLONE_NEWNS | f.CLONE_NEWUSER)) ||
     (has(f.CLONE_THREAD) && !has(f.CLONE_SIGHAND)) ||
     (has(f.CLONE_SIGHAND) && !has(f.CLONE_VM)) ||
@@ -107,7 +105,7 @@ export function cloneTask(task: GuestTask, request: CloneRequest): GuestTask {
   }
 }
 
-/** Those of the child: a time namespace for children begins with it. */
+/** Those of the child: a time namespace for children begins with it, or with what it executes when it shares memory. */
 function childNamespaces(task: GuestTask, flags: number, cred: Credentials): Namespaces {
   const ns = newNamespaces(task, flags, cred, task.ns);
   return ns.timeForChildren !== ns.time && !(flags & f.CLONE_VM) ? { ...ns, time: ns.timeForChildren } : ns;

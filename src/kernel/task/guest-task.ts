@@ -329,6 +329,8 @@ export class GuestTask implements Task {
   afterExec(comm: string): void {
     this.comm = comm.slice(0, 15);
     this.cred = this.cred.afterExec();
+    const { time, timeForChildren } = this.ns;
+    if (time !== timeForChildren) this.enterNamespaces({ ...this.ns, time: timeForChildren });
     this.sighand = this.sighand.fork();
     this.sighand.resetForExec();
     this.signals.altStack = { sp: 0, flags: 2, size: 0 };
