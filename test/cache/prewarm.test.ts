@@ -4,7 +4,11 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findBlocks } from '../../src/cli/prewarm/blocks.ts';
 import { functionsOf, pointersOf } from '../../src/cli/prewarm/functions.ts';
+import { BlockStore } from '../../src/runtime/cache/block-store.ts';
+import { isaRuntime, loadIsa } from '../../src/runtime/isa.ts';
+import { LinearMemory } from '../../src/runtime/linear-memory.ts';
 import { packageRoot } from '../../src/runtime/package-root.ts';
 
 const uktx = join(packageRoot(), 'bin/uktx');
@@ -179,6 +183,38 @@ describe('addresses of code in the data of a file', () => {
     file.writeUInt32LE(0b1001, 0x288);
     word(0x338, 0x666);
     expect([...pointersOf(file)].sort((a, b) => a - b)).toEqual([0x111, 0x222, 0x333, 0x444, 0x666]);
+  });
+});
+
+describe('blocks behind indirect jumps', () => {
+  it('are found by tables of distances from a label', async () => {
+    await loadIsa('x86_64');
+    const start = 0x40_1000;
+    const label = start + 0x40;
+    const table = 0x40_2000;
+    const memory = new LinearMemory();
+    const far = (from: number, to: number): number[] => [...new Uint8Array(Int32Array.of(to - from).buffer)];
+    // lea rbx, [label]; lea rax, [table]; movsxd rcx, [rax + rdi * 4]; add rcx, rbx; jmp rcx
+    const jump = [0x48, 0x8d, 0x1d, ...far(start + 7, label), 0x48, 0x8d, 0x05, ...far(start + 14, table)];
+    const code = new Uint8Array(0x1000).fill(0xc3);
+    code.set([...jump, 0x48, 0x63, 0x0c, 0xb8, 0x48, 0x01, 0xd9, 0xff, 0xe1]);
+    memory.u8.set(code, start);
+    memory.protect(start, start + 0x1000, 5);
+    const entries = Array.from({ length: 9 }, (_, k) => 4 * k + 1);
+    const data = { start: table, bytes: new Uint8Array(Int32Array.from([...entries, 0x7fff_ffff]).buffer) };
+    const functions = [start, start + 0x200];
+    const image = { file: 'x', start, end: start + 0x1000, offset: 0, key: null, bytes: code, pointers: [] };
+    const store = new BlockStore(null);
+    const found = await findBlocks(
+      isaRuntime('x86_64'),
+      memory,
+      { ...image, isa: 'x86_64', functions, data: [data] },
+      [],
+      store,
+    );
+    expect([...found.jumpTargets].sort()).toEqual(entries.map((n) => label + n));
+    for (const n of entries) expect(store.has(label + n)).toBe(true);
+    expect(store.has(label + 2)).toBe(false);
   });
 });
 

@@ -14,6 +14,9 @@ import type { CodeImage } from './images.ts';
 /** Entries of one switch table, and tables tried for one function. */
 const MAX_ENTRIES = 1024;
 const MAX_TABLES = 200;
+/** Addresses in a function from which distances may be, and as many of them in a row as are no accident. */
+const MAX_LABELS = 8;
+const MIN_DISTANCES = 8;
 /** Blocks between turns of the event loop, which hears the compile workers. */
 const STRETCH = 500;
 /** Direct calls of a function that make it likely to be hot: allocators and the like have no loops. */
@@ -37,6 +40,8 @@ interface FunctionNotes {
   dispatches: boolean;
   /** Constants that could be addresses of tables. */
   constants: Set<number>;
+  /** Addresses of the function's own code that it makes: tables may hold distances from them. */
+  labels: Set<number>;
   /** Tables whose form the front end has read off the code. */
   tables: SwitchTable[];
 }
@@ -149,7 +154,7 @@ function note(notes: Map<number, FunctionNotes>, starts: readonly number[], bloc
   const f = functionOf(starts, block.pc);
   let known = notes.get(f);
   if (!known) {
-    known = { dispatches: false, constants: new Set(), tables: [] };
+    known = { dispatches: false, constants: new Set(), labels: new Set(), tables: [] };
     notes.set(f, known);
   }
   if (isDispatch(block)) known.dispatches = true;
@@ -158,6 +163,7 @@ function note(notes: Map<number, FunctionNotes>, starts: readonly number[], bloc
   for (const { imm } of block.insts) {
     const n = Number(imm);
     if (n > 0xffff && n < 2 ** 32 && n % 4 === 0) known.constants.add(n);
+    if (n % 1 === 0 && n !== block.end && f >= 0 && functionOf(starts, n) === f) known.labels.add(n);
   }
 }
 
@@ -199,7 +205,7 @@ function* switchTargets(
   starts: readonly number[],
   notes: ReadonlyMap<number, FunctionNotes>,
 ): Generator<number> {
-  for (const [f, { dispatches, constants, tables }] of notes) {
+  for (const [f, { dispatches, constants, labels, tables }] of notes) {
     if (!dispatches || f < 0) continue;
     const start = starts[f]!;
     const end = starts[f + 1] ?? code.end;
@@ -221,6 +227,15 @@ function* switchTargets(
         const target = table + view.getInt32(at, true);
         if (target < start || target >= end) break;
         yield target;
+      }
+      for (const label of [...labels].slice(0, MAX_LABELS)) {
+        const targets: number[] = [];
+        for (let k = 0, at = first; k < MAX_ENTRIES && at + 4 <= view.byteLength; k++, at += 4) {
+          const target = label + view.getInt32(at, true);
+          if (target < start || target >= end) break;
+          targets.push(target);
+        }
+        if (targets.length >= MIN_DISTANCES) yield* targets;
       }
       for (let k = 0, at = first; k < MAX_ENTRIES && at + 8 <= view.byteLength; k++, at += 8) {
         const target = view.getUint32(at, true);

@@ -371,8 +371,10 @@ export class MemoryCache implements BlockSource {
   /** Entries after which to `take` the translation at `pc`, at most `usual`; null when there is none. */
   firstCount(pc: number, checks: MemoryChecks, usual: number): number | null {
     const image = this.#imageNear(pc);
-    if (!image || !this.#cache.index(image, checks)?.has(pc)) return null;
-    return Math.min(usual, this.#cache.profile(image).hot.has(pc) ? CACHED_THRESHOLD : UNKNOWN_THRESHOLD);
+    if (!image) return null;
+    const times = this.#cache.profile(image).hot.has(pc) ? CACHED_THRESHOLD : UNKNOWN_THRESHOLD;
+    // Many a short run needs no index.
+    return times < usual && this.#cache.index(image, checks)?.has(pc) ? times : null;
   }
   /** Addresses from `first` to `last` that `firstCount` may have another number than `usual` for, in order. */
   countedApart(first: number, last: number, checks: MemoryChecks, usual: number): ArrayLike<number> {
