@@ -193,6 +193,8 @@ export class ThreadRunner implements SyscallCaller {
       switch (reason) {
         case exitReason.miss:
           code.noteMiss(this.#slot(SLOT_EXIT_IP), context.pc, this.#slot(SLOT_CALLED) === context.pc);
+          // With --jit=verify every step may end so.
+          if (++leaves === LEAVES_PER_LOOK) return 0;
           if (!code.full) at = code.cachedEntry(context.pc, flavour);
           break;
         case exitReason.link: {
