@@ -6,6 +6,7 @@
  * (namei.ts). What keeps a dentry alive is its use; those nobody uses are held by `WeakRef` once there are many.
  */
 import { Registry } from '../registry.ts';
+import type { PeerGroup } from '../ns/propagation.ts';
 import type { MountNamespace } from '../ns/mnt.ts';
 import type { FileSystem, Inode } from './inode.ts';
 
@@ -114,6 +115,10 @@ export interface Mount {
   locked: boolean;
   /** MS_RDONLY and what of `flags` cannot be taken away, for the same reason. */
   kept: number;
+  /** Propagation (ns/propagation.ts): peers, whom it follows, and whether it can be bound elsewhere. */
+  group: PeerGroup | null;
+  master: PeerGroup | null;
+  unbindable: boolean;
   /** First field of /proc/mounts. */
   readonly source: string;
 }

@@ -73,6 +73,9 @@ export function detachedPath(inode: Inode, name: string): Path {
     ns: null,
     locked: false,
     kept: 0,
+    group: null,
+    master: null,
+    unbindable: false,
   };
   return { mount, dentry: new Dentry(inode, name, null) };
 }

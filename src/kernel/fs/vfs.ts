@@ -24,6 +24,7 @@ import { attachAt, detachFromPoint, MountNamespace, mountsBelow } from '../ns/mn
 import { INITIAL_INO } from '../ns/namespace.ts';
 import type { PidNamespace } from '../ns/pid.ts';
 import { initialUserNamespace, type UserNamespace } from '../ns/user.ts';
+import { copyPropagation, makePrivate, propagationFields } from '../ns/propagation.ts';
 
 export const AT_FDCWD = -100;
 
@@ -60,6 +61,8 @@ export interface MountInfo {
   /** Of the file system: whether it is read-only, and its options as mount(8) shows them. */
   readonly fsReadOnly: boolean;
   readonly options: string;
+  /** `shared:1 ` and the like. */
+  readonly propagation: string;
 }
 
 /** A procfs that shows a PID namespace other than the initial one. */
@@ -103,6 +106,9 @@ export class Vfs {
       ns: null,
       locked: false,
       kept: 0,
+      group: null,
+      master: null,
+      unbindable: false,
     };
   }
   /** All mounts of a file system share its dentries. */
@@ -126,6 +132,8 @@ export class Vfs {
       const foreign = owner !== from.owner;
       copy.locked = mount.locked || foreign;
       copy.kept = mount.kept | (foreign ? flags | Number(readOnly) : 0);
+      copyPropagation(mount, copy, foreign);
+      copy.unbindable = mount.unbindable;
       copies.set(mount, copy);
       ns.mounts.push(copy);
     }
@@ -172,6 +180,7 @@ export class Vfs {
       detachFromPoint(m);
       if (ns) ns.mounts.splice(ns.mounts.indexOf(m), 1);
       m.ns = m.parent = m.mountpoint = null;
+      makePrivate(m);
     }
   }
 
@@ -199,6 +208,7 @@ export class Vfs {
       flags: m.flags,
       fsReadOnly: m.fs.readOnly,
       options: m.fs.options ?? '',
+      propagation: propagationFields(m),
     }));
     return all.filter((m) => m.reachable);
   }

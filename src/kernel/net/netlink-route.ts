@@ -19,6 +19,8 @@ const RTM_NEWROUTE = 24;
 const RTM_GETROUTE = 26;
 const RTM_GETNEIGH = 30;
 const RTM_GETRULE = 34;
+const RTM_NEWNSID = 88;
+const RTM_GETNSID = 90;
 const NLM_F_REQUEST = 1;
 const NLM_F_MULTI = 2;
 const NLM_F_ACK = 4;
@@ -216,6 +218,9 @@ function single(net: Network, request: Request, admin: boolean): Entry[] | numbe
     if (!to || to.length < (v6 ? 16 : 4)) return errno.EINVAL;
     return routeTo(net, v6 ? formatV6(to) : formatV4(to), v6);
   }
+  // No network namespace has a number in another one.
+  if (request.type === RTM_GETNSID)
+    return [{ type: RTM_NEWNSID, message: new Message().bytes(new Uint8Array(1)).u32(1, 0xffff_ffff) }];
   if ((request.type & 3) === 2) return errno.EOPNOTSUPP;
   // Everything else would change something.
   if (!admin || !net.loopback) return errno.EPERM;

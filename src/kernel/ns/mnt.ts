@@ -4,6 +4,7 @@ import { Namespace } from './namespace.ts';
 import type { UserNamespace } from './user.ts';
 import type { FsContext } from '../fs/fs-context.ts';
 import type { FileSystem } from '../fs/inode.ts';
+import { makePrivate } from './propagation.ts';
 
 export class MountNamespace extends Namespace {
   readonly kind = 'mnt';
@@ -36,7 +37,10 @@ export class MountNamespace extends Namespace {
   /** Nobody is here, or ever was. */
   abandon(): void {
     this.#all.delete(this);
-    for (const mount of this.mounts) detachFromPoint(mount);
+    for (const mount of this.mounts) {
+      detachFromPoint(mount);
+      makePrivate(mount);
+    }
     this.mounts.length = 0;
   }
 }

@@ -1,6 +1,6 @@
 /** mount(2), umount(2), pivot_root(2), and file handles, which are not there. */
 import { errno, sysError } from '../abi/errno.ts';
-import type { Mount } from '../fs/dentry.ts';
+import { type Mount, mountedOn } from '../fs/dentry.ts';
 import { type Path, samePath } from '../fs/fs-context.ts';
 import { S_IFDIR } from '../fs/inode.ts';
 import { fileSystemOf, remountTmpfs } from '../fs/mountable.ts';
@@ -12,6 +12,7 @@ import type { GuestTask } from '../task/guest-task.ts';
 import { AT_FDCWD } from './at-flags.ts';
 import { guestRow as row } from './guest-row.ts';
 import type { SyscallRow } from './row.ts';
+import { copyPropagation, followers, makePrivate, makeShared, makeSlave } from '../ns/propagation.ts';
 
 const MS = {
   MS_RDONLY: 1,
@@ -87,7 +88,41 @@ function graft(task: GuestTask, made: Mount, at: Path): void {
   if (!isMine(task, at)) throw sysError(errno.EINVAL);
   if (at.dentry.deleted) throw sysError(errno.ENOENT);
   if (isFolder(at) !== isFolder({ mount: made, dentry: made.root })) throw sysError(errno.ENOTDIR);
-  task.kernel.vfs.attach(made, at);
+  propagate(task, at, made);
+}
+
+/** Attaches a mount at a place, and a copy wherever that place is followed; on a shared mount all of them become peers. */
+function propagate(task: GuestTask, at: Path, made: Mount): void {
+  const { vfs } = task.kernel;
+  const others = followers(at.mount, at.dentry);
+  vfs.attach(made, at);
+  if (at.mount.group) makeShared(made);
+  for (const mount of others) {
+    const copy = copyOf(task, made, made.root);
+    copyPropagation(made, copy, mount.group !== at.mount.group);
+    if (mount.group) makeShared(copy);
+    copy.locked = mount.ns?.owner !== at.mount.ns?.owner;
+    vfs.attach(copy, { mount, dentry: at.dentry });
+  }
+}
+
+/** A mount of the same, outside of the tree. */
+function copyOf(task: GuestTask, m: Mount, root: Mount['root']): Mount {
+  const copy = task.kernel.vfs.newMount(m.fs, { root, source: m.source, flags: m.flags, readOnly: m.readOnly });
+  copy.kept = m.kept;
+  return copy;
+}
+
+/** What is taken away goes wherever its place is followed, unless something stands on it there. */
+function takeAway(task: GuestTask, m: Mount): void {
+  const { vfs } = task.kernel;
+  const tree = mountsBelow(m);
+  const copies = tree.flatMap(({ parent, mountpoint }) =>
+    parent && mountpoint ? followers(parent, mountpoint).map((mount) => mountedOn(mount, mountpoint)) : [],
+  );
+  vfs.detach(m);
+  // Those below first.
+  for (const copy of copies.reverse()) if (copy?.ns && mountsBelow(copy).length === 1) vfs.detach(copy);
 }
 
 /** MS_REMOUNT; `options` null for the mount's own flags alone (MS_BIND), else for the file system's, too. */
@@ -113,23 +148,22 @@ function bind(task: GuestTask, from: string | null, at: Path, recursive: boolean
   // A namespace's file may be kept by binding it somewhere.
   const isNamespace = place.mount.fs.type === 'nsfs';
   if (!isMine(task, at) || !(isMine(task, place) || isNamespace)) throw sysError(errno.EINVAL);
-  const copyOf = (m: Mount, root: Mount['root']): Mount => {
-    const copy = vfs.newMount(m.fs, { root, source: m.source, flags: m.flags, readOnly: m.readOnly });
-    copy.kept = m.kept;
-    return copy;
-  };
+  if (place.mount.unbindable) throw sysError(errno.EINVAL);
   // What a locked mount covers is not to be seen another way.
   const covers = (m: Mount): boolean => m.locked && m.parent === place.mount && isBelow(m.mountpoint!, place.dentry);
   if (!recursive && mountsBelow(place.mount).some(covers)) throw sysError(errno.EINVAL);
   // Looked up before anything is attached, or a tree bound into itself would grow for ever.
   const below = recursive ? mountsBelow(place.mount).slice(1) : [];
-  const made = copyOf(place.mount, place.dentry);
+  const made = copyOf(task, place.mount, place.dentry);
+  copyPropagation(place.mount, made);
   const copies = new Map([[place.mount, made]]);
   graft(task, made, at);
   for (const m of below) {
     const parent = copies.get(m.parent!);
     if (!parent || (m.parent === place.mount && !isBelow(m.mountpoint!, place.dentry))) continue;
-    const copy = copyOf(m, m.root);
+    if (m.unbindable) continue;
+    const copy = copyOf(task, m, m.root);
+    copyPropagation(m, copy);
     copy.locked = m.locked;
     copies.set(m, copy);
     vfs.attach(copy, { mount: parent, dentry: m.mountpoint! });
@@ -141,11 +175,15 @@ function isBelow(dentry: Mount['root'], top: Mount['root']): boolean {
   return false;
 }
 
-/** All mounts are private here: nothing is passed on. MS_SHARED, which would, is EINVAL; a slave without a master is private. */
 function setPropagation(task: GuestTask, at: Path, flags: number): void {
   const kind = flags & PROPAGATION;
   if (flags & ~(PROPAGATION | MS.MS_REC | MS.MS_SILENT) || (kind & (kind - 1)) !== 0) throw sysError(errno.EINVAL);
-  if (!isMine(task, at) || !isMountRoot(at) || kind === MS.MS_SHARED) throw sysError(errno.EINVAL);
+  if (!isMine(task, at) || !isMountRoot(at)) throw sysError(errno.EINVAL);
+  for (const m of flags & MS.MS_REC ? mountsBelow(at.mount) : [at.mount]) {
+    if (kind === MS.MS_SHARED) makeShared(m);
+    else if (kind === MS.MS_SLAVE) makeSlave(m);
+    else makePrivate(m, kind === MS.MS_UNBINDABLE);
+  }
 }
 
 function move(task: GuestTask, from: string | null, at: Path): void {
@@ -153,7 +191,7 @@ function move(task: GuestTask, from: string | null, at: Path): void {
   const { mount: m } = place;
   if (!isMine(task, at) || !isMine(task, place) || !isMountRoot(place) || !m.parent || m.locked)
     throw sysError(errno.EINVAL);
-  if (isFolder(place) !== isFolder(at)) throw sysError(errno.EINVAL);
+  if (isFolder(place) !== isFolder(at) || m.parent.group) throw sysError(errno.EINVAL);
   // Nothing can be moved below itself.
   if (mountsBelow(m).includes(at.mount)) throw sysError(errno.ELOOP);
   detachFromPoint(m);
@@ -179,11 +217,8 @@ function umount2(task: GuestTask, target: number, flags: number): number {
       throw sysError(errno.EAGAIN);
     }
   }
-  if (flags & MNT.MNT_DETACH) vfs.detach(m);
-  else {
-    if (isBusy(task, m)) throw sysError(errno.EBUSY);
-    vfs.unmount(at);
-  }
+  if (!(flags & MNT.MNT_DETACH) && isBusy(task, m)) throw sysError(errno.EBUSY);
+  takeAway(task, m);
   return 0;
 }
 
@@ -208,6 +243,8 @@ function pivotRoot(task: GuestTask, newRoot: number, putOld: number): number {
   if (!isFolder(to) || !isFolder(old)) throw sysError(errno.ENOTDIR);
   const { root } = task.fs;
   if (!isMine(task, to) || !isMine(task, old) || !isMine(task, root) || to.mount.locked) throw sysError(errno.EINVAL);
+  // What would happen to others' roots is nobody's wish.
+  if (to.mount.group || to.mount.parent?.group || root.mount.parent?.group) throw sysError(errno.EINVAL);
   if (to.mount === root.mount || old.mount === root.mount) throw sysError(errno.EBUSY);
   if (!isMountRoot(root) || !isMountRoot(to) || !to.mount.parent) throw sysError(errno.EINVAL);
   if (!mountsBelow(to.mount).includes(old.mount)) throw sysError(errno.EINVAL);
@@ -239,7 +276,7 @@ const refuse = (): number => {
 export const mountRows: SyscallRow[] = [
   row('mount', 165, 40, 'source:path target:path filesystemtype:string mountflags:flags data:string', mount, {
     support: 'partial',
-    note: 'tmpfs, ramfs, proc, sysfs, devpts, devtmpfs, mqueue, bind, move, remount; all mounts are private',
+    note: 'tmpfs, ramfs, proc, sysfs, devpts, devtmpfs, mqueue, bind, move, remount, propagation',
     flagNames: { mountflags: MS },
   }),
   row('umount2', 166, 39, 'target:path flags:flags', umount2, { flagNames: { flags: MNT } }),

@@ -6,6 +6,8 @@ import { Namespaced } from './fixture.ts';
 const MS = { RDONLY: 1, NODEV: 4, NOEXEC: 8, REMOUNT: 32, BIND: 4096, MOVE: 8192, REC: 16384 };
 const PRIVATE = 1 << 18;
 const SHARED = 1 << 20;
+const SLAVE = 1 << 19;
+const UNBINDABLE = 1 << 17;
 const O_CREAT_W = 0o101;
 
 let m: Namespaced;
@@ -66,7 +68,6 @@ describe('mount', () => {
     expect(await mount('x', '/none', 'tmpfs')).toBe('ENOENT');
     expect(await mount(0, '/a', 0, PRIVATE)).toBe('EINVAL');
     expect(await mount(0, '/', 0, PRIVATE | SHARED)).toBe('EINVAL');
-    expect(await mount(0, '/', 0, SHARED)).toBe('EINVAL');
     expect(await mount('/a', '/b', 0, MS.MOVE)).toBe('EINVAL');
     expect(await umount('/a')).toBe('EINVAL');
     expect(await umount('/', 2)).toBe('EINVAL');
@@ -118,6 +119,36 @@ describe('mount', () => {
     await m.path(task, 'mkdir', '/c/old', 0o755);
     expect(await m.path(task, 'pivot_root', '/c', '/c/old')).toBe(0);
     expect([await umount('/old/a'), await umount('/old', 2)]).toEqual(['EINVAL', 0]);
+  });
+
+  it('happens to peers and slaves, and ends there', async () => {
+    await mount('x', '/a', 'tmpfs');
+    await m.path(task, 'mkdir', '/a/x', 0o755);
+    expect(await mount(0, '/a', 0, SHARED)).toBe(0);
+    await mount('/a', '/b', 0, MS.BIND);
+    await mount('/a', '/c', 0, MS.BIND);
+    expect(await mount(0, '/c', 0, SLAVE)).toBe(0);
+    const peer = (await m.fork(task, f.CLONE_NEWNS)).child;
+    expect(await mount('y', '/b/x', 'tmpfs')).toBe(0);
+    for (const place of ['/a/x', '/b/x', '/c/x'])
+      for (const who of [task, peer]) expect(m.cat(who, '/proc/self/mountinfo')).toContain(` / ${place} rw,`);
+    const optional = (path: string): string =>
+      / ((?:\w+:\d+ )*)- /.exec(
+        m
+          .cat(task, '/proc/self/mountinfo')
+          .split('\n')
+          .find((l) => l.includes(` ${path} `))!,
+      )![1]!;
+    expect(optional('/a')).toMatch(/^shared:\d+ $/);
+    expect(optional('/b')).toBe(optional('/a'));
+    expect(optional('/c')).toBe(optional('/a').replace('shared', 'master'));
+    // What is mounted on the slave concerns nobody else.
+    await mount('z', '/c/x', 'tmpfs');
+    expect(await umount('/c/x')).toBe(0);
+    expect(await umount('/a/x')).toBe(0);
+    for (const who of [task, peer]) expect(m.cat(who, '/proc/self/mountinfo')).not.toMatch(/ \/[abc]\/x /);
+    expect(await mount(0, '/b', 0, UNBINDABLE)).toBe(0);
+    expect(await mount('/b', '/c/x', 0, MS.BIND)).toBe('EINVAL');
   });
 
   it('ends with the last process of the namespace', async () => {

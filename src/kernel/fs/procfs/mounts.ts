@@ -30,7 +30,7 @@ export const mountinfo = pidEntry('mountinfo', (subject) => {
   const row = (m: MountInfo): string => {
     const ofFs = access(m.fsReadOnly) + m.options;
     const own = access(m.readOnly, m.flags);
-    return `${m.id} ${m.parentId} ${device(m.dev)} ${name(m.root)} ${name(m.path)} ${own},relatime - ${m.type} ${name(m.source)} ${ofFs}\n`;
+    return `${m.id} ${m.parentId} ${device(m.dev)} ${name(m.root)} ${name(m.path)} ${own},relatime ${m.propagation}- ${m.type} ${name(m.source)} ${ofFs}\n`;
   };
   return mountsOf(subject).map(row).join('');
 });
