@@ -177,6 +177,15 @@ function smallTables(r: Results): string[] {
           ),
       ),
     );
+  const prewarmed = r.prewarmed.filter((p) => p.error === null);
+  if (prewarmed.length > 0)
+    out.push(
+      '<h2>After prewarm</h2><p>The first run after <code>uktx prewarm</code> on an empty cache, against a second run with what a first one has left. Milliseconds.</p>',
+      table(
+        ['', 'second run', 'first run, prewarmed', 'that by the second'],
+        prewarmed.map((p) => row([esc(p.name), short(median(p.second)), short(median(p.first)), p.part.toFixed(2)])),
+      ),
+    );
   if (r.integerLoop.length > 0) {
     const instructions = loopCount(r.quick) * LOOP_INSTRUCTIONS;
     out.push(

@@ -131,6 +131,14 @@ export function textReport(r: Results): string {
   }
   if (r.startUp.length + r.wholeRuns.length > 0)
     out.push(title('Start-up, whole runs (ms)'), comparison(r, [...r.startUp, ...r.wholeRuns], ms, false));
+  const prewarmed = r.prewarmed.filter((p) => p.error === null);
+  if (prewarmed.length > 0) {
+    const rows = prewarmed.map((p) => [p.name, short(median(p.second)), short(median(p.first)), p.part.toFixed(2)]);
+    out.push(
+      title('After prewarm (ms)'),
+      table(['', 'second run', 'first run, prewarmed', 'that by the second'], rows),
+    );
+  }
   if (r.integerLoop.length > 0) {
     const instructions = loopCount(r.quick) * LOOP_INSTRUCTIONS;
     const rows = r.engines.map((e) => {

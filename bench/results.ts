@@ -2,10 +2,19 @@
 import { type EngineId, isJit } from './engines.ts';
 import type { Machine } from './machine.ts';
 import type { OneLoopResult } from './one-loop.ts';
+import type { PrewarmedResult } from './prewarmed.ts';
 import { cellOf, figure, ratio, type TaskResult } from './schedule.ts';
 import { geometricMean } from './statistics.ts';
 
-export type SectionId = 'kernels' | 'aarch64' | 'real' | 'start-up' | 'system-calls' | 'one-loop' | 'memory';
+export type SectionId =
+  | 'kernels'
+  | 'aarch64'
+  | 'real'
+  | 'start-up'
+  | 'system-calls'
+  | 'one-loop'
+  | 'prewarm'
+  | 'memory';
 export const sectionIds: readonly SectionId[] = [
   'kernels',
   'aarch64',
@@ -13,6 +22,7 @@ export const sectionIds: readonly SectionId[] = [
   'one-loop',
   'start-up',
   'system-calls',
+  'prewarm',
   'memory',
 ];
 
@@ -40,6 +50,7 @@ export interface Results {
   integerLoop: TaskResult[];
   systemCalls: TaskResult[];
   oneLoop: OneLoopResult[];
+  prewarmed: PrewarmedResult[];
   memory: MemoryResult[];
 }
 
@@ -90,7 +101,10 @@ export function problems(r: Results): Problem[] {
   const memory = r.memory
     .filter((m) => m.error !== null)
     .map((m) => ({ what: `memory of ${m.name}, ${m.label}: ${m.error}`, wrong: false }));
-  return [...failed, ...loops, ...memory].sort((a, b) => Number(b.wrong) - Number(a.wrong));
+  const prewarmed = r.prewarmed
+    .filter((p) => p.error !== null)
+    .map((p) => ({ what: `prewarmed ${p.name}: ${p.error}`, wrong: false }));
+  return [...failed, ...loops, ...prewarmed, ...memory].sort((a, b) => Number(b.wrong) - Number(a.wrong));
 }
 
 /** The uktx engines whose speed the bars are about: those with the JIT, else none. */

@@ -14,6 +14,7 @@ import { describeMachine } from './machine.ts';
 import { peakResident, type RunLimits } from './measure.ts';
 import { runMicro } from './micro/index.ts';
 import { runOneLoop } from './one-loop.ts';
+import { prewarmedPrograms, runPrewarmed } from './prewarmed.ts';
 import { htmlReport } from './report-html.ts';
 import { microTable, textReport } from './report-text.ts';
 import { jsonReport, problems, type Results, type SectionId, sectionIds } from './results.ts';
@@ -154,6 +155,7 @@ async function main(): Promise<number> {
       integerLoop: [],
       systemCalls: [],
       oneLoop: [],
+      prewarmed: [],
       memory: [],
     },
   };
@@ -183,6 +185,11 @@ async function main(): Promise<number> {
   );
   results.integerLoop = await measure('start-up', () => sections.integerLoopTasks(choice));
   results.systemCalls = await measure('system-calls', () => sections.systemCallTasks(choice));
+  if (engines.some(({ id }) => id === 'jit-warm'))
+    for (const program of prewarmedPrograms.filter(({ name }) => chosen('prewarm', name)))
+      results.prewarmed.push(
+        await runPrewarmed(resolve(flags.uktx), program, flags.quick ? 3 : Math.max(rounds, 11), limits, progress),
+      );
   if (chosen('memory', 'python3')) results.memory = await measureMemory(engines, choice);
   save();
   clearProgress();
