@@ -233,6 +233,8 @@ export class CodeSpace implements CodeOwner {
     // The block behind it may have been dropped: then the stub leads to an op that leaves with `miss`.
     const block = this.entry(pc, 0);
     if (block === 0) return 0;
+    // That of a chunk that was dropped, and has been put in place anew elsewhere, leads to what is dead.
+    if (known) this.#memory.u32[(known.ip + stubLayout.ip) >>> 2] = block;
     // What was just put in place may hold a stub, too.
     const there = known?.ip ?? this.#chunks.around(pc)?.stub(pc) ?? 0;
     if (there !== 0) return there;

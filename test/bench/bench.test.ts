@@ -41,7 +41,17 @@ const resultsOf = (taskResults: TaskResult[]): Results => ({
   rounds: 1,
   engines: engines.map((id) => ({ id, label: id, version: '' })),
   kernels: taskResults,
-  ...{ aarch64: [], real: [], wholeRuns: [], startUp: [], integerLoop: [], systemCalls: [], oneLoop: [], memory: [] },
+  ...{
+    aarch64: [],
+    real: [],
+    wholeRuns: [],
+    startUp: [],
+    integerLoop: [],
+    systemCalls: [],
+    oneLoop: [],
+    prewarmed: [],
+    memory: [],
+  },
 });
 const bar = (r: Results, text: string) => bars(r).find((b) => b.requirement.startsWith(text))!;
 

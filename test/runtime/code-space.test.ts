@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { BlockStore } from '../../src/runtime/cache/block-store.ts';
+import { stubLayout } from '../../src/translator/ir/bytecode.ts';
 import { trap } from '../../src/translator/ir/layout.ts';
 import { BareMachine, CODE, DATA } from '../support/bare-machine.ts';
 
@@ -133,6 +134,18 @@ describe('code space', () => {
     other.cpu.pc = CODE;
     other.run();
     expect(other.cpu.getGpr(3)).toBe(27n);
+  });
+  it('has those who count what was dropped lead to what is in its place', () => {
+    const { m } = withStore(kept());
+    const { code } = m.engine;
+    code.stubs.hotThreshold = 1000;
+    expect(run(m)).toBe(15n);
+    const before = code.countedEntry(CODE + 0x100, 0);
+    m.memory.protect(CODE, CODE + 0x1_0000, 3);
+    m.memory.protect(CODE, CODE + 0x1_0000, 7);
+    expect(code.countedEntry(CODE + 0x100, 0)).toBe(before);
+    const ip = m.memory.u32[(before + stubLayout.ip) >>> 2]!;
+    expect(code.blockAt(ip)).toMatchObject({ pc: CODE + 0x100, dead: false, exit: 'ret' });
   });
   it('puts it in place again after all was forgotten', () => {
     const { m } = withStore(kept());
