@@ -188,7 +188,7 @@ export class CodeSpace implements CodeOwner {
     if (this.stubs.hotThreshold > 0) this.#executed.push(pc);
     this.#watch(code, code.pc, code.end);
     const stub = flavour === 0 ? this.stubs.at(pc) : undefined;
-    if (stub) this.#memory.u32[(stub.ip + stubLayout.ip) >>> 2] = code.ip;
+    if (stub) this.stubs.lead(stub, code.ip);
   }
 
   #executable(pc: number, end: number): boolean {
@@ -234,20 +234,16 @@ export class CodeSpace implements CodeOwner {
     const block = this.entry(pc, 0);
     if (block === 0) return 0;
     // That of a chunk that was dropped, and has been put in place anew elsewhere, leads to what is dead.
-    if (known) this.#memory.u32[(known.ip + stubLayout.ip) >>> 2] = block;
+    if (known) this.stubs.lead(known, block);
     // What was just put in place may hold a stub, too.
     const there = known?.ip ?? this.#chunks.around(pc)?.stub(pc) ?? 0;
     if (there !== 0) return there;
     const ip = this.#next;
     this.#next += stubLayout.size;
-    const { u32 } = this.#memory;
-    u32[(ip + stubLayout.ip) >>> 2] = block;
-    u32[(ip + stubLayout.pc) >>> 2] = pc;
-    const stub = this.stubs.add(pc, ip);
     // The interpreter comes to a return site when the function called was not translated yet, which mends itself: a region
     // for what follows the call is seldom worth it.
     const usual = this.places.isReturnSite(pc) ? this.stubs.hotThreshold * RETURN_SITE_FACTOR : this.stubs.hotThreshold;
-    this.stubs.count(stub, this.firstCount?.(pc) ?? usual);
+    this.stubs.make(ip, pc, block, this.firstCount?.(pc) ?? usual);
     const place = { pc, end: pc + 1, ip, ipEnd: this.#next, flavour: 0, transient: false, dead: false, exit: null };
     this.#blocks.push(place);
     return ip;
@@ -592,16 +588,8 @@ export class CodeSpace implements CodeOwner {
     if (block.exit.kind === 'call' && this.stubs.hotThreshold > 0) this.places.addReturnSite(block.exit.returnPc);
     if (at - start < MIN_BLOCK) at = start + MIN_BLOCK;
     this.#next = at;
-    const code: CodeBlock = {
-      pc: block.pc,
-      end: block.end,
-      ip: start,
-      ipEnd: at,
-      flavour,
-      transient,
-      dead: false,
-      exit: block.exit.kind,
-    };
+    const { pc, end, exit } = block;
+    const code: CodeBlock = { pc, end, ip: start, ipEnd: at, flavour, transient, dead: false, exit: exit.kind };
     this.#blocks.push(code);
     this.stats.blocks++;
     this.stats.guestInstructions += block.guestInstructions;

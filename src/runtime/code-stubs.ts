@@ -45,6 +45,17 @@ export class CodeStubs {
     this.#ips.push(ip);
     return stub;
   }
+  /** Makes one at `ip`, before the block whose code is at `block`. */
+  make(ip: number, pc: number, block: number, times: number): void {
+    this.#memory.u32[(ip + stubLayout.pc) >>> 2] = pc;
+    const stub = this.add(pc, ip);
+    this.lead(stub, block);
+    this.count(stub, times);
+  }
+  /** Has it lead to a block's code. */
+  lead(stub: Stub, block: number): void {
+    this.#memory.u32[(stub.ip + stubLayout.ip) >>> 2] = block;
+  }
   count(stub: Stub, times: number): void {
     this.#memory.u16[stub.ip >>> 1] = this.#exits().count;
     this.#memory.u32[this.#counterOf(stub.ip)] = times;
