@@ -26,12 +26,16 @@ const JUMP_CACHE_MASK: u32 = 0xffff;
 const CACHE_SHIFT: u32 = 14;
 
 // The table: how many chunks there are, the one used last, whether return sites may be entered from here, whether floating point
-// may be, whether stubs count; then, in order, of each chunk the addresses of its first and last block, and its own.
+// may be, whether stubs count, how often the jump cache was written to; then, in order, of each chunk the addresses of its first
+// and last block, and its own. At its end, the pairs of the jump cache that were written to, as far as there is room.
 const TABLE: u32 = 0xf1380000;
 const LAST_USED: u32 = TABLE + 4;
 const RETURNS: u32 = TABLE + 8;
 const FLOAT_USED: u32 = TABLE + 12;
 const COUNTING: u32 = TABLE + 16;
+const WRITTEN: u32 = TABLE + 20;
+const WRITTEN_PAIRS: u32 = 0xf13f8000;
+const MAX_WRITTEN: u32 = 0x2000;
 const ENTRIES: u32 = TABLE + 32;
 const ENTRY: u32 = 16;
 
@@ -227,5 +231,8 @@ export function return_code(pc: u64): u32 {
   if (load<u32>(entry) != at) store<u64>(entry ^ 8, load<u64>(entry));
   store<u32>(entry, at);
   store<u32>(entry + 4, ip);
+  const written = load<u32>(WRITTEN);
+  if (written < MAX_WRITTEN) store<u32>(WRITTEN_PAIRS + (written << 2), entry & ~15);
+  store<u32>(WRITTEN, written + 1);
   return ip;
 }

@@ -37,9 +37,13 @@ export interface Counting {
 // The table: words of its head, and of an entry.
 const TABLE = CHUNK_TABLE >>> 2;
 const [COUNT, LAST_USED, RETURNS, FLOAT_USED, COUNTING] = [TABLE, TABLE + 1, TABLE + 2, TABLE + 3, TABLE + 4];
+const WRITTEN = TABLE + 5;
 const ENTRIES = TABLE + 8;
 const ENTRY = 4;
-const MAX_CHUNKS = ((CHUNK_TABLE_END >>> 2) - ENTRIES) / ENTRY;
+/** Pairs of the jump cache that the interpreter has written to by itself, at the table's end. */
+const MAX_WRITTEN = 0x2000;
+const WRITTEN_PAIRS = (CHUNK_TABLE_END >>> 2) - MAX_WRITTEN;
+const MAX_CHUNKS = (WRITTEN_PAIRS - ENTRIES) / ENTRY;
 
 /** A chunk in its place. */
 export class CodeChunk {
@@ -183,8 +187,12 @@ export class CodeChunks {
   get alive(): readonly CodeChunk[] {
     return this.#alive;
   }
-  get areUsed(): boolean {
-    return this.#all.length > 0;
+  /** Addresses of the pairs of the jump cache that the interpreter has written to since this was asked last; null: too many. */
+  takeWritten(): Uint32Array | null {
+    const { u32 } = this.#memory;
+    const count = u32[WRITTEN]!;
+    u32[WRITTEN] = 0;
+    return count > MAX_WRITTEN ? null : u32.subarray(WRITTEN_PAIRS, WRITTEN_PAIRS + count);
   }
   get isFull(): boolean {
     return this.#alive.length >= MAX_CHUNKS;

@@ -436,7 +436,7 @@ export class CodeSpace implements CodeOwner {
   }
   /** The interpreter enters return sites of chunks into the jump cache by itself. */
   #noteJumps(): void {
-    if (this.#chunks.areUsed) this.#jumps.noteWritten();
+    this.#jumps.noteWritten(this.#chunks.takeWritten());
   }
   #drop(b: CodeBlock): void {
     if (b.dead) return;

@@ -52,9 +52,11 @@ export class JumpCache {
     const first = placeOf(pc);
     for (const at of [first, first ^ 2]) if (u32[at] === pc && u32[at + 1] === ip) u32[at] = NOWHERE;
   }
-  /** Something else has written to it. */
-  noteWritten(): void {
-    this.#used = null;
+  /** Something else has written to these pairs, by address; null: to any. */
+  noteWritten(pairs: ArrayLike<number> | null): void {
+    if (!this.#used) return;
+    if (!pairs || this.#used.length + pairs.length > MAX_LISTED) this.#used = null;
+    else for (let k = 0; k < pairs.length; k++) this.#used.push(pairs[k]! >>> 2);
   }
   /** Empties the cache; `visit` is told what was in it. */
   drain(visit: (pc: number, ip: number) => void): void {
