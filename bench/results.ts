@@ -54,6 +54,20 @@ export interface Results {
   memory: MemoryResult[];
 }
 
+/** The sections before anything is measured. */
+export const nothingMeasured = (): Omit<Results, 'date' | 'machine' | 'quick' | 'rounds' | 'engines'> => ({
+  kernels: [],
+  aarch64: [],
+  real: [],
+  wholeRuns: [],
+  startUp: [],
+  integerLoop: [],
+  systemCalls: [],
+  oneLoop: [],
+  prewarmed: [],
+  memory: [],
+});
+
 export const allTasks = (r: Results): TaskResult[] => [
   ...r.kernels,
   ...r.aarch64,

@@ -17,7 +17,7 @@ import { runOneLoop } from './one-loop.ts';
 import { prewarmedPrograms, runPrewarmed } from './prewarmed.ts';
 import { htmlReport } from './report-html.ts';
 import { microTable, textReport } from './report-text.ts';
-import { jsonReport, problems, type Results, type SectionId, sectionIds } from './results.ts';
+import { jsonReport, nothingMeasured, problems, type Results, type SectionId, sectionIds } from './results.ts';
 import { runTasks, type Task, type TaskResult } from './schedule.ts';
 import * as sections from './sections.ts';
 
@@ -146,18 +146,7 @@ async function main(): Promise<number> {
     quick: flags.quick,
     rounds,
     engines: engines.map(({ id, label, version }) => ({ id, label, version })),
-    ...{
-      kernels: [],
-      aarch64: [],
-      real: [],
-      wholeRuns: [],
-      startUp: [],
-      integerLoop: [],
-      systemCalls: [],
-      oneLoop: [],
-      prewarmed: [],
-      memory: [],
-    },
+    ...nothingMeasured(),
   };
   const measure = async (section: SectionId, tasks: () => Task[], times = rounds): Promise<TaskResult[]> =>
     chosenSections.has(section) ? await runTasks(tasks(), times, limits, progress) : [];

@@ -10,7 +10,7 @@ import { runOnce } from '../../bench/measure.ts';
 import { guestFolder, kernels } from '../../bench/programs.ts';
 import { htmlReport } from '../../bench/report-html.ts';
 import { textReport } from '../../bench/report-text.ts';
-import { jsonReport, meanRatio, problems, type Results } from '../../bench/results.ts';
+import { nothingMeasured, jsonReport, meanRatio, problems, type Results } from '../../bench/results.ts';
 import { type Cell, markWrongResults, overhead, ratio, runTasks, type TaskResult } from '../../bench/schedule.ts';
 import { geometricMean, median, steadyState } from '../../bench/statistics.ts';
 
@@ -40,18 +40,8 @@ const resultsOf = (taskResults: TaskResult[]): Results => ({
   quick: false,
   rounds: 1,
   engines: engines.map((id) => ({ id, label: id, version: '' })),
+  ...nothingMeasured(),
   kernels: taskResults,
-  ...{
-    aarch64: [],
-    real: [],
-    wholeRuns: [],
-    startUp: [],
-    integerLoop: [],
-    systemCalls: [],
-    oneLoop: [],
-    prewarmed: [],
-    memory: [],
-  },
 });
 const bar = (r: Results, text: string) => bars(r).find((b) => b.requirement.startsWith(text))!;
 

@@ -123,6 +123,18 @@ export interface Mount {
   readonly source: string;
 }
 
+/** What holds for a mount outside the tree. */
+export const OUTSIDE = {
+  parent: null,
+  mountpoint: null,
+  ns: null,
+  locked: false,
+  kept: 0,
+  group: null,
+  master: null,
+  unbindable: false,
+} as const satisfies Partial<Mount>;
+
 /** The mount on top of `dentry` as seen through `mount`, or null. */
 export function mountedOn(mount: Mount, dentry: Dentry): Mount | null {
   const { mounts } = dentry;

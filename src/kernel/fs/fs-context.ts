@@ -1,5 +1,5 @@
 /** Root, working directory and umask of a process (what CLONE_FS shares), and how a place in the tree is named. */
-import { Dentry, type Mount } from './dentry.ts';
+import { Dentry, type Mount, OUTSIDE } from './dentry.ts';
 import type { Inode } from './inode.ts';
 
 /** A place in the tree: a dentry, and the mount through which it was reached. */
@@ -62,20 +62,13 @@ export function pathName(path: Path, root: Path | null = null): string {
 export function detachedPath(inode: Inode, name: string): Path {
   const root = new Dentry(inode, '', null);
   const mount: Mount = {
+    ...OUTSIDE,
     id: 0,
     fs: inode.fs,
     root,
-    parent: null,
-    mountpoint: null,
     readOnly: inode.fs.readOnly,
     source: 'none',
     flags: 0,
-    ns: null,
-    locked: false,
-    kept: 0,
-    group: null,
-    master: null,
-    unbindable: false,
   };
   return { mount, dentry: new Dentry(inode, name, null) };
 }

@@ -5,7 +5,7 @@
 import { errno, sysError } from '../abi/errno.ts';
 import { Credentials } from '../task/credentials.ts';
 import type { Task } from '../task/task.ts';
-import { Dentry, type Mount } from './dentry.ts';
+import { Dentry, type Mount, OUTSIDE } from './dentry.ts';
 import { detachedPath, FsContext, locate, type Path, pathName } from './fs-context.ts';
 import { type FileSystem, S_IFDIR } from './inode.ts';
 import {
@@ -95,20 +95,13 @@ export class Vfs {
   /** A mount outside of the tree. `options.root`: what of the file system it shows. */
   newMount(fs: FileSystem, options: MountOptions & { root?: Dentry } = {}): Mount {
     return {
+      ...OUTSIDE,
       id: this.#nextMountId++,
       fs,
       root: options.root ?? this.#rootOf(fs),
-      parent: null,
-      mountpoint: null,
       readOnly: options.readOnly ?? fs.readOnly,
       source: options.source ?? fs.type,
       flags: options.flags ?? 0,
-      ns: null,
-      locked: false,
-      kept: 0,
-      group: null,
-      master: null,
-      unbindable: false,
     };
   }
   /** All mounts of a file system share its dentries. */
