@@ -80,7 +80,7 @@ function runToSystemCall({ engine, cpu, memory }: BareMachine): void {
   let ip = 0;
   for (;;) {
     ip ||= code.entry(cpu.pc, cpu.flavour);
-    const reason = engine.run(cpu.address, ip, 200_000);
+    const reason = engine.run(ip, 200_000);
     ip = 0;
     if (reason === exitReason.syscall) return;
     if (reason === exitReason.tick) ip = word(SLOT_EXIT_IP);

@@ -20,6 +20,7 @@ import {
   vec,
 } from '../translator/aarch64/state.ts';
 import type { LinearMemory } from './linear-memory.ts';
+import { Vcpu } from './vcpu.ts';
 
 const TWO32 = 0x1_0000_0000;
 const NZCV = 0xf000_0000n;
@@ -32,122 +33,96 @@ const FP_TRACKED = 2;
 /** Computes NZCV of a vCPU (bits 31 to 28) from its lazy form; the engine provides it. */
 export type FlagReader = (op: number, a: bigint, b: bigint, res: bigint) => number;
 
-export class AArch64Context implements CpuContext {
+export class AArch64Context extends Vcpu implements CpuContext {
   readonly isa = 'aarch64';
   /** fpsr, fpcr, v0..v31: struct fpsimd_context after its head. */
   readonly fpStateSize = 520;
   readonly gsBase = 0;
-  readonly address: number;
-  readonly #u32: Uint32Array;
-  readonly #i64: BigInt64Array;
-  readonly #u8: Uint8Array;
-  readonly #base32: number;
-  readonly #base64: number;
   readonly #flags: FlagReader;
 
-  constructor(memory: LinearMemory, address: number, flags: FlagReader) {
-    this.address = address;
-    this.#u8 = memory.u8;
-    this.#u32 = memory.u32;
-    this.#i64 = memory.i64;
-    this.#base32 = address >>> 2;
-    this.#base64 = address >>> 3;
+  constructor(memory: LinearMemory, home: number, flags: FlagReader) {
+    super(memory, home);
     this.#flags = flags;
-  }
-  #get(slot: number): number {
-    const at = this.#base32 + (slot >> 2);
-    return this.#u32[at + 1]! * TWO32 + this.#u32[at]!;
-  }
-  #set(slot: number, value: number): void {
-    const at = this.#base32 + (slot >> 2);
-    this.#u32[at] = value;
-    this.#u32[at + 1] = Math.floor(value / TWO32);
-  }
-  #get32(slot: number): number {
-    return this.#u32[this.#base32 + (slot >> 2)]!;
-  }
-  #set32(slot: number, value: number): void {
-    this.#u32[this.#base32 + (slot >> 2)] = value;
   }
 
   get pc(): number {
-    return this.#get(SLOT_PC);
+    return this.get(SLOT_PC);
   }
   set pc(v: number) {
-    this.#set(SLOT_PC, v);
+    this.set(SLOT_PC, v);
   }
   get sp(): number {
-    return this.#get(SP);
+    return this.get(SP);
   }
   set sp(v: number) {
-    this.#set(SP, v);
+    this.set(SP, v);
   }
   syscallNumber(): number {
-    return this.#get32(gpr(8));
+    return this.get32(gpr(8));
   }
   argLo(i: number): number {
-    return this.#get32(gpr(i));
+    return this.get32(gpr(i));
   }
   argHi(i: number): number {
-    return this.#get32(gpr(i) + 4);
+    return this.get32(gpr(i) + 4);
   }
   setResult(value: number): void {
-    this.#set(gpr(0), value);
+    this.set(gpr(0), value);
   }
   result(): number {
-    const at = this.#base32 + (gpr(0) >> 2);
-    return (this.#u32[at + 1]! | 0) * TWO32 + this.#u32[at]!;
+    const at = this.base32 + (gpr(0) >> 2);
+    return (this.u32[at + 1]! | 0) * TWO32 + this.u32[at]!;
   }
   getGpr(i: number): bigint {
-    return BigInt.asUintN(64, this.#i64[this.#base64 + (gpr(i) >> 3)]!);
+    return BigInt.asUintN(64, this.i64[this.base64 + (gpr(i) >> 3)]!);
   }
   setGpr(i: number, value: bigint): void {
-    this.#i64[this.#base64 + (gpr(i) >> 3)] = value;
+    this.i64[this.base64 + (gpr(i) >> 3)] = value;
   }
   getFlags(): bigint {
-    const i64 = (slot: number): bigint => this.#i64[this.#base64 + (slot >> 3)]!;
+    const i64 = (slot: number): bigint => this.i64[this.base64 + (slot >> 3)]!;
     return BigInt(this.#flags(Number(i64(CC_OP)), i64(CC_A), i64(CC_B), i64(CC_RES)) >>> 0) & NZCV;
   }
   setFlags(value: bigint): void {
-    this.#set(CC_OP, 0);
-    this.#set(CC_RES, Number(value & NZCV));
+    this.set(CC_OP, 0);
+    this.set(CC_RES, Number(value & NZCV));
   }
   get tls(): number {
-    return this.#get(TPIDR_EL0);
+    return this.get(TPIDR_EL0);
   }
   set tls(v: number) {
-    this.#set(TPIDR_EL0, v);
+    this.set(TPIDR_EL0, v);
   }
   /** Which translations fit: bits FLAVOUR_* of src/translator/aarch64/state.ts. */
   get flavour(): number {
-    return (this.#get32(FP_EXACT) ? FLAVOUR_EXACT_FP : 0) | (this.#get32(TAGGED) ? FLAVOUR_TAGGED : 0);
+    return (this.get32(FP_EXACT) ? FLAVOUR_EXACT_FP : 0) | (this.get32(TAGGED) ? FLAVOUR_TAGGED : 0);
   }
   /** A data access went to an address with a tag: true if code that masks addresses now is in force, and was not before. */
   useTaggedAddresses(): boolean {
-    if (this.#get32(TAGGED)) return false;
-    this.#set32(TAGGED, 1);
+    if (this.get32(TAGGED)) return false;
+    this.set32(TAGGED, 1);
     return true;
   }
 
   saveFpState(dst: Uint8Array): void {
     const v = new DataView(dst.buffer, dst.byteOffset, this.fpStateSize);
-    v.setUint32(0, this.#get32(FPSR), true);
-    v.setUint32(4, this.#get32(FPCR), true);
+    v.setUint32(0, this.get32(FPSR), true);
+    v.setUint32(4, this.get32(FPCR), true);
     const from = this.address + vec(0);
-    dst.set(this.#u8.subarray(from, from + 512), 8);
+    dst.set(this.u8.subarray(from, from + 512), 8);
   }
   restoreFpState(src: Uint8Array): void {
     const v = new DataView(src.buffer, src.byteOffset, this.fpStateSize);
     const fpcr = v.getUint32(4, true) & FPCR_BITS;
-    this.#set32(FPSR, v.getUint32(0, true) & FPSR_BITS);
-    this.#set32(FPCR, fpcr);
-    this.#set32(FP_EXACT, fpcr !== 0 || this.#get32(FP_HISTORY) & FP_TRACKED ? 1 : 0);
-    this.#u8.set(src.subarray(8, 520), this.address + vec(0));
+    this.set32(FPSR, v.getUint32(0, true) & FPSR_BITS);
+    this.set32(FPCR, fpcr);
+    this.set32(FP_EXACT, fpcr !== 0 || this.get32(FP_HISTORY) & FP_TRACKED ? 1 : 0);
+    this.u8.set(src.subarray(8, 520), this.address + vec(0));
     // The return from an exception clears the monitor.
-    this.#set(EXCL_TAG, 0);
+    this.set(EXCL_TAG, 0);
   }
   reset(pc: number, sp: number): void {
-    this.#u8.fill(0, this.address, this.address + VCPU_SIZE);
+    this.u8.fill(0, this.address, this.address + VCPU_SIZE);
     this.pc = pc;
     this.sp = sp;
   }

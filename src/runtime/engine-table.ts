@@ -117,6 +117,8 @@ export class EngineTable {
     return copy;
   }
   releaseContext(cpu: CpuContext, mm: AddressSpace): void {
-    this.#slots.get(mm.memory)?.free.push((cpu as GuestContext).address);
+    const context = cpu as GuestContext;
+    context.leave();
+    this.#slots.get(mm.memory)?.free.push(context.home);
   }
 }

@@ -11,6 +11,7 @@ import {
   missSlot,
   SLOT_LIMIT,
   SYSCALL_IMPORT,
+  VCPU,
   VCPU_SIZE,
   VCPUS,
 } from '../translator/ir/layout.ts';
@@ -34,7 +35,7 @@ import type { LinearMemory } from './linear-memory.ts';
 import { counterInto } from './node-host.ts';
 import { packageRoot } from './package-root.ts';
 
-export type Run = (cpu: number, ip: number, budget: number) => number;
+export type Run = (ip: number, budget: number) => number;
 
 interface Modules {
   interpreter: WebAssembly.Module;
@@ -197,16 +198,17 @@ export class Engine {
     this.run = this.verifier.run;
   }
 
-  /** To be called before guest code runs on the vCPU at `cpu`. */
-  enter(cpu: number): void {
+  /** To be called before guest code runs on a vCPU of this memory. */
+  enter(vcpu: GuestContext): void {
     const { optimised } = this.#modules;
     if (!this.#optimised && optimised) {
       this.#optimised = true;
       this.#instantiate(optimised);
       this.regions?.relink();
     }
-    this.memory.u32[(cpu + SLOT_LIMIT) >>> 2] = 0;
-    this.#ticker?.ticker.run(this.#ticker.memory, cpu);
+    vcpu.enter();
+    this.memory.u32[(VCPU + SLOT_LIMIT) >>> 2] = 0;
+    this.#ticker?.ticker.run(this.#ticker.memory);
   }
 
   #instantiate({ interpreter, helpers }: Modules): void {

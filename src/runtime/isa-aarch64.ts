@@ -18,7 +18,7 @@ export const aarch64: IsaRuntime = {
   slotNames,
   listing,
   createFrontEnd: (options) => new A64FrontEnd(options),
-  createContext: (memory, address, flags) => new AArch64Context(memory, address, flags),
+  createContext: (memory, home, flags) => new AArch64Context(memory, home, flags),
   // Top Byte Ignore: the first address with a tag switches to code that masks them off.
   highAddress: (context, high) =>
     (high & 0x00ff_ffff) === 0 && (context as AArch64Context).useTaggedAddresses() ? 'retry' : 'page',

@@ -21,7 +21,7 @@ export const x86: IsaRuntime = {
   slotNames,
   listing: null,
   createFrontEnd: (options) => new X86FrontEnd(options),
-  createContext: (memory, address, flags) => new X86Context(memory, address, flags),
+  createContext: (memory, home, flags) => new X86Context(memory, home, flags),
   // Addresses that are not canonical are no page faults.
   highAddress: (_context, high) => (high < 0x8000 || high >= 0xffff_8000 ? 'page' : 'protection'),
   trap(site) {

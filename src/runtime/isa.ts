@@ -13,10 +13,14 @@ import type { LinearMemory } from './linear-memory.ts';
 
 /** A vCPU as the runtime sees it. */
 export interface GuestContext extends CpuContext {
-  /** Of the vCPU state. */
+  /** Of the vCPU state, as it lies now. */
   readonly address: number;
+  readonly home: number;
   /** Picks among translations of one block. */
   readonly flavour: number;
+  /** As of Vcpu. */
+  enter(): void;
+  leave(): void;
 }
 
 /** Computes the arithmetic flags of a vCPU from their lazy form; the helper module provides it. */
@@ -57,7 +61,7 @@ export interface IsaRuntime {
   /** Assembly of guest bytes from `pc` on, for --dump; null: see translator/x86_64/disassemble.ts. */
   readonly listing: ((code: Uint8Array, pc: number) => string) | null;
   createFrontEnd(options: { verify: boolean; disabledPasses: Iterable<string> }): GuestFrontEnd;
-  createContext(memory: LinearMemory, address: number, flags: FlagReader): GuestContext;
+  createContext(memory: LinearMemory, home: number, flags: FlagReader): GuestContext;
   /**
    * A data access beyond 4 GiB, with these upper 32 bits of the address: a page fault, an address that no page can have, or
    * one to run again in the flavour that the context now has.

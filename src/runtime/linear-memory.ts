@@ -16,6 +16,7 @@ import {
   PAGE_TABLE,
   PAGE_WRITE,
 } from '../translator/ir/layout.ts';
+import type { Vcpu } from './vcpu.ts';
 
 const WASM_PAGES = 65536;
 /** Bytes compared with zeros at once. */
@@ -45,6 +46,8 @@ export class LinearMemory implements GuestMemory {
   /** There are, or were, pages that are writable and executable. */
   writableCode = false;
   onWritten: ((start: number, end: number) => void) | null = null;
+  /** Whose registers lie at VCPU. */
+  vcpu: Vcpu | null = null;
 
   constructor() {
     // Created small and grown: creation at full size forces a garbage collection.

@@ -21,6 +21,7 @@ import {
   SLOT_FAULT_ACCESS,
   SLOT_FAULT_ADDRESS,
   SLOT_PC,
+  VCPU,
 } from '../translator/ir/layout.ts';
 import type { Engine, SyscallCaller } from './engine.ts';
 import type { GuestContext } from './isa.ts';
@@ -154,7 +155,7 @@ export class ThreadRunner implements SyscallCaller {
   }
 
   #slot(slot: number): number {
-    return this.#engine.memory.u32[(this.#context.address + slot) >>> 2]!;
+    return this.#engine.memory.u32[(VCPU + slot) >>> 2]!;
   }
 
   /**
@@ -162,10 +163,9 @@ export class ThreadRunner implements SyscallCaller {
    */
   #runCode(ip: number): number {
     const context = this.#context;
-    const cpu = context.address;
     let flavour = context.flavour;
     let at = ip;
-    this.#engine.enter(cpu);
+    this.#engine.enter(context);
     const { code, run, exits } = this.#engine;
     this.#engine.caller = this;
     code.useFlavour(flavour);
@@ -181,7 +181,7 @@ export class ThreadRunner implements SyscallCaller {
       }
       let reason: number;
       try {
-        reason = run(cpu, at, BUDGET);
+        reason = run(at, BUDGET);
       } catch (e) {
         if (!isWildAccess(e)) throw e;
         this.#fault({ signo: SIGSEGV, code: SEGV_MAPERR, address: 0, trapno: TRAP_PAGE_FAULT, err: PF_USER });
@@ -254,7 +254,7 @@ export class ThreadRunner implements SyscallCaller {
     const where = code.locate(ip);
     if (!where) throw new Error('a memory fault outside translated code');
     context.pc = where.pc;
-    const at = (context.address + SLOT_FAULT_ADDRESS) >>> 2;
+    const at = (VCPU + SLOT_FAULT_ADDRESS) >>> 2;
     const low = memory.u32[at]!;
     const high = memory.u32[at + 1]!;
     const write = (this.#slot(SLOT_FAULT_ACCESS) & PAGE_WRITE) !== 0;

@@ -32,6 +32,7 @@ import {
   ZF,
 } from '../translator/x86_64/state.ts';
 import type { LinearMemory } from './linear-memory.ts';
+import { Vcpu } from './vcpu.ts';
 
 const ARGUMENTS = [7, 6, 2, 10, 8, 9]; // rdi rsi rdx r10 r8 r9
 const ARITHMETIC = CF | PF | AF | ZF | SF | OF;
@@ -44,148 +45,122 @@ const MXCSR_DEFAULT = 0x1f80;
 /** Computes the six arithmetic flags of a vCPU from their lazy form; the engine provides it. */
 export type FlagReader = (op: number, a: bigint, b: bigint, res: bigint) => number;
 
-export class X86Context implements CpuContext {
+export class X86Context extends Vcpu implements CpuContext {
   readonly isa = 'x86_64';
   readonly fpStateSize = 512;
-  readonly address: number;
-  readonly #u32: Uint32Array;
-  readonly #i64: BigInt64Array;
-  readonly #u8: Uint8Array;
-  readonly #base32: number;
-  readonly #base64: number;
   readonly #flags: FlagReader;
 
-  constructor(memory: LinearMemory, address: number, flags: FlagReader) {
-    this.address = address;
-    this.#u8 = memory.u8;
-    this.#u32 = memory.u32;
-    this.#i64 = memory.i64;
-    this.#base32 = address >>> 2;
-    this.#base64 = address >>> 3;
+  constructor(memory: LinearMemory, home: number, flags: FlagReader) {
+    super(memory, home);
     this.#flags = flags;
-  }
-  #get(slot: number): number {
-    const at = this.#base32 + (slot >> 2);
-    return this.#u32[at + 1]! * TWO32 + this.#u32[at]!;
-  }
-  #set(slot: number, value: number): void {
-    const at = this.#base32 + (slot >> 2);
-    this.#u32[at] = value;
-    this.#u32[at + 1] = Math.floor(value / TWO32);
-  }
-  #get32(slot: number): number {
-    return this.#u32[this.#base32 + (slot >> 2)]!;
-  }
-  #set32(slot: number, value: number): void {
-    this.#u32[this.#base32 + (slot >> 2)] = value;
   }
 
   get pc(): number {
-    return this.#get(SLOT_PC);
+    return this.get(SLOT_PC);
   }
   set pc(v: number) {
-    this.#set(SLOT_PC, v);
+    this.set(SLOT_PC, v);
   }
   get sp(): number {
-    return this.#get(gpr(RSP));
+    return this.get(gpr(RSP));
   }
   set sp(v: number) {
-    this.#set(gpr(RSP), v);
+    this.set(gpr(RSP), v);
   }
   syscallNumber(): number {
-    return this.#get32(gpr(RAX));
+    return this.get32(gpr(RAX));
   }
   argLo(i: number): number {
-    return this.#get32(gpr(ARGUMENTS[i]!));
+    return this.get32(gpr(ARGUMENTS[i]!));
   }
   argHi(i: number): number {
-    return this.#get32(gpr(ARGUMENTS[i]!) + 4);
+    return this.get32(gpr(ARGUMENTS[i]!) + 4);
   }
   setResult(value: number): void {
-    this.#set(gpr(RAX), value);
+    this.set(gpr(RAX), value);
   }
   result(): number {
-    const at = this.#base32 + (gpr(RAX) >> 2);
-    return (this.#u32[at + 1]! | 0) * TWO32 + this.#u32[at]!;
+    const at = this.base32 + (gpr(RAX) >> 2);
+    return (this.u32[at + 1]! | 0) * TWO32 + this.u32[at]!;
   }
   getGpr(i: number): bigint {
-    return BigInt.asUintN(64, this.#i64[this.#base64 + (gpr(i) >> 3)]!);
+    return BigInt.asUintN(64, this.i64[this.base64 + (gpr(i) >> 3)]!);
   }
   setGpr(i: number, value: bigint): void {
-    this.#i64[this.#base64 + (gpr(i) >> 3)] = value;
+    this.i64[this.base64 + (gpr(i) >> 3)] = value;
   }
   getFlags(): bigint {
-    const i64 = (slot: number): bigint => this.#i64[this.#base64 + (slot >> 3)]!;
+    const i64 = (slot: number): bigint => this.i64[this.base64 + (slot >> 3)]!;
     const arithmetic = this.#flags(Number(i64(CC_OP)), i64(CC_A), i64(CC_B), i64(CC_RES));
-    return BigInt(arithmetic | (this.#get32(DF) ? DIRECTION : 0) | (this.#get32(FLAGS_MISC) & MISC) | 0x202);
+    return BigInt(arithmetic | (this.get32(DF) ? DIRECTION : 0) | (this.get32(FLAGS_MISC) & MISC) | 0x202);
   }
   setFlags(value: bigint): void {
     const f = Number(value & 0xffff_ffffn);
-    this.#set(CC_OP, 0);
-    this.#set(CC_RES, f & ARITHMETIC);
-    this.#set(DF, f & DIRECTION ? 1 : 0);
-    this.#set(FLAGS_MISC, f & MISC & ~0x100);
+    this.set(CC_OP, 0);
+    this.set(CC_RES, f & ARITHMETIC);
+    this.set(DF, f & DIRECTION ? 1 : 0);
+    this.set(FLAGS_MISC, f & MISC & ~0x100);
   }
   get tls(): number {
-    return this.#get(FS_BASE);
+    return this.get(FS_BASE);
   }
   set tls(v: number) {
-    this.#set(FS_BASE, v);
+    this.set(FS_BASE, v);
   }
   get gsBase(): number {
-    return this.#get(GS_BASE);
+    return this.get(GS_BASE);
   }
   set gsBase(v: number) {
-    this.#set(GS_BASE, v);
+    this.set(GS_BASE, v);
   }
   /** 1 when exact floating point is in force: picks the translation flavour. */
   get flavour(): number {
-    return this.#get32(FP_EXACT) ? 1 : 0;
+    return this.get32(FP_EXACT) ? 1 : 0;
   }
 
   /** FXSAVE image (SDM volume 1, table 10-2). */
   saveFpState(dst: Uint8Array): void {
     const v = new DataView(dst.buffer, dst.byteOffset, 512);
     dst.fill(0, 0, 512);
-    const top = this.#get32(FTOP) & 7;
-    v.setUint16(0, this.#get32(FCW), true);
-    v.setUint16(2, (this.#get32(FSW) & ~0x3800) | (top << 11), true);
-    v.setUint8(4, this.#get32(FTW));
-    v.setUint16(6, this.#get32(FOP), true);
-    v.setBigUint64(8, BigInt.asUintN(64, this.#i64[this.#base64 + (FIP >> 3)]!), true);
-    v.setBigUint64(16, BigInt.asUintN(64, this.#i64[this.#base64 + (FDP >> 3)]!), true);
-    v.setUint32(24, this.#get32(MXCSR), true);
+    const top = this.get32(FTOP) & 7;
+    v.setUint16(0, this.get32(FCW), true);
+    v.setUint16(2, (this.get32(FSW) & ~0x3800) | (top << 11), true);
+    v.setUint8(4, this.get32(FTW));
+    v.setUint16(6, this.get32(FOP), true);
+    v.setBigUint64(8, BigInt.asUintN(64, this.i64[this.base64 + (FIP >> 3)]!), true);
+    v.setBigUint64(16, BigInt.asUintN(64, this.i64[this.base64 + (FDP >> 3)]!), true);
+    v.setUint32(24, this.get32(MXCSR), true);
     v.setUint32(28, 0xffff, true);
     for (let k = 0; k < 8; k++) {
       const from = this.address + fpr((top + k) & 7);
-      dst.set(this.#u8.subarray(from, from + 10), 32 + k * 16);
+      dst.set(this.u8.subarray(from, from + 10), 32 + k * 16);
     }
     const from = this.address + xmm(0);
-    dst.set(this.#u8.subarray(from, from + 256), 160);
+    dst.set(this.u8.subarray(from, from + 256), 160);
   }
   restoreFpState(src: Uint8Array): void {
     const v = new DataView(src.buffer, src.byteOffset, 512);
     const fsw = v.getUint16(2, true);
     const top = (fsw >> 11) & 7;
-    this.#set32(FCW, v.getUint16(0, true));
-    this.#set32(FSW, fsw & ~0x3800);
-    this.#set32(FTOP, top);
-    this.#set32(FTW, v.getUint8(4));
-    this.#set32(FOP, v.getUint16(6, true));
-    this.#i64[this.#base64 + (FIP >> 3)] = v.getBigInt64(8, true);
-    this.#i64[this.#base64 + (FDP >> 3)] = v.getBigInt64(16, true);
+    this.set32(FCW, v.getUint16(0, true));
+    this.set32(FSW, fsw & ~0x3800);
+    this.set32(FTOP, top);
+    this.set32(FTW, v.getUint8(4));
+    this.set32(FOP, v.getUint16(6, true));
+    this.i64[this.base64 + (FIP >> 3)] = v.getBigInt64(8, true);
+    this.i64[this.base64 + (FDP >> 3)] = v.getBigInt64(16, true);
     const mxcsr = v.getUint32(24, true) & 0xffff;
-    this.#set32(MXCSR, mxcsr);
+    this.set32(MXCSR, mxcsr);
     // Modes and unmasked exceptions need exact arithmetic; sticky flags alone do not bring it on.
-    if ((mxcsr & ~0x3f) !== MXCSR_DEFAULT) this.#set32(FP_EXACT, 1);
-    for (let k = 0; k < 8; k++) this.#u8.set(src.subarray(32 + k * 16, 42 + k * 16), this.address + fpr((top + k) & 7));
-    this.#u8.set(src.subarray(160, 416), this.address + xmm(0));
+    if ((mxcsr & ~0x3f) !== MXCSR_DEFAULT) this.set32(FP_EXACT, 1);
+    for (let k = 0; k < 8; k++) this.u8.set(src.subarray(32 + k * 16, 42 + k * 16), this.address + fpr((top + k) & 7));
+    this.u8.set(src.subarray(160, 416), this.address + xmm(0));
   }
   reset(pc: number, sp: number): void {
-    this.#u8.fill(0, this.address, this.address + VCPU_SIZE);
+    this.u8.fill(0, this.address, this.address + VCPU_SIZE);
     this.pc = pc;
     this.sp = sp;
-    this.#set32(MXCSR, MXCSR_DEFAULT);
-    this.#set32(FCW, 0x37f);
+    this.set32(MXCSR, MXCSR_DEFAULT);
+    this.set32(FCW, 0x37f);
   }
 }

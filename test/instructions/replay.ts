@@ -55,6 +55,7 @@ export class Replayer {
   constructor() {
     const { memory, engine } = this;
     this.#context = new X86Context(memory, engine.allocateVcpu(), engine.flags);
+    engine.enter(this.#context);
     memory.protect(CODE_PAGE, CODE_PAGE + PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
     memory.protect(DATA_PAGE, DATA_PAGE + PAGE, PROT_READ | PROT_WRITE);
   }
@@ -103,7 +104,7 @@ export class Replayer {
     for (let steps = 0; steps < 1000; steps++) {
       if (at === 0) at = code.entry(c.pc, c.flavour);
       if (at === 0) return { signal: SIGSEGV, pc: c.pc, address: BigInt(c.pc) };
-      const reason = run(c.address, at, 1000);
+      const reason = run(at, 1000);
       at = 0;
       switch (reason) {
         case exitReason.miss:

@@ -75,7 +75,7 @@ describe.skipIf('missing' in found)('observing a guest', { timeout: 120_000 }, (
 
   it('--dump=wat shows modules with the names of guest functions', () => {
     const { stderr } = run(['--dump=wat', '--jit-sync', '--jit-threshold=50']);
-    expect(stderr).toMatch(/^ \(func \$recursive@[0-9a-f]+ \(param \$0 i64\)/m);
+    expect(stderr).toMatch(/^ \(func \$recursive@[0-9a-f]+ \(param \$0 i32\)/m);
     expect(stderr).toMatch(/\(call \$recursive(\+0x[0-9a-f]+)?@/);
     expect(stderr).not.toMatch(/^block 0x/m);
   });

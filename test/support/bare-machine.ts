@@ -22,6 +22,7 @@ export class BareMachine {
   constructor(options: EngineOptions = { verifyIr: true }) {
     this.engine = new Engine(this.memory, options);
     this.cpu = new X86Context(this.memory, this.engine.allocateVcpu(), this.engine.flags);
+    this.engine.enter(this.cpu);
     this.memory.protect(CODE, CODE + 0x1_0000, 7);
     this.memory.protect(DATA, DATA + 0x1_0000, 3);
     this.memory.protect(STACK_TOP - 0x1_0000, STACK_TOP, 3);
@@ -39,7 +40,7 @@ export class BareMachine {
     for (let exits = 0; exits < 10_000; exits++) {
       ip ||= engine.code.entry(cpu.pc, cpu.flavour);
       if (ip === 0) return { kind: 'fault', address: cpu.pc, pc: cpu.pc };
-      const reason = engine.run(cpu.address, ip, budget);
+      const reason = engine.run(ip, budget);
       ip = 0;
       const where = () => engine.code.locate(word(SLOT_EXIT_IP))!;
       switch (reason) {

@@ -4,24 +4,23 @@
  */
 import { hostThreads } from '../../kernel/fs/host-fd.ts';
 import type { Worker } from 'node:worker_threads';
-import { ATTENTION, SLOT_LIMIT } from '../../translator/ir/layout.ts';
+import { ATTENTION, SLOT_LIMIT, VCPU } from '../../translator/ir/layout.ts';
 
 /** Words of the control block. */
 const RUNNING = 0;
 const MEMORY = 1;
-const VCPU = 2;
 const PERIOD_MS = 3;
 
 const source = `
 const { parentPort, workerData, receiveMessageOnPort } = require('node:worker_threads');
-const { control, running, memory, vcpu, period, slot, attention } = workerData;
+const { control, running, memory, period, limit, attention } = workerData;
 const memories = [];
 for (;;) {
   Atomics.wait(control, running, 0);
-  Atomics.wait(control, 3, 0, period);
+  Atomics.wait(control, 2, 0, period);
   for (let m; (m = receiveMessageOnPort(parentPort)); ) memories.push(new Int32Array(m.message.buffer));
   const words = memories[Atomics.load(control, memory)];
-  if (words && Atomics.load(control, running)) Atomics.store(words, (Atomics.load(control, vcpu) + slot) >>> 2, attention);
+  if (words && Atomics.load(control, running)) Atomics.store(words, limit, attention);
 }`;
 
 export class Ticker {
@@ -49,19 +48,17 @@ export class Ticker {
         control: this.#control,
         running: RUNNING,
         memory: MEMORY,
-        vcpu: VCPU,
         period: PERIOD_MS,
-        slot: SLOT_LIMIT,
+        limit: (VCPU + SLOT_LIMIT) >>> 2,
         attention: ATTENTION,
       },
     });
     this.#worker.unref();
     for (const memory of this.#memories) this.#worker.postMessage(memory);
   }
-  /** The guest thread on vCPU `cpu` of memory number `memory` runs from now on. */
-  run(memory: number, cpu: number): void {
+  /** A guest thread in memory number `memory` runs from now on. */
+  run(memory: number): void {
     this.#control[MEMORY] = memory;
-    this.#control[VCPU] = cpu;
     if (this.#control[RUNNING] === 1) return;
     Atomics.store(this.#control, RUNNING, 1);
     Atomics.notify(this.#control, RUNNING);

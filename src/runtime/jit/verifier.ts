@@ -24,6 +24,7 @@ import {
   SLOT_TRACE_END,
   TEMPS,
   TRACE,
+  VCPU,
 } from '../../translator/ir/layout.ts';
 import { DeadRegisters } from '../../translator/region/dead.ts';
 import { bytesStored, pieces } from '../../translator/region/journal.ts';
@@ -33,7 +34,7 @@ import type { CodeSpace } from '../code-space.ts';
 import type { FlagReader, GuestFrontEnd } from '../isa.ts';
 import type { LinearMemory } from '../linear-memory.ts';
 
-type Run = (cpu: number, ip: number, budget: number) => number;
+type Run = (ip: number, budget: number) => number;
 
 /** Blocks after which a step is over, one after the other; beyond them a region goes on to where it can be left. */
 const LENGTHS = [1, 40, 3, 200, 8, 2, 20, 1000, 5, 100];
@@ -101,25 +102,25 @@ export class Verifier {
   }
 
   /** As the interpreter's. */
-  run = (cpu: number, ip: number, _budget: number): number => {
+  run = (ip: number, _budget: number): number => {
     const { code } = this.#parts;
     const run = this.#parts.run();
     let at = ip;
     for (let n = 0; n < STEPS; n++) {
       const place = code.blockAt(at);
       if (place && place.exit === null && code.stubs.hasRegion(place.pc)) {
-        const reason = this.#compare(cpu, place.pc, at);
+        const reason = this.#compare(place.pc, at);
         if (reason !== exitReason.attention || n === STEPS - 1) return reason;
-        const pc = this.#pc(cpu);
+        const pc = this.#pc();
         // Off the region's way, or no way on: the thread loop knows what then.
         if (!code.stubs.hasRegion(pc)) return reason;
         at = code.countedEntry(pc, 0);
-        if (at === 0 || this.#traceLength(cpu) === 0) return reason;
+        if (at === 0 || this.#traceLength() === 0) return reason;
         continue;
       }
-      const reason = run(cpu, at, 1);
+      const reason = run(at, 1);
       if (reason !== exitReason.tick) return reason;
-      at = this.#u32(cpu + SLOT_EXIT_IP);
+      at = this.#u32(VCPU + SLOT_EXIT_IP);
     }
     return exitReason.tick;
   };
@@ -130,41 +131,41 @@ export class Verifier {
   #set(address: number, value: number): void {
     this.#parts.memory.u32[address >>> 2] = value;
   }
-  #pc(cpu: number): number {
-    return this.#u32(cpu + SLOT_PC + 4) * TWO32 + this.#u32(cpu + SLOT_PC);
+  #pc(): number {
+    return this.#u32(VCPU + SLOT_PC + 4) * TWO32 + this.#u32(VCPU + SLOT_PC);
   }
-  #setPc(cpu: number, pc: number): void {
-    this.#set(cpu + SLOT_PC, pc % TWO32);
-    this.#set(cpu + SLOT_PC + 4, Math.floor(pc / TWO32));
+  #setPc(pc: number): void {
+    this.#set(VCPU + SLOT_PC, pc % TWO32);
+    this.#set(VCPU + SLOT_PC + 4, Math.floor(pc / TWO32));
   }
-  #traceLength(cpu: number): number {
-    return (this.#u32(cpu + SLOT_TRACE) - TRACE) / 8;
+  #traceLength(): number {
+    return (this.#u32(VCPU + SLOT_TRACE) - TRACE) / 8;
   }
 
   /** One step: the region at `entry`, whose stub is at `ip`, and the interpreter. Returns why code was left. */
-  #compare(cpu: number, entry: number, ip: number): number {
+  #compare(entry: number, ip: number): number {
     const { memory, onDifference } = this.#parts;
     const { u8 } = memory;
     const run = this.#parts.run();
-    this.#before.set(u8.subarray(cpu, cpu + TEMPS));
-    this.#set(cpu + SLOT_TRACE, TRACE);
-    this.#set(cpu + SLOT_TRACE_END, TRACE + LENGTHS[this.#step++ % LENGTHS.length]! * 8);
-    this.#set(cpu + SLOT_JOURNAL, JOURNAL);
+    this.#before.set(u8.subarray(VCPU, VCPU + TEMPS));
+    this.#set(VCPU + SLOT_TRACE, TRACE);
+    this.#set(VCPU + SLOT_TRACE_END, TRACE + LENGTHS[this.#step++ % LENGTHS.length]! * 8);
+    this.#set(VCPU + SLOT_JOURNAL, JOURNAL);
     let left: number | null;
     try {
-      left = run(cpu, ip, 1);
+      left = run(ip, 1);
     } catch (e) {
       // A pointer into the first pages; where that was the trace does not tell.
       if (!(e instanceof WebAssembly.RuntimeError)) throw e;
       left = null;
     }
-    const leftAt = this.#pc(cpu);
-    this.#result.set(u8.subarray(cpu, cpu + TEMPS));
-    const entries = (this.#u32(cpu + SLOT_JOURNAL) - JOURNAL) / JOURNAL_ENTRY;
-    const trace = this.#trace(cpu);
+    const leftAt = this.#pc();
+    this.#result.set(u8.subarray(VCPU, VCPU + TEMPS));
+    const entries = (this.#u32(VCPU + SLOT_JOURNAL) - JOURNAL) / JOURNAL_ENTRY;
+    const trace = this.#trace();
     this.#undo(entries);
-    u8.set(this.#before, cpu);
-    this.#set(cpu + SLOT_TRACE, TRACE + trace.length * 8);
+    u8.set(this.#before, VCPU);
+    this.#set(VCPU + SLOT_TRACE, TRACE + trace.length * 8);
 
     const differ = (upTo: number, ...findings: string[]): never =>
       onDifference({ entry, trace: trace.slice(0, upTo), findings });
@@ -185,20 +186,20 @@ export class Verifier {
       spans.push(span);
       stores += span.entries;
       clock ||= span.clock;
-      reason = run(cpu, span.code.ip, 2);
+      reason = run(span.code.ip, 2);
       if (reason === exitReason.fault || reason === exitReason.trap) {
         // Only with exact accesses do regions see it, and leave before it. The run goes on with what the interpreter found.
         if (this.#parts.exact()) differ(k + 1, `the interpreter is stopped (reason ${reason}), the region was not`);
         this.stats.uncompared++;
         return reason;
       }
-      pc = this.#pc(cpu);
+      pc = this.#pc();
     }
-    this.#setPc(cpu, pc);
+    this.#setPc(pc);
     if (left === null) {
       if (!clock) differ(trace.length, 'the region makes an access that is refused, the interpreter does not');
     }
-    if (reason !== exitReason.miss) this.#set(cpu + SLOT_EXIT_IP, 0);
+    if (reason !== exitReason.miss) this.#set(VCPU + SLOT_EXIT_IP, 0);
     if (clock) {
       this.stats.uncompared++;
       return reason === exitReason.syscall ? reason : exitReason.miss;
@@ -206,7 +207,7 @@ export class Verifier {
     if (pc !== leftAt) differ(trace.length, `the region is left for ${hex(leftAt)}, the interpreter is at ${hex(pc)}`);
     if ((left === exitReason.syscall) !== (reason === exitReason.syscall))
       differ(trace.length, 'only one of them comes to a system call');
-    const findings = [...this.#registers(cpu, spans, pc), ...this.#memory(entries)];
+    const findings = [...this.#registers(spans, pc), ...this.#memory(entries)];
     if (stores !== entries) findings.push(`the region has made ${entries} stores, the interpreter ${stores}`);
     if (findings.length > 0) differ(trace.length, ...findings);
     this.stats.steps++;
@@ -214,8 +215,8 @@ export class Verifier {
     return left ?? exitReason.miss;
   }
 
-  #trace(cpu: number): Step[] {
-    return Array.from({ length: this.#traceLength(cpu) }, (_, k) => ({
+  #trace(): Step[] {
+    return Array.from({ length: this.#traceLength() }, (_, k) => ({
       pc: this.#u32(TRACE + k * 8),
       end: this.#u32(TRACE + k * 8 + 4),
     }));
@@ -256,9 +257,9 @@ export class Verifier {
   }
 
   /** Registers that differ. */
-  #registers(cpu: number, spans: readonly Span[], pc: number): string[] {
+  #registers(spans: readonly Span[], pc: number): string[] {
     const { memory, nameOf } = this.#parts;
-    const now = memory.u8.subarray(cpu, cpu + TEMPS);
+    const now = memory.u8.subarray(VCPU, VCPU + TEMPS);
     if (Buffer.compare(now.subarray(ISA_STATE), this.#result.subarray(ISA_STATE)) === 0) return [];
     const { front, code } = this.#parts;
     const { abi } = front;
@@ -270,7 +271,7 @@ export class Verifier {
     let flags = false;
     for (let slot = ISA_STATE; slot < TEMPS; slot += 8) {
       const region = view.getBigInt64(slot, true);
-      const interpreter = memory.i64[(cpu + slot) >>> 3]!;
+      const interpreter = memory.i64[(VCPU + slot) >>> 3]!;
       if (region === interpreter) continue;
       if (slot >= abi.flags.first && slot <= abi.flags.last) flags = true;
       else if ((this.#units.of(slot) & dead) === 0n)
@@ -282,7 +283,7 @@ export class Verifier {
         return this.#parts.flags()(Number(op), a!, b!, result!);
       };
       const region = read((slot) => view.getBigInt64(slot, true));
-      const interpreter = read((slot) => memory.i64[(cpu + slot) >>> 3]!);
+      const interpreter = read((slot) => memory.i64[(VCPU + slot) >>> 3]!);
       if (region !== interpreter)
         out.push(`flags: region 0x${(region >>> 0).toString(16)}, interpreter 0x${(interpreter >>> 0).toString(16)}`);
     }

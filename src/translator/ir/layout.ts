@@ -9,8 +9,13 @@ export const VCPU_SIZE = 0x1000;
  * nothing outside Wasm trusts what it reads there.
  */
 export const RUNTIME_BASE = 0xf000_0000;
-/** vCPU states, VCPU_SIZE each. */
+/** vCPU states of threads that do not run, VCPU_SIZE each. */
 export const VCPUS = RUNTIME_BASE;
+/**
+ * The vCPU state of the thread that runs. So low that machine code reaches it by a displacement, without a register; below
+ * all that a guest may map (vm.mmap_min_addr), so its null pointers with small offsets do not get here in any mode.
+ */
+export const VCPU = 0xe000;
 /** One byte of PAGE_* bits per 4 KiB page of the whole 4 GiB. */
 export const PAGE_TABLE = 0xf100_0000;
 /** Jump cache: JUMP_CACHE_ENTRIES of { pc: u32, ip: u32 }, by cacheIndex(pc), or in the other one of a pair of entries. */

@@ -6,7 +6,7 @@ import type { OpTable } from '../ir/op.ts';
 export interface RegionAbi {
   /** Stack pointer: parameter and result of every region. */
   readonly sp: number;
-  /** Registers passed as parameters beside it: V8 has five integer parameters in host registers, the vCPU pointer and sp among them. */
+  /** Registers passed as parameters beside it: V8 has five integer parameters in host registers, the host stack left and sp among them. */
   readonly params: readonly [number, number, number];
   /** Whether a return takes its address off the stack. */
   readonly returnPops: boolean;

@@ -27,6 +27,7 @@ import {
   SLOT_STOP,
   SLOT_WHY,
   trap,
+  VCPU,
 } from '../ir/layout.ts';
 import type { OpTable } from '../ir/op.ts';
 import { compareExpr, compareOperand } from '../ir/ops/integer.ts';
@@ -34,10 +35,9 @@ import type { RegionAbi } from '../region/abi.ts';
 import { cacheOffset, createBuilder, type ImportedHelper, Locals, slotLoad, slotStore } from './builder.ts';
 import { overBinaryen } from './over-binaryen.ts';
 
-/** Exported as `run(cpu, ip, budget) -> exit reason`; `budget` is how many block exits may be taken. */
-const CPU = 0;
-const IP = 1;
-const BUDGET = 2;
+/** Exported as `run(ip, budget) -> exit reason`; `budget` is how many block exits may be taken. */
+const IP = 0;
+const BUDGET = 1;
 
 /** Bytes of host stack that an interpreter called by a region is charged. */
 const INTERPRETER_FRAME = 4096;
@@ -45,13 +45,13 @@ const INTERPRETER_FRAME = 4096;
 const INNER_BUDGET = 0x10000;
 
 /** See region.ts. */
-const regionParams = binaryen.createType(new Array<binaryen.Type>(5).fill(binaryen.i64));
+const regionParams = binaryen.createType([binaryen.i32, ...new Array<binaryen.Type>(4).fill(binaryen.i64)]);
 const regionResults = binaryen.createType([binaryen.i64, binaryen.i64]);
 
 class InterpreterGenerator {
   readonly m = overBinaryen();
   readonly code: Bytecode;
-  readonly locals = new Locals(this.m.types, 3);
+  readonly locals = new Locals(this.m.types, 2);
   readonly address = this.locals.add('i64');
   readonly helpers = new Map<string, ImportedHelper>();
   readonly b = createBuilder(
@@ -71,14 +71,15 @@ class InterpreterGenerator {
     this.code = new Bytecode(table);
     this.abi = abi;
   }
-  cpu = (): Expr => this.m.local.get(CPU, binaryen.i32);
+  cpu = (): Expr => this.m.i32.const(VCPU);
   ip = (): Expr => this.m.local.get(IP, binaryen.i32);
   guestAddress = (): Expr => this.m.local.get(this.address, binaryen.i64);
-  slotPointer(at: number): Expr {
-    return this.m.i32.add(this.cpu(), this.m.i32.load16_u(at, 2, this.ip()));
+  /** The slot whose number stands in the code: relative to VCPU. */
+  slotNumber(at: number): Expr {
+    return this.m.i32.load16_u(at, 2, this.ip());
   }
   operand(type: OperandType, at: number): Expr {
-    return slotLoad(this.m, type, 0, this.slotPointer(at));
+    return slotLoad(this.m, type, VCPU, this.slotNumber(at));
   }
   advance(size: number): Expr[] {
     return [this.m.local.set(IP, this.m.i32.add(this.ip(), this.m.i32.const(size))), this.m.br('next')];
@@ -111,7 +112,7 @@ class InterpreterGenerator {
     if (f.constant) inputs.push(slotLoad(m, op.inputs.at(-1)!, f.immAt, this.ip()));
     const body: Expr[] = [];
     const finish = (value: Expr): void => {
-      body.push(op.result ? slotStore(m, op.result, 0, this.slotPointer(f.resultAt), value) : value);
+      body.push(op.result ? slotStore(m, op.result, VCPU, this.slotNumber(f.resultAt), value) : value);
     };
     if (isMemory(op)) {
       body.push(m.local.set(this.address, m.i64.add(inputs[0]!, m.i64.load(f.immAt, 1, this.ip()))));
@@ -222,15 +223,12 @@ class InterpreterGenerator {
   enterRegion(stubPc: () => Expr, slot: () => Expr): Expr[] {
     const { m, abi } = this;
     this.locals.vars.push(regionResults);
-    const result = this.locals.vars.length + 2;
+    const result = this.locals.vars.length + 1;
     const first = this.address;
     const cacheEntry = this.locals.add('i32');
     const entered = this.locals.add('i64');
     const at = (): Expr => m.local.get(cacheEntry, binaryen.i32);
-    const host = m.i64.or(
-      m.i64.shl(m.i64.extend_u(this.cpu()), m.i64.const(32n)),
-      m.i64.load32_u(SLOT_STACK, 4, this.cpu()),
-    );
+    const host = m.i32.load(SLOT_STACK, 4, this.cpu());
     const registers = [abi.sp, ...abi.params].map((s) => m.i64.load(s, 8, this.cpu()));
     return [
       // Indirect jumps of regions find this one from now on.
@@ -266,9 +264,8 @@ class InterpreterGenerator {
   addMiss(name: string, level: bigint, isCall: boolean): void {
     const { m, abi } = this;
     const { i32, i64 } = binaryen;
-    const [reason, cpuLocal, stack, entry, stop] = [5, 6, 7, 8, 9];
-    const host = (): Expr => m.local.get(0, i64);
-    const cpu = (): Expr => m.local.get(cpuLocal, i32);
+    const [reason, stack, entry, stop] = [5, 6, 7, 8];
+    const { cpu } = this;
     const spParam = (): Expr => m.local.get(1, i64);
     const pc = (): Expr => m.i64.load(SLOT_PC, 8, cpu());
     const sp = (): Expr => m.i64.load(abi.sp, 8, cpu());
@@ -284,16 +281,15 @@ class InterpreterGenerator {
     ];
     const at = (): Expr => m.local.get(entry, i32);
     const known = (): Expr => m.i64.eq(m.i64.load32_u(JUMP_CACHE, 4, at()), pc());
-    const rest = (): Expr => m.i32.sub(m.i32.wrap(host()), m.i32.const(INTERPRETER_FRAME));
+    const rest = (): Expr => m.i32.sub(m.local.get(0, i32), m.i32.const(INTERPRETER_FRAME));
     const room = m.i32.ge_s(rest(), m.i32.load(SLOT_LIMIT, 4, cpu()));
     const called = m.i64.lt_u(m.i64.sub(spParam(), m.i64.const(level)), m.i64.load(SLOT_ENTERED, 8, cpu()));
     m.addFunction(
       name,
       regionParams,
       regionResults,
-      [i32, i32, i32, i32, i64],
+      [i32, i32, i32, i64],
       m.block(null, [
-        m.local.set(cpuLocal, m.i32.wrap(m.i64.shr_u(host(), m.i64.const(32n)))),
         ...[abi.sp, ...abi.params].map((slot, k) => m.i64.store(slot, 8, cpu(), m.local.get(k + 1, i64))),
         ...(isCall ? [m.i64.store(SLOT_CALLED, 8, cpu(), pc())] : []),
         m.local.set(entry, cacheOffset(m, pc, JUMP_CACHE_ENTRIES)),
@@ -303,10 +299,7 @@ class InterpreterGenerator {
         m.i64.store(SLOT_STOP, 8, cpu(), m.i64.sub(spParam(), m.i64.const(level))),
         m.local.set(stack, m.i32.load(SLOT_STACK, 4, cpu())),
         m.i32.store(SLOT_STACK, 4, cpu(), rest()),
-        m.local.set(
-          reason,
-          m.call('interpret', [cpu(), m.i32.load(JUMP_CACHE + 4, 4, at()), m.i32.const(INNER_BUDGET)], i32),
-        ),
+        m.local.set(reason, m.call('interpret', [m.i32.load(JUMP_CACHE + 4, 4, at()), m.i32.const(INNER_BUDGET)], i32)),
         m.i64.store(SLOT_STOP, 8, cpu(), m.local.get(stop, i64)),
         m.i32.store(SLOT_STACK, 4, cpu(), m.local.get(stack, i32)),
         m.if(m.i32.ne(m.local.get(reason, i32), m.i32.const(exitReason.stopped)), left(m.local.get(reason, i32))),
@@ -320,20 +313,16 @@ class InterpreterGenerator {
   addRun(): void {
     const { m } = this;
     const { i32 } = binaryen;
-    const [cpu, ip, budget] = [0, 1, 2].map((k) => (): Expr => m.local.get(k, i32)) as [
-      () => Expr,
-      () => Expr,
-      () => Expr,
-    ];
+    const { cpu } = this;
     m.addFunction(
       'run',
-      binaryen.createType([i32, i32, i32]),
+      binaryen.createType([i32, i32]),
       i32,
       [],
       m.block(null, [
         m.i32.store(SLOT_STACK, 4, cpu(), m.global.get('region_stack', i32)),
         m.i64.store(SLOT_STOP, 8, cpu(), m.i64.const(-1n)),
-        m.return(m.call('interpret', [cpu(), ip(), budget()], i32)),
+        m.return(m.call('interpret', [m.local.get(IP, i32), m.local.get(BUDGET, i32)], i32)),
       ]),
     );
     m.addFunctionExport('run', 'run');
@@ -400,13 +389,7 @@ class InterpreterGenerator {
       ),
       m.unreachable(),
     ]);
-    m.addFunction(
-      'interpret',
-      binaryen.createType([binaryen.i32, binaryen.i32, binaryen.i32]),
-      binaryen.i32,
-      this.locals.vars,
-      body,
-    );
+    m.addFunction('interpret', binaryen.createType([binaryen.i32, binaryen.i32]), binaryen.i32, this.locals.vars, body);
     this.addRun();
     this.addMiss('miss_call', this.abi.returnPops ? 0n : 1n, true);
     this.addMiss('miss_jump', 0n, false);

@@ -4,16 +4,13 @@
  * register or changes what dataflow sees.
  */
 import type { Expr } from '../ir/expr.ts';
-import { JOURNAL_ENTRY, SLOT_JOURNAL, SLOT_TRACE, SLOT_TRACE_END } from '../ir/layout.ts';
+import { JOURNAL_ENTRY, SLOT_JOURNAL, SLOT_TRACE, SLOT_TRACE_END, VCPU } from '../ir/layout.ts';
 import { pieces } from '../region/journal.ts';
-import { type Assembler, types } from './assembler.ts';
-import { CPU_LOCAL } from './region-registers.ts';
-
-const { i32 } = types;
+import type { Assembler } from './assembler.ts';
 
 /** Keeps the `bytes` bytes at a pointer plus `offset`. An address beyond the memory traps here, as it would with the store. */
 export function keepOld(m: Assembler, pointer: () => Expr, offset: number, bytes: number): Expr[] {
-  const cpu = (): Expr => m.local.get(CPU_LOCAL, i32);
+  const cpu = (): Expr => m.i32.const(VCPU);
   const entry = (): Expr => m.i32.load(SLOT_JOURNAL, 4, cpu());
   const out: Expr[] = [];
   for (const { at, length } of pieces(bytes)) {
@@ -37,7 +34,7 @@ export function keepOld(m: Assembler, pointer: () => Expr, offset: number, bytes
 
 /** Writes down that the guest's code at [pc, end) is run. */
 export function noteBlock(m: Assembler, { pc, end }: { pc: number; end: number }): Expr[] {
-  const cpu = (): Expr => m.local.get(CPU_LOCAL, i32);
+  const cpu = (): Expr => m.i32.const(VCPU);
   const at = (): Expr => m.i32.load(SLOT_TRACE, 4, cpu());
   return [
     m.i64.store(0, 8, at(), m.i64.const(BigInt.asIntN(64, BigInt(pc) | (BigInt(end) << 32n)))),
@@ -47,6 +44,6 @@ export function noteBlock(m: Assembler, { pc, end }: { pc: number; end: number }
 
 /** Non-zero once the trace is long enough. */
 export function traceIsFull(m: Assembler): Expr {
-  const cpu = (): Expr => m.local.get(CPU_LOCAL, i32);
+  const cpu = (): Expr => m.i32.const(VCPU);
   return m.i32.ge_u(m.i32.load(SLOT_TRACE, 4, cpu()), m.i32.load(SLOT_TRACE_END, 4, cpu()));
 }

@@ -8,7 +8,7 @@ import { remembering } from '../region/remember.ts';
 import { type Units, unitsOf } from '../region/units.ts';
 import { Assembler, types } from './assembler.ts';
 import type { ImportedHelper } from './builder.ts';
-import { SLOT_ENTRY, SLOT_PC } from '../ir/layout.ts';
+import { SLOT_ENTRY, SLOT_PC, VCPU } from '../ir/layout.ts';
 import { hostFusesMadd } from './fma-probe.ts';
 import { hostNansAreX86 } from './nan-probe.ts';
 import { emitRegion, regionParams, regionResults } from './region.ts';
@@ -163,9 +163,8 @@ const furtherEntries = (region: Region, request: ModuleRequest): { pc: number; n
 
 /** A function that enters the region `name` at a target of its indirect jumps. */
 function addEntry(m: Assembler, entry: string, name: string, pc: number): void {
-  const { i64 } = types;
-  const params = [0, 1, 2, 3, 4].map((k) => m.local.get(k, i64));
-  const cpu = (): number => m.i32.wrap(m.i64.shr_u(m.local.get(0, i64), m.i64.const(32n)));
+  const params = regionParams.map((type, k) => m.local.get(k, type));
+  const cpu = (): number => m.i32.const(VCPU);
   m.addFunction(
     entry,
     regionParams,

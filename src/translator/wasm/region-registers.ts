@@ -4,7 +4,7 @@
  */
 import type { Expr, OperandType, WasmType } from '../ir/expr.ts';
 import { wasmTypeOf } from '../ir/expr.ts';
-import { CONST, TEMPS, VECTOR_TEMPS } from '../ir/layout.ts';
+import { CONST, TEMPS, VCPU, VECTOR_TEMPS } from '../ir/layout.ts';
 import type { Inst } from '../ir/block.ts';
 import type { Region } from '../region/discover.ts';
 import { isZeroing, type RegisterUnits, type Units } from '../region/units.ts';
@@ -49,9 +49,6 @@ const widthOf = (type: OperandType): number =>
 const ZEROS = new Array<number>(16).fill(0);
 const BYTE = 0xff;
 const WORD = 0xffff;
-
-/** Local of a region with the vCPU pointer: the first behind the parameters. */
-export const CPU_LOCAL = 5;
 
 export class RegionRegisters implements SlotAccess {
   readonly #m: Assembler;
@@ -176,7 +173,7 @@ export class RegionRegisters implements SlotAccess {
   }
 
   cpu(): Expr {
-    return this.#m.local.get(CPU_LOCAL, types.i32);
+    return this.#m.i32.const(VCPU);
   }
   #get(index: number, type: WasmType): Expr {
     return this.#m.local.get(index, types[type]);

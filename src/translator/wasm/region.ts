@@ -16,6 +16,7 @@ import {
   SLOT_PC,
   SLOT_WHY,
   SYSCALL_IMPORT,
+  VCPU,
 } from '../ir/layout.ts';
 import { compareExpr, compareOperand } from '../ir/ops/integer.ts';
 import { atReturn, type BlockFlow, type RegionFlow } from '../region/dataflow.ts';
@@ -31,20 +32,14 @@ import { RegionDispatch } from './region-dispatch.ts';
 import { GuestAccess, isExact, type RegionOptions } from './region-access.ts';
 import { keepOld, noteBlock, traceIsFull } from './region-journal.ts';
 import { makeReducible } from './reducible.ts';
-import { CPU_LOCAL, RegionRegisters } from './region-registers.ts';
+import { RegionRegisters } from './region-registers.ts';
 import { type Edge, type Node, structured } from './structure.ts';
 
 const { i32, i64 } = types;
-/** vCPU pointer and, in the low half, bytes of host stack left; stack pointer; three registers. */
-export const regionParams = [i64, i64, i64, i64, i64];
+/** Bytes of host stack left; stack pointer; three registers. */
+export const regionParams = [i32, i64, i64, i64, i64];
 /** Stack pointer and pc in one (or LEFT in the pc's place), and the result register. */
 export const regionResults = [i64, i64];
-
-function regionLocals(): Locals {
-  const locals = new Locals(types, regionParams.length);
-  if (locals.add('i32') !== CPU_LOCAL) throw new Error('the vCPU pointer has another local');
-  return locals;
-}
 
 /** The module a region is put into. */
 export interface RegionModule {
@@ -65,7 +60,7 @@ export interface RegionModule {
 
 export class RegionEmitter {
   readonly m: Assembler;
-  readonly locals = regionLocals();
+  readonly locals = new Locals(types, regionParams.length);
   readonly registers: RegionRegisters;
   readonly access: GuestAccess;
   readonly b;
@@ -104,12 +99,12 @@ export class RegionEmitter {
     const { i32, i64, f32, f64, v128 } = out.m.guest;
     this.b = { ...builder, i32, i64, f32, f64, v128 };
     if (this.makesCalls) {
-      this.#below = this.locals.add('i64');
+      this.#below = this.locals.add('i32');
       this.#callResult = this.locals.add('i64');
     }
   }
 
-  cpu = (): Expr => this.m.local.get(CPU_LOCAL, i32);
+  cpu = (): Expr => this.m.i32.const(VCPU);
   sp = (): Expr => this.registers.read(this.units.abi.sp, 'i64');
   /** Arguments for a region that takes this one's place; registers in `absent` are read from the vCPU state. */
   params(absent: Units = 0n, first = 0): Expr[] {
@@ -117,7 +112,7 @@ export class RegionEmitter {
     const { sp, params } = units.abi;
     const value = (slot: number): Expr =>
       (units.of(slot) & absent) === 0n ? this.registers.read(slot, 'i64') : m.i64.load(slot, 8, this.cpu());
-    return [m.local.get(first, i64), ...[sp, ...params].map(value)];
+    return [m.local.get(first, i32), ...[sp, ...params].map(value)];
   }
   storePc(pc: Expr): Expr {
     return this.m.i64.store(SLOT_PC, 8, this.cpu(), pc);
@@ -510,15 +505,12 @@ export class RegionEmitter {
   /** Charges the host stack for this frame; leaves when there is not enough, or attention is wanted. */
   enter(): Expr[] {
     const { m, units } = this;
-    const host = (local: number): Expr => m.local.get(local, i64);
-    const cpu = m.local.set(CPU_LOCAL, m.i32.wrap(m.i64.shr_u(host(0), m.i64.const(32n))));
-    if (!this.makesCalls) return [cpu];
+    if (!this.makesCalls) return [];
     let frame = 96;
     for (const type of this.locals.vars) frame += type === types.v128 ? 16 : 8;
-    const tooDeep = m.i32.lt_s(m.i32.wrap(host(this.#below)), m.i32.load(SLOT_LIMIT, 4, this.cpu()));
+    const tooDeep = m.i32.lt_s(m.local.get(this.#below, i32), m.i32.load(SLOT_LIMIT, 4, this.cpu()));
     return [
-      cpu,
-      m.local.set(this.#below, m.i64.sub(host(0), m.i64.const(BigInt(frame)))),
+      m.local.set(this.#below, m.i32.sub(m.local.get(0, i32), m.i32.const(frame))),
       m.if(
         this.options.verify ? m.i32.or(tooDeep, traceIsFull(m)) : tooDeep,
         m.block(null, [

@@ -65,6 +65,7 @@ export class Replayer {
     memory.protect(CODE_PAGE, CODE_PAGE + PAGE, 7);
     memory.protect(DATA_PAGE, DATA_PAGE + PAGE, 3);
     this.#context = new AArch64Context(memory, engine.allocateVcpu(), engine.flags);
+    engine.enter(this.#context);
     for (let k = 0; k < PAGE; k += 4) memory.u32[(CODE_PAGE + k) >>> 2] = BRK;
   }
   #slot(slot: number): number {
@@ -114,7 +115,7 @@ export class Replayer {
     for (let steps = 0; steps < 1000; steps++) {
       if (at === 0) at = code.entry(c.pc, c.flavour);
       if (at === 0) return { signal: SIGSEGV, pc: c.pc, address: BigInt(c.pc) };
-      const reason = engine.run(c.address, at, 1000);
+      const reason = engine.run(at, 1000);
       at = 0;
       switch (reason) {
         case exitReason.miss:

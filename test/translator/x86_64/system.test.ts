@@ -18,6 +18,7 @@ beforeAll(() => {
   memory = new LinearMemory();
   engine = new Engine(memory, { verifyIr: true });
   cpu = new X86Context(memory, engine.allocateVcpu(), engine.flags);
+  engine.enter(cpu);
   memory.protect(CODE, CODE + 0x1000, 7);
   memory.protect(DATA, DATA + 0x1000, 3);
 });
@@ -32,7 +33,7 @@ function run(...code: number[]): number | null {
   memory.u8.set(code, CODE);
   engine.code.invalidate(CODE, CODE + 0x1000);
   for (;;) {
-    const reason = engine.run(cpu.address, engine.code.entry(cpu.pc, 0), 1000);
+    const reason = engine.run(engine.code.entry(cpu.pc, 0), 1000);
     if (reason === exitReason.link || reason === exitReason.miss) continue;
     if (reason !== exitReason.trap) throw new Error(`exit ${reason}`);
     const slot = (s: number): number => memory.u32[(cpu.address + s) >>> 2]!;
@@ -200,7 +201,7 @@ describe('rflags', () => {
     cpu.setFlags(0xc41n);
     memory.u8.set([0x0f, 0x05], CODE);
     engine.code.invalidate(CODE, CODE + 0x1000);
-    expect(engine.run(cpu.address, engine.code.entry(CODE, 0), 10)).toBe(exitReason.syscall);
+    expect(engine.run(engine.code.entry(CODE, 0), 10)).toBe(exitReason.syscall);
     expect([reg(RCX), reg(11), cpu.pc]).toEqual([BigInt(CODE + 2), 0xe43n, CODE + 2]);
   });
 });
