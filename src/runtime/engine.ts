@@ -28,6 +28,7 @@ import { Compiler } from './jit/compiler.ts';
 import type { Misses } from './jit/linkage.ts';
 import { compileLazily, isBaselineOnly } from './jit/v8-flags.ts';
 import { RegionStats } from './jit/region-stats.ts';
+import { createRegionTable } from './jit/region-table.ts';
 import { Regions } from './jit/regions.ts';
 import type { Ticker } from './jit/ticker.ts';
 import { type Difference, Verifier } from './jit/verifier.ts';
@@ -125,7 +126,7 @@ export class Engine {
   readonly cache: MemoryCache | null;
   /** How often guest code was left, by exitReason. */
   readonly exits: Uint32Array;
-  readonly #table = new WebAssembly.Table({ initial: 64, element: 'anyfunc' });
+  readonly #table = createRegionTable();
   #imports!: WebAssembly.Imports;
   /** What table slots without a region hold. */
   #misses: Misses | null = null;
@@ -233,10 +234,9 @@ export class Engine {
     this.#misses = { call: miss_call!, jump: miss_jump! };
     for (let k = 0; k < this.#table.length; k++) {
       const held = this.#table.get(k);
-      if (held === null || held === before?.call) this.#table.set(k, miss_call);
-      else if (held === before?.jump) this.#table.set(k, miss_jump);
+      if (k === missSlot.call || held === before?.call) this.#table.set(k, miss_call);
+      else if (k === missSlot.jump || held === before?.jump) this.#table.set(k, miss_jump);
     }
-    this.#table.set(missSlot.jump, miss_jump);
     this.front.expectHash((table_hash as { value: number }).value);
     this.code.exits = exitOpcodes((first_exit as { value: number }).value);
     this.#interpreter = run as Run;

@@ -18,7 +18,6 @@ declare namespace WebAssembly {
     grow(pages: number): number;
   }
   class Table {
-    constructor(descriptor: { initial: number; element: 'anyfunc' });
     readonly length: number;
     get(index: number): unknown;
     set(index: number, value: unknown): void;
@@ -28,5 +27,6 @@ declare namespace WebAssembly {
     constructor(descriptor: { value: 'i32' | 'i64' | 'f64'; mutable?: boolean }, value: number);
   }
   class RuntimeError extends Error {}
+  class LinkError extends Error {}
 }
 type BufferSource = ArrayBufferView | ArrayBuffer;

@@ -1,4 +1,4 @@
-/** The table of regions of one memory: a slot for each region, and slots through which modules call regions of others. */
+/** The regions of one memory: a table with a slot for each, and a table for each module of those that it calls elsewhere. */
 import { PAGE_SIZE } from '../../kernel/mm/guest-memory.ts';
 import { PAGE_EXEC, PAGE_TABLE } from '../../translator/ir/layout.ts';
 import type { RegionCode } from '../code-blocks.ts';
@@ -13,11 +13,17 @@ const MAX_SLOTS = 1_000_000;
 /** Modules from which on those whose regions are gone are looked for. */
 const SWEEP_FROM = 500;
 
-/** The regions of a module, and [guest address, slot] of what they call elsewhere. */
+/** A slot of a module's table of what it calls elsewhere. */
+interface Link {
+  readonly table: WebAssembly.Table;
+  readonly slot: number;
+}
+
+/** The regions of a module, and [guest address, link] of what they call elsewhere. */
 interface LinkedModule {
   readonly pc: number;
   readonly regions: readonly RegionCode[];
-  readonly links: readonly (readonly [number, number])[];
+  readonly links: readonly (readonly [number, Link])[];
 }
 
 export class RegionLinks {
@@ -27,11 +33,11 @@ export class RegionLinks {
   /** Modules installed since `keep`. */
   #modules: LinkedModule[] = [];
   /** Slots through which regions at `pc` called into another range; both are kept, but not mapped together now. */
-  #unlinked: { pc: number; regions: readonly RegionCode[]; target: number; slot: number }[] = [];
+  #unlinked: { pc: number; regions: readonly RegionCode[]; target: number; link: Link }[] = [];
   /** Number of modules at which those that are gone are forgotten. */
   #sweepAt = SWEEP_FROM;
-  /** Slots that hold the region of a pc for other modules. */
-  readonly #links = new Map<number, number[]>();
+  /** Links that hold the region of a pc. */
+  readonly #links = new Map<number, Link[]>();
   readonly #functions = new Map<number, WebAssembly.ImportValue>();
   #nextSlot = FIRST_SLOT;
 
@@ -48,33 +54,38 @@ export class RegionLinks {
   has(pc: number): boolean {
     return this.#functions.has(pc);
   }
-  /** First of `count` new slots. */
-  reserve(count: number): number {
+  /** A new slot. */
+  reserve(): number {
     const { table, misses } = this.#linkage();
-    const first = this.#nextSlot;
-    this.#nextSlot += count;
-    if (this.#nextSlot > table.length) table.grow(Math.max(table.length, count), misses.call);
-    return first;
+    const slot = this.#nextSlot++;
+    if (slot === table.length) table.grow(slot, misses.call);
+    return slot;
   }
-  /** Has a slot lead to the region at `pc`, now and whenever there is another one. */
-  link(pc: number, slot: number): void {
-    const slots = this.#links.get(pc);
-    if (slots) slots.push(slot);
-    else this.#links.set(pc, [slot]);
-    this.#linkage().table.set(slot, this.#functions.get(pc) ?? this.#missFor(pc));
+  /** Has a link lead to the region at `pc`, now and whenever there is another one. */
+  link(pc: number, link: Link): void {
+    const links = this.#links.get(pc);
+    if (links) links.push(link);
+    else this.#links.set(pc, [link]);
+    link.table.set(link.slot, this.#functions.get(pc) ?? this.#missFor(pc));
+  }
+  /** To be called when there are other misses than before. */
+  replaceMisses(): void {
+    for (const [pc, links] of this.#links)
+      if (!this.#functions.has(pc)) for (const { table, slot } of links) table.set(slot, this.#missFor(pc));
+    for (const { target, link } of this.#unlinked) link.table.set(link.slot, this.#missFor(target));
   }
   /** The region at `pc` is there, in a slot of its own. */
   set(pc: number, slot: number, f: WebAssembly.ImportValue): void {
     const { table } = this.#linkage();
     table.set(slot, f);
     this.#functions.set(pc, f);
-    for (const link of this.#links.get(pc) ?? []) table.set(link, f);
+    for (const link of this.#links.get(pc) ?? []) link.table.set(link.slot, f);
   }
   drop(pc: number, slot: number): void {
     const { table } = this.#linkage();
     this.#functions.delete(pc);
     const miss = this.#missFor(pc);
-    for (const link of this.#links.get(pc) ?? []) table.set(link, miss);
+    for (const link of this.#links.get(pc) ?? []) link.table.set(link.slot, miss);
     table.set(slot, miss);
   }
   #missFor(pc: number): WebAssembly.ImportValue {
@@ -91,39 +102,37 @@ export class RegionLinks {
   }
   /** Forgets modules whose regions are gone: a guest that makes code all the time goes through any number of them. */
   #sweep(): void {
-    const { table } = this.#linkage();
-    const gone = new Set<number>();
+    const gone = new Set<Link>();
     this.#modules = this.#modules.filter(({ regions, links }) => {
       if (regions.some((region) => this.#code.stubs.holds(region))) return true;
-      for (const [target, slot] of links) {
-        table.set(slot, this.#missFor(target));
-        gone.add(slot);
+      for (const [target, link] of links) {
+        link.table.set(link.slot, this.#missFor(target));
+        gone.add(link);
       }
       return false;
     });
-    for (const [target, slots] of this.#links) {
-      const left = slots.filter((slot) => !gone.has(slot));
+    for (const [target, links] of this.#links) {
+      const left = links.filter((link) => !gone.has(link));
       if (left.length === 0) this.#links.delete(target);
-      else if (left.length < slots.length) this.#links.set(target, left);
+      else if (left.length < links.length) this.#links.set(target, left);
     }
     this.#sweepAt = Math.max(SWEEP_FROM, this.#modules.length * 2);
   }
 
   /** Another program begins. A region stays when all it was made from, and all it calls by itself, lies in one range. */
   keep(rangeAt: (pc: number) => number): void {
-    const { table } = this.#linkage();
     for (const { pc, regions, links } of this.#modules) {
       const home = rangeAt(pc);
       const leaves = ([start, end]: readonly [number, number]): boolean =>
         home < 0 || rangeAt(start) !== home || rangeAt(end - 1) !== home;
       for (const region of regions) if (region.ranges.some(leaves)) this.#code.dropRegion(region);
-      for (const [target, slot] of links) {
+      for (const [target, link] of links) {
         if (rangeAt(target) === home) continue;
-        table.set(slot, this.#missFor(target));
-        const slots = this.#links.get(target)?.filter((s) => s !== slot);
-        if (slots?.length) this.#links.set(target, slots);
+        link.table.set(link.slot, this.#missFor(target));
+        const left = this.#links.get(target)?.filter((l) => l !== link);
+        if (left?.length) this.#links.set(target, left);
         else this.#links.delete(target);
-        if (home >= 0 && rangeAt(target) >= 0) this.#unlinked.push({ pc, regions, target, slot });
+        if (home >= 0 && rangeAt(target) >= 0) this.#unlinked.push({ pc, regions, target, link });
       }
     }
     this.#modules = [];
@@ -135,24 +144,25 @@ export class RegionLinks {
     const { u8 } = this.#memory;
     const isMapped = (pc: number): boolean => (u8[PAGE_TABLE + Math.floor(pc / PAGE_SIZE)]! & PAGE_EXEC) !== 0;
     const isNew = (pc: number): boolean => start <= pc && pc < end;
-    const back = new Map<readonly RegionCode[], { pc: number; links: [number, number][] }>();
-    this.#unlinked = this.#unlinked.filter(({ pc, regions, target, slot }) => {
+    const back = new Map<readonly RegionCode[], { pc: number; links: [number, Link][] }>();
+    this.#unlinked = this.#unlinked.filter(({ pc, regions, target, link }) => {
       if (!(isNew(pc) || isNew(target)) || !isMapped(pc) || !isMapped(target)) return true;
-      this.link(target, slot);
+      this.link(target, link);
       const known = back.get(regions);
-      if (known) known.links.push([target, slot]);
-      else back.set(regions, { pc, links: [[target, slot]] });
+      if (known) known.links.push([target, link]);
+      else back.set(regions, { pc, links: [[target, link]] });
       return false;
     });
     for (const [regions, { pc, links }] of back) this.#modules.push({ pc, regions, links });
   }
   /** Forgets everything. */
   clear(): void {
+    const { table, misses } = this.#linkage();
+    for (const links of this.#links.values()) for (const link of links) link.table.set(link.slot, misses.call);
     this.#links.clear();
     this.#functions.clear();
     this.#modules = [];
     this.#unlinked = [];
-    const { table, misses } = this.#linkage();
     for (let slot = FIRST_SLOT; slot < this.#nextSlot; slot++) table.set(slot, misses.call);
     this.#nextSlot = FIRST_SLOT;
   }

@@ -9,6 +9,7 @@ import type { Compiler, JobRequest } from './compiler.ts';
 import { JumpOwners } from './jump-owners.ts';
 import { constant, type RegionLinkage, usesHelpers } from './linkage.ts';
 import { RegionLinks } from './region-links.ts';
+import { createLinkTable } from './region-table.ts';
 import type { CompileResult } from './messages.ts';
 import { RegionStats } from './region-stats.ts';
 import { isBaselineOnly } from './v8-flags.ts';
@@ -321,6 +322,7 @@ export class Regions {
 
   /** To be called when there are optimised helpers: what has come from the cache until then would never call them. */
   relink(): void {
+    this.#links.replaceMisses();
     for (const pc of this.#early.splice(0)) {
       const region = this.#code.stubs.regionAt(pc);
       if (!region) continue;
@@ -493,20 +495,19 @@ export class Regions {
       this.#code.exhausted = true;
       return false;
     }
-    const links = this.#links.reserve(result.links.length);
     this.#nextTable += (result.tables.length + 7) & ~7;
     this.#memory.u8.set(result.tables, tables);
+    const slots = result.links.length > 0 ? createLinkTable(result.links.length) : null;
     const instance = new WebAssembly.Instance(result.module, {
       ...imports,
-      env: { ...imports.env, table, links: constant(links), tables: constant(tables) },
+      env: { ...imports.env, table, links: slots, tables: constant(tables) },
     } as WebAssembly.Imports);
-    result.links.forEach((pc, k) => {
-      this.#links.link(pc, links + k);
-    });
+    const links = slots ? result.links.map((to, slot) => [to, { table: slots, slot }] as const) : [];
+    for (const [to, link] of links) this.#links.link(to, link);
     const siblings: RegionCode[] = [];
     for (const r of result.regions) {
       for (const { pc, name } of [{ pc: r.pc, name: r.name }, ...r.entries]) {
-        const slot = this.#links.reserve(1);
+        const slot = this.#links.reserve();
         const f = instance.exports[name]!;
         const drop = (): void => {
           stats.dropped++;
@@ -526,8 +527,7 @@ export class Regions {
       if (r.raisesFloatFlags) onFloatUse();
     }
     const { pc } = result.regions[0]!;
-    const calls = result.links.map((to, k) => [to, links + k] as const);
-    if (this.#links.addModule({ pc, regions: [...siblings], links: calls }))
+    if (this.#links.addModule({ pc, regions: [...siblings], links }))
       for (const known of [this.#intervals, this.#notBefore])
         for (const at of known.keys()) if (!this.#links.has(at)) known.delete(at);
     this.#forgetInside(result);

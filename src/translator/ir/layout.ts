@@ -130,6 +130,15 @@ export const exitReason = {
 /** Slots of the table of regions that no region gets: what stands there runs the guest's code at SLOT_PC in the interpreter. */
 export const missSlot = { call: 0, jump: 1 } as const;
 
+/**
+ * The type of all functions in tables of regions: bytes of host stack left, stack pointer, three registers; stack pointer and pc in one
+ * (or LEFT in the pc's place), and the result register.
+ */
+export const regionType = { params: ['i32', 'i64', 'i64', 'i64', 'i64'], results: ['i64', 'i64'] } as const;
+
+/** Slots of the table for a module's links: there are few sizes, since each takes a module to make (runtime/jit/region-table.ts). */
+export const linkTableSize = (links: number): number => 2 ** Math.ceil(Math.log2(links));
+
 /** What a region returns in the low half of its first result in place of a pc: all state is in the vCPU, SLOT_WHY says why. */
 export const LEFT = 0xffff_ffff;
 

@@ -5,12 +5,13 @@
  */
 import type { Expr } from '../ir/expr.ts';
 import { branchHints } from './branch-hints.ts';
+import type { ValueType } from './builder.ts';
 import { ByteWriter } from './byte-writer.ts';
+import type { Body, Call, Func, Switch } from './nodes.ts';
 import { type Opcode, opcodes, prefix } from './opcodes.ts';
 
 /** Types of values, and `none`. As in binaryen, expressions that never give one count as `none`. */
 export const types = { none: 0x40, i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b } as const;
-export type ValueType = number;
 
 // Kinds of nodes.
 const PLAIN = 0; // opcode, up to three operands
@@ -44,29 +45,6 @@ const [EVEN, UNLIKELY, LIKELY] = [1, 2, 3];
 const NO = -1;
 /** Where a memory access has the logarithm of its alignment, above the opcode. */
 const ALIGNMENT = 24;
-
-interface Body {
-  label: string | null;
-  children: readonly Expr[];
-}
-interface Call {
-  /** Name of the function; null: the table is called at the address in the node's first operand. */
-  name: string | null;
-  args: readonly Expr[];
-  /** Index of the function type of an indirect call. */
-  signature: number;
-  tail: boolean;
-}
-interface Switch {
-  labels: readonly string[];
-  otherwise: string;
-}
-interface Func {
-  name: string;
-  signature: number;
-  vars: readonly ValueType[];
-  body: Expr;
-}
 
 // biome-ignore lint/suspicious/noExplicitAny: namespaces made from the table of opcodes, nested like binaryen's.
 type Namespace = any;
@@ -106,6 +84,8 @@ export class Assembler {
   readonly #signatures = new Map<string, number>();
   readonly #globals: string[] = [];
   readonly #imports: { name: string; signature: number }[] = [];
+  /** Their sizes in slots; null: any. */
+  readonly #tables: { name: string; signature: number; size: number | null }[] = [];
   readonly #functions: Func[] = [];
   readonly #exports: string[] = [];
   /** Constructs around the node being written, and which of them a label belongs to, counted from the outermost. */
@@ -231,14 +211,15 @@ export class Assembler {
   call(name: string, args: readonly Expr[], type: ValueType): Expr {
     return this.#with(CALL, type, { name, args, signature: NO, tail: false } satisfies Call);
   }
-  callIndirect(target: Expr, args: readonly Expr[], signature: number): Expr {
-    return this.#with(CALL_INDIRECT, types.none, { name: null, args, signature, tail: false } satisfies Call, target);
+  /** Calls what is in slot `target` of a table. */
+  callIndirect(table: string, target: Expr, args: readonly Expr[], signature: number): Expr {
+    return this.#with(CALL_INDIRECT, types.none, { name: table, args, signature, tail: false } satisfies Call, target);
   }
   returnCall(name: string, args: readonly Expr[]): Expr {
     return this.#with(CALL, types.none, { name, args, signature: NO, tail: true } satisfies Call);
   }
-  returnCallIndirect(target: Expr, args: readonly Expr[], signature: number): Expr {
-    return this.#with(CALL_INDIRECT, types.none, { name: null, args, signature, tail: true } satisfies Call, target);
+  returnCallIndirect(table: string, target: Expr, args: readonly Expr[], signature: number): Expr {
+    return this.#with(CALL_INDIRECT, types.none, { name: table, args, signature, tail: true } satisfies Call, target);
   }
   /** The two results of a call, into locals. */
   setPair(first: number, second: number, call: Expr): Expr {
@@ -269,6 +250,10 @@ export class Assembler {
   importFunction(name: string, params: readonly ValueType[], results: readonly ValueType[]): void {
     this.#imports.push({ name, signature: this.signature(params, results) });
   }
+  /** A table of module `env`, of functions of one type, never null; of exactly `size` slots, or of any number. */
+  importTable(name: string, signature: number, size: number | null = null): void {
+    this.#tables.push({ name, signature, size });
+  }
   addFunction(
     name: string,
     params: readonly ValueType[],
@@ -289,11 +274,12 @@ export class Assembler {
     this.#signatures.clear();
     this.#globals.length = 0;
     this.#imports.length = 0;
+    this.#tables.length = 0;
     this.#functions.length = 0;
     this.#exports.length = 0;
   }
 
-  /** The module's bytes. It imports memory and table of module `env` when it has imported globals, which region modules do. */
+  /** The module's bytes. It imports the memory of module `env` when it has imported globals, which region modules do. */
   emitBinary(): Uint8Array<ArrayBuffer> {
     const out = new ByteWriter();
     this.#out = out;
@@ -371,10 +357,15 @@ export class Assembler {
       out.unsigned(65536);
       out.unsigned(65536);
     };
-    const table = (): void => {
-      named('env', 'table');
-      out.bytes([1, 0x70, 0, 0]);
-    };
+    const tables = this.#tables.map(({ name, signature, size }) => (): void => {
+      named('env', name);
+      // References to functions of one type, never null: then V8 need not look at a call what it finds.
+      out.bytes([1, 0x64]);
+      out.signed(signature);
+      out.byte(size === null ? 0 : 1);
+      out.unsigned(size ?? 0);
+      if (size !== null) out.unsigned(size);
+    });
     const globals = this.#globals.map((name) => (): void => {
       named('env', name);
       out.bytes([3, types.i32, 0]);
@@ -384,7 +375,12 @@ export class Assembler {
       out.byte(0);
       out.unsigned(signature);
     });
-    return [...(globals.length > 0 ? [memory, table] : []), ...globals, ...functions];
+    return [...(globals.length > 0 ? [memory] : []), ...tables, ...globals, ...functions];
+  }
+  #tableIndex(name: string): number {
+    const index = this.#tables.findIndex((table) => table.name === name);
+    if (index < 0) throw new Error(`no table ${name}`);
+    return index;
   }
   #section<T>(id: number, items: readonly T[], write: (item: T) => void): void {
     if (items.length === 0) return;
@@ -574,16 +570,16 @@ export class Assembler {
         const { name, args, tail } = more as Call;
         for (const arg of args) this.#expression(arg);
         out.byte(tail ? 0x12 : 0x10);
-        out.unsigned(this.#functionIndex(name!));
+        out.unsigned(this.#functionIndex(name));
         return;
       }
       case CALL_INDIRECT: {
-        const { args, signature, tail } = more as Call;
+        const { name, args, signature, tail } = more as Call;
         for (const arg of args) this.#expression(arg);
         this.#operands(e);
         out.byte(tail ? 0x13 : 0x11);
         out.unsigned(signature);
-        out.byte(0);
+        out.unsigned(this.#tableIndex(name));
         return;
       }
       default:

@@ -15,6 +15,7 @@ import {
   PAGE_WRITE,
   REGION_CACHE,
   REGION_CACHE_ENTRIES,
+  regionType,
   SLOT_CALLED,
   SLOT_ENTERED,
   SLOT_EXIT_ARG,
@@ -44,12 +45,16 @@ const INTERPRETER_FRAME = 4096;
 /** Exits of blocks after which it goes back to the runtime: about a millisecond. */
 const INNER_BUDGET = 0x10000;
 
-/** See region.ts. */
-const regionParams = binaryen.createType([binaryen.i32, ...new Array<binaryen.Type>(4).fill(binaryen.i64)]);
-const regionResults = binaryen.createType([binaryen.i64, binaryen.i64]);
+const regionParams = binaryen.createType(regionType.params.map((type) => binaryen[type]));
+const regionResults = binaryen.createType(regionType.results.map((type) => binaryen[type]));
+
+/** The table of regions, whose slots are never null and of their type (runtime/jit/region-table.ts). */
+const DECLARATIONS = `(module
+  (type $region (func (param ${regionType.params.join(' ')}) (result ${regionType.results.join(' ')})))
+  (import "env" "table" (table $table 0 (ref $region))))`;
 
 class InterpreterGenerator {
-  readonly m = overBinaryen();
+  readonly m = overBinaryen(DECLARATIONS);
   readonly code: Bytecode;
   readonly locals = new Locals(this.m.types, 2);
   readonly address = this.locals.add('i64');
@@ -350,9 +355,10 @@ class InterpreterGenerator {
         binaryen.Features.NontrappingFPToInt |
         binaryen.Features.MutableGlobals |
         binaryen.Features.Multivalue |
-        binaryen.Features.ReferenceTypes,
+        binaryen.Features.ReferenceTypes |
+        // References of one type.
+        binaryen.Features.GC,
     );
-    m.addTableImport('table', 'env', 'table');
     // Bytes of host stack that a region and those it calls may use.
     m.addGlobalImport('region_stack', 'env', 'region_stack', binaryen.i32, false);
     m.setMemory(65536, 65536, null, [], true);

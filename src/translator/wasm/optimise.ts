@@ -18,7 +18,8 @@ export const features =
 export function optimiseModule(bytes: Uint8Array, level: number): Uint8Array {
   const m = binaryen.readBinary(bytes);
   try {
-    m.setFeatures(features);
+    // With references of one type, which the tables hold.
+    m.setFeatures(features | binaryen.Features.GC);
     binaryen.setOptimizeLevel(level);
     binaryen.setShrinkLevel(0);
     m.optimize();

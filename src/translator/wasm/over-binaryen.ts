@@ -6,7 +6,8 @@ const { none, i32, i64, f32, f64, v128 } = binaryen;
 
 export type BinaryenEmitter = binaryen.Module & Emitter;
 
-export function overBinaryen(): BinaryenEmitter {
+/** A module that begins as `text`: some declarations have no other way in. */
+export function overBinaryen(text: string): BinaryenEmitter {
   const more = { types: { none, i32, i64, f32, f64, v128 }, typeOf: binaryen.getExpressionType };
-  return Object.assign(new binaryen.Module(), more) as BinaryenEmitter;
+  return Object.assign(binaryen.parseText(text), more) as BinaryenEmitter;
 }

@@ -8,10 +8,10 @@ import { remembering } from '../region/remember.ts';
 import { type Units, unitsOf } from '../region/units.ts';
 import { Assembler, types } from './assembler.ts';
 import type { ImportedHelper } from './builder.ts';
-import { SLOT_ENTRY, SLOT_PC, VCPU } from '../ir/layout.ts';
+import { linkTableSize, SLOT_ENTRY, SLOT_PC, VCPU } from '../ir/layout.ts';
 import { hostFusesMadd } from './fma-probe.ts';
 import { hostNansAreX86 } from './nan-probe.ts';
-import { emitRegion, regionParams, regionResults } from './region.ts';
+import { emitRegion, LINKS, REGIONS, regionParams, regionResults } from './region.ts';
 import type { RegionOptions } from './region-access.ts';
 
 export interface CompiledRegion {
@@ -29,7 +29,7 @@ export interface CompiledRegion {
 export interface CompiledModule {
   bytes: Uint8Array;
   regions: CompiledRegion[];
-  /** Guest addresses of the module's links, by number: table slots from the global `links` on. */
+  /** Guest addresses of the module's links, by number: slots of the table `links`. */
   links: number[];
   /** Guest bytes beside those of the regions that were looked at, and would change the code: [start, end) pairs. */
   looked: [number, number][];
@@ -81,8 +81,8 @@ export function compileModule(
   if (regions.size === 0) return null;
   const m = assembler;
   try {
-    m.importGlobal('links');
     m.importGlobal('tables');
+    const type = m.signature(regionParams, regionResults);
     const tables: Uint16Array[] = [];
     let tableBytes = 0;
     const helpers = new Map<string, ImportedHelper>();
@@ -136,6 +136,9 @@ export function compileModule(
       for (const { pc, name } of furtherEntries(region, request))
         addEntry(m, name, regionName(region.entry, request), pc);
     for (const h of helpers.values()) m.importFunction(h.name, h.params, h.result === types.none ? [] : [h.result]);
+    // V8 has the first table at hand, others lie behind one more pointer.
+    if (links.size > 0) m.importTable(LINKS, type, linkTableSize(links.size));
+    m.importTable(REGIONS, type);
     return {
       bytes: m.emitBinary(),
       regions: [...regions.values()].map((region) => ({

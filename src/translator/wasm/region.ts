@@ -11,6 +11,7 @@ import {
   missSlot,
   REGION_CACHE,
   REGION_CACHE_ENTRIES,
+  regionType,
   SLOT_ENTRY,
   SLOT_LIMIT,
   SLOT_PC,
@@ -36,10 +37,11 @@ import { RegionRegisters } from './region-registers.ts';
 import { type Edge, type Node, structured } from './structure.ts';
 
 const { i32, i64 } = types;
-/** Bytes of host stack left; stack pointer; three registers. */
-export const regionParams = [i32, i64, i64, i64, i64];
-/** Stack pointer and pc in one (or LEFT in the pc's place), and the result register. */
-export const regionResults = [i64, i64];
+export const regionParams = regionType.params.map((type) => types[type]);
+export const regionResults = regionType.results.map((type) => types[type]);
+
+/** Imported tables: of all regions, and of those elsewhere that the module calls. */
+export const [REGIONS, LINKS] = ['table', 'links'];
 
 /** The module a region is put into. */
 export interface RegionModule {
@@ -143,7 +145,7 @@ export class RegionEmitter {
     const name = this.out.functionOf(pc);
     const params = this.params(absent);
     if (name) out.push(m.returnCall(name, params));
-    else out.push(this.storePc(this.constPc(pc)), m.returnCallIndirect(this.link(pc), params, this.#signature));
+    else out.push(this.storePc(this.constPc(pc)), m.returnCallIndirect(LINKS, this.link(pc), params, this.#signature));
     return m.block(null, out);
   }
   /** Without what the code at `pc` does not ask for. */
@@ -151,8 +153,7 @@ export class RegionEmitter {
     return dirty & ~this.out.deadAt(pc);
   }
   link(pc: number): Expr {
-    const { m } = this;
-    return m.i32.add(m.global.get('links', i32), m.i32.const(this.out.linkTo(pc)));
+    return this.m.i32.const(this.out.linkTo(pc));
   }
   /** Leaves if somebody wants attention. */
   poll(pc: Expr, dirty: Units): Expr {
@@ -172,7 +173,7 @@ export class RegionEmitter {
       this.poll(pc(), dirty),
       ...registers.spill(dirty & ~units.params),
       this.storePc(pc()),
-      m.returnCallIndirect(this.cachedSlot(target, missSlot.jump), this.params(absent), this.#signature),
+      m.returnCallIndirect(REGIONS, this.cachedSlot(target, missSlot.jump), this.params(absent), this.#signature),
     ];
   }
 
@@ -326,7 +327,7 @@ export class RegionEmitter {
     const name = this.out.functionOf(pc);
     const params = this.params(0n, this.#below);
     if (name) return [this.take(m.call(name, params, types.none))];
-    return [this.storePc(this.constPc(pc)), this.take(m.callIndirect(this.link(pc), params, this.#signature))];
+    return [this.storePc(this.constPc(pc)), this.take(m.callIndirect(LINKS, this.link(pc), params, this.#signature))];
   }
   /** Keeps what a call gives back. */
   take(call: Expr): Expr {
@@ -411,7 +412,12 @@ export class RegionEmitter {
           const found = [
             this.storePc(pc()),
             this.take(
-              m.callIndirect(this.cachedSlot(target, missSlot.call), this.params(0n, this.#below), this.#signature),
+              m.callIndirect(
+                REGIONS,
+                this.cachedSlot(target, missSlot.call),
+                this.params(0n, this.#below),
+                this.#signature,
+              ),
             ),
           ];
           out.push(m.local.set(target, outside(e.slot)), ...registers.spill(dirtyOut & ~units.params));
