@@ -333,7 +333,8 @@ export class Assembler {
       case RETURN:
         return true;
       case CALL:
-        return !alone;
+      case CALL_INDIRECT:
+        return (more as Call).tail || !alone;
       case PLAIN:
         return !alone && this.#a[then] !== NO && this.#isRare(this.#a[then]!, alone);
       case BLOCK: {
