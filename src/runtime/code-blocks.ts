@@ -28,21 +28,28 @@ export interface RegionCode {
   readonly pc: number;
   /** Guest bytes it was made from. */
   readonly ranges: readonly (readonly [number, number])[];
+  /** Pages with further code that its module was made from: of functions that stand in it, and of what registers mean elsewhere. */
+  readonly looked: readonly number[];
   /** Number in the table of regions. */
   readonly slot: number;
   /** Takes it out of the table, with those that call it directly. */
   drop(): void;
 }
 
-const pageLists = new WeakMap<RegionCode['ranges'], readonly number[]>();
-/** Each page that the ranges touch, once: the entries of a region share hundreds of ranges. */
-export function pagesOf(ranges: RegionCode['ranges']): readonly number[] {
-  const known = pageLists.get(ranges);
-  if (known) return known;
-  const pages = new Set<number>();
+/** Each page that ranges touch, once. */
+export function pagesIn(ranges: RegionCode['ranges'], others: readonly number[] = []): number[] {
+  const pages = new Set(others);
   for (const [start, end] of ranges)
     for (let page = Math.floor(start / PAGE_SIZE); page * PAGE_SIZE < end; page++) pages.add(page);
-  const list = [...pages];
+  return [...pages];
+}
+
+const pageLists = new WeakMap<RegionCode['ranges'], readonly number[]>();
+/** The pages of a region: its entries share hundreds of ranges. */
+export function pagesOf({ ranges, looked }: RegionCode): readonly number[] {
+  const known = pageLists.get(ranges);
+  if (known) return known;
+  const list = pagesIn(ranges, looked);
   pageLists.set(ranges, list);
   return list;
 }

@@ -262,13 +262,13 @@ export class CodeSpace implements CodeOwner {
   /** From now on the block at the region's pc is entered through the region. False when it cannot be executed (any more). */
   install(region: RegionCode): boolean {
     // Kept pages, which no program has mapped now, may get regions, too.
-    for (const page of pagesOf(region.ranges))
+    for (const page of pagesOf(region))
       if (!(this.#memory.u8[PAGE_TABLE + page]! & PAGE_EXEC || this.#byPage.has(page))) return false;
     if (this.full || (!this.stubs.at(region.pc) && this.countedEntry(region.pc, 0) === 0)) return false;
     const stub = this.stubs.at(region.pc)!;
     // A region that was there before is as good, only older: what refers to it may go on doing so.
     this.stubs.enter(stub, region);
-    for (const page of pagesOf(region.ranges)) this.#watch(region, page * PAGE_SIZE, page * PAGE_SIZE + 1);
+    for (const page of pagesOf(region)) this.#watch(region, page * PAGE_SIZE, page * PAGE_SIZE + 1);
     return true;
   }
   dropRegion(region: RegionCode): void {

@@ -50,6 +50,21 @@ int main(void) {
   static const unsigned char self[] = {0x89, 0xf9, 0x31, 0xc0, 0x05, 1, 0, 0, 0, 0xff, 0x05, 0xf6, 0xff, 0xff, 0xff, 0xff, 0xc9, 0x75, 0xf1, 0xc3};
   memcpy(p + 4096, self, sizeof self);
   printf("itself %d\n", ((fn)(p + 4096))(1000));
+  /* A loop that calls a function in another page: mov ecx, edi; xor edi, edi; L: call f; dec ecx; jnz L; mov eax, edi; ret. Only f changes. */
+  static const unsigned char caller[] = {0x89, 0xf9, 0x31, 0xff, 0xe8, 0xf7, 0x1f, 0, 0, 0xff, 0xc9, 0x75, 0xf7, 0x89, 0xf8, 0xc3};
+  unsigned char *far = mmap(NULL, 12288, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  memcpy(far, caller, sizeof caller);
+  printf("callee");
+  for (int i = 1; i < 9; i++) {
+    const unsigned char callee[] = {0x83, 0xc7, i, 0xc3}; /* add edi, i; ret */
+    if (i > 4) mprotect(far + 8192, 4096, PROT_READ | PROT_WRITE);
+    memcpy(far + 8192, callee, sizeof callee);
+    if (i >= 4) mprotect(far, 12288, PROT_READ | PROT_EXEC);
+    sum = 0;
+    for (int k = 0; k < 400; k++) sum += ((fn)far)(1000);
+    printf(" %ld", sum);
+  }
+  printf("\n");
   /* The same pages through a second life. */
   munmap(q, 4096);
   q = mmap(q, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);

@@ -10,7 +10,7 @@ import type { GuestFrontEnd } from '../isa.ts';
 import type { LinearMemory } from '../linear-memory.ts';
 import { hasUsed, nowMs } from '../node-host.ts';
 import { allowWasmTiers, isBaselineOnly } from '../jit/v8-flags.ts';
-import type { BlockSource } from '../code-blocks.ts';
+import { type BlockSource, pagesIn } from '../code-blocks.ts';
 import type { CodeTemplate } from '../code-template.ts';
 import type { Block } from '../../translator/ir/block.ts';
 import { BLOCKS, BlockStore, type ChunkPlace, type StoredBlock } from './block-store.ts';
@@ -444,8 +444,9 @@ export class MemoryCache implements BlockSource {
     stats.hits++;
     this.#cache.noteProfile(image, 'hot', pc);
     const { regions, links, tables } = found;
+    const looked = pagesIn(found.looked);
     const times = { translateMs: 0, compileMs: 0 };
-    return { id: 0, module, regions, links, tables, wasmBytes: 0, left: [], error: null, ...times };
+    return { id: 0, module, regions, links, looked, tables, wasmBytes: 0, left: [], error: null, ...times };
   }
   /** Gives up a translation that turned out not to fit. */
   refuse(pc: number, checks: MemoryChecks): void {

@@ -5,6 +5,7 @@ import { PAGE_EXEC, PAGE_KEPT, PAGE_TABLE } from '../../translator/ir/layout.ts'
 import { printBlock, type SlotNames } from '../../translator/ir/print.ts';
 import type { RegionFrontEnd } from '../../translator/region/abi.ts';
 import { type CodeReader, functionOf } from '../../translator/region/discover.ts';
+import { pagesIn } from '../code-blocks.ts';
 import { compileOptimised } from './v8-flags.ts';
 import type {
   CompileJob,
@@ -119,6 +120,7 @@ async function compile(job: CompileJob): Promise<CompileResult> {
     module: null,
     regions: [],
     links: [],
+    looked: [],
     tables: new Uint8Array(0),
     left: [],
     wasmBytes: 0,
@@ -163,7 +165,14 @@ async function compile(job: CompileJob): Promise<CompileResult> {
       const translated = performance.now();
       if (!job.translateOnly) result.module = compileOptimised(bytes);
       result.compileMs = performance.now() - translated;
-      Object.assign(result, { regions, links, tables, left, wasmBytes: bytes.length });
+      Object.assign(result, {
+        regions,
+        links,
+        tables,
+        left,
+        looked: pagesIn(compiled.looked),
+        wasmBytes: bytes.length,
+      });
       if (job.keepIn) (await keeper()).holdForSaving(job.id, compiled, new Uint8Array(memory.buffer), job.keepIn);
     }
   } catch (error) {

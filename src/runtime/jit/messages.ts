@@ -83,6 +83,8 @@ export interface CompileResult {
   module: WebAssembly.Module | null;
   regions: CompiledRegion[];
   links: number[];
+  /** As of RegionCode. */
+  looked: number[];
   tables: Uint8Array;
   /** Entries there was no room for. */
   left: number[];

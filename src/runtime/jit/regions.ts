@@ -1,6 +1,6 @@
 /** Translated regions of one address space: what is hot, what is being compiled, and the table through which regions call. */
 import { CACHED_THRESHOLD, type KeepIn, type MemoryCache, UNKNOWN_THRESHOLD } from '../cache/code-cache.ts';
-import type { RegionCode } from '../code-blocks.ts';
+import { pagesIn, type RegionCode } from '../code-blocks.ts';
 import type { CodeSpace } from '../code-space.ts';
 import type { LinearMemory } from '../linear-memory.ts';
 import type { MemoryChecks } from '../../translator/wasm/region-access.ts';
@@ -487,7 +487,8 @@ export class Regions {
     }
     const start = performance.now();
     // Regions of a module call each other directly: they are good together, and go together.
-    if (fresh && result.regions.map((r) => this.#usable(r)).includes(false)) return false;
+    const { looked } = result;
+    if (fresh && result.regions.map((r) => this.#usable(r, looked)).includes(false)) return false;
     const { imports, table, onFloatUse } = this.#linkage();
     const tables = this.#nextTable;
     if (tables + result.tables.length > JUMP_TABLES_END || this.#links.isFull) {
@@ -514,7 +515,7 @@ export class Regions {
           this.#links.drop(pc, slot);
           for (const sibling of siblings.splice(0)) this.#code.dropRegion(sibling);
         };
-        const region: RegionCode = { pc, ranges: r.ranges, slot, drop };
+        const region: RegionCode = { pc, ranges: r.ranges, looked, slot, drop };
         if (!this.#code.install(region)) continue;
         siblings.push(region);
         this.#links.set(pc, slot, f);
@@ -581,16 +582,15 @@ export class Regions {
   }
 
   /** Whether the guest code is still what the region was made from. */
-  #usable(region: CompileResult['regions'][number]): boolean {
+  #usable(region: CompileResult['regions'][number], looked: readonly number[]): boolean {
     let usable = true;
-    for (const [start, end] of region.ranges) {
-      if (this.#invalidated.some(([a, b]) => a < end && start < b)) usable = false;
-      for (let page = Math.floor(start / PAGE_SIZE); page * PAGE_SIZE < end; page++)
-        if (this.#code.unwatched(page)) {
-          // It may have changed in the meantime; it cannot unnoticed the next time.
-          this.#code.watchPage(region.pc, page);
-          usable = false;
-        }
+    for (const page of pagesIn(region.ranges, looked)) {
+      const start = page * PAGE_SIZE;
+      if (this.#invalidated.some(([a, b]) => a < start + PAGE_SIZE && start < b)) usable = false;
+      if (!this.#code.unwatched(page)) continue;
+      // It may have changed in the meantime; it cannot unnoticed the next time.
+      this.#code.watchPage(region.pc, page);
+      usable = false;
     }
     if (usable) return true;
     this.stats.dropped++;
