@@ -12,6 +12,9 @@ import { traceIsFull } from './region-journal.ts';
 import { type Edge, moveEntry, type Node } from './structure.ts';
 
 const { i32, i64 } = types;
+/** In tables: there is no such target. */
+export const NO_TARGET = 0xffff;
+
 export class RegionDispatch {
   readonly #e: RegionEmitter;
   /** Local with the address that is jumped to. */
@@ -25,6 +28,8 @@ export class RegionDispatch {
   readonly #low: number;
   readonly #size: number;
   readonly #table: number;
+  /** Local with the address of the module's tables. */
+  readonly #tables: number;
   /** What most targets write before they read it, flags above all: it is not written back for them. They come first. */
   readonly #dead: Units;
   readonly #targets: readonly number[];
@@ -38,6 +43,7 @@ export class RegionDispatch {
     const { dispatch } = region;
     this.target = locals.add('i64');
     this.edge = locals.add('i32');
+    this.#tables = locals.add('i32');
     this.#exit = flows.size;
     this.node = flows.size + 1;
     const { dead, simple, others } = sortTargets(dispatch, out, units);
@@ -50,6 +56,12 @@ export class RegionDispatch {
     this.#table = out.jumpTable(this.#low, this.#size + 1, this.#targets);
   }
 
+  /** What is done where the region is entered. */
+  prologue(): Expr {
+    const { m } = this.#e;
+    return m.local.set(this.#tables, m.global.get('tables', i32));
+  }
+
   /** Sets `edge`, to a number beyond all for a target that has none. */
   lookUp(): Expr[] {
     const { m, locals } = this.#e;
@@ -58,10 +70,10 @@ export class RegionDispatch {
     // Unsigned, what lies below is out of reach, too.
     const inReach = m.i64.lt_u(from(), m.i64.const(BigInt(this.#size)));
     const at = m.select(inReach, m.i32.wrap(from()), m.i32.const(this.#size));
-    const entry = m.i32.add(m.global.get('tables', i32), m.i32.shl(at, m.i32.const(1)));
+    const entry = m.i32.add(m.local.get(this.#tables, i32), m.i32.shl(at, m.i32.const(1)));
     return [
       m.local.set(distance, m.i64.sub(m.local.get(this.target, i64), this.#e.constPc(this.#low))),
-      m.local.set(this.edge, m.i32.sub(m.i32.load16_u(this.#table, 2, entry), m.i32.const(1))),
+      m.local.set(this.edge, m.i32.load16_u(this.#table, 2, entry)),
     ];
   }
 

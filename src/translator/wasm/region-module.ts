@@ -12,6 +12,7 @@ import { linkTableSize, SLOT_ENTRY, SLOT_PC, VCPU } from '../ir/layout.ts';
 import { hostFusesMadd } from './fma-probe.ts';
 import { hostNansAreX86 } from './nan-probe.ts';
 import { emitRegion, LINKS, REGIONS, regionParams, regionResults } from './region.ts';
+import { NO_TARGET } from './region-dispatch.ts';
 import type { RegionOptions } from './region-access.ts';
 
 export interface CompiledRegion {
@@ -105,9 +106,9 @@ export function compileModule(
         return link;
       },
       jumpTable(low: number, size: number, targets: readonly number[]): number {
-        const table = new Uint16Array((size + 3) & ~3);
+        const table = new Uint16Array((size + 3) & ~3).fill(NO_TARGET);
         targets.forEach((pc, k) => {
-          table[pc - low] = k + 1;
+          table[pc - low] = k;
         });
         tables.push(table);
         tableBytes += table.byteLength;

@@ -4,7 +4,7 @@
  */
 import type { Expr, OperandType, WasmType } from '../ir/expr.ts';
 import { wasmTypeOf } from '../ir/expr.ts';
-import { CONST, TEMPS, VCPU, VECTOR_TEMPS } from '../ir/layout.ts';
+import { CONST, SLOT_ZERO, TEMPS, VCPU, VECTOR_TEMPS } from '../ir/layout.ts';
 import type { Inst } from '../ir/block.ts';
 import type { Region } from '../region/discover.ts';
 import { isZeroing, type RegisterUnits, type Units } from '../region/units.ts';
@@ -180,6 +180,7 @@ export class RegionRegisters implements SlotAccess {
   }
 
   read(slot: number, type: OperandType): Expr {
+    if (slot === SLOT_ZERO && type === 'i64') return this.#m.i64.const(0n);
     const place = this.#place(slot);
     if (!place) return slotLoad(this.#m, type, slot, this.cpu());
     switch (place.kind) {

@@ -52,8 +52,8 @@ export interface RegionModule {
   /** Number of the module's link to a pc elsewhere. */
   linkTo(pc: number): number;
   /**
-   * Offset of a table of u16, one for each of `size` bytes of guest code from `low` on: 1 for the first of `targets`, and so
-   * on, 0 elsewhere; from the global `tables` on.
+   * Offset of a table of u16, one for each of `size` bytes of guest code from `low` on: 0 for the first of `targets`, and so
+   * on, NO_TARGET elsewhere; from the global `tables` on.
    */
   jumpTable(low: number, size: number, targets: readonly number[]): number;
   /** What the guest code at `pc` writes before it reads it. */
@@ -454,7 +454,8 @@ export class RegionEmitter {
     let live = entry.liveIn & ~entry.absentIn;
     if (dispatch.length > 0) live |= this.flow.dispatchDirty;
     for (const pc of dispatch) live |= flows.get(pc)!.liveIn & ~this.flow.dispatchAbsent;
-    const prologue = [...this.enter(), ...registers.reload(live & ~units.params)];
+    const dispatches = this.#dispatch ? [this.#dispatch.prologue()] : [];
+    const prologue = [...this.enter(), ...dispatches, ...registers.reload(live & ~units.params)];
     m.addFunction(
       name,
       regionParams,
