@@ -6,6 +6,8 @@ import type { Block, RegionExit } from '../ir/block.ts';
 import { trap } from '../ir/layout.ts';
 import type { RegionBlock, RegionFrontEnd } from './abi.ts';
 import { fixedWord, withCallee } from './inline.ts';
+import { keepUnchanged } from './saved.ts';
+import { unitsOf } from './units.ts';
 
 export interface RegionLimits {
   maxBlocks: number;
@@ -165,6 +167,8 @@ export function formRegion(
       if (callee !== undefined) callees.add(callee);
     }
   }
+  // With indirect jumps inside there are more entries.
+  if (dispatch.length === 0) keepUnchanged(blocks, entry, unitsOf(front.abi), (block) => successors(block, []));
   return { entry, blocks, guestInstructions: instructions, callees, dispatch, looked };
 }
 

@@ -3,7 +3,7 @@
  * constant offsets from one address, which is computed once.
  */
 import type { Inst } from '../ir/block.ts';
-import { CONST } from '../ir/layout.ts';
+import { STACK_REACH, stackStep } from '../region/saved.ts';
 import type { RegisterUnits } from '../region/units.ts';
 
 export interface StackAccess {
@@ -13,23 +13,11 @@ export interface StackAccess {
   readonly offset: number;
 }
 
-/** Highest offset of one address; displacements beyond are not of a stack frame. */
-const REACH = 0x8000;
-
 interface Member {
   readonly inst: Inst;
   /** Of the stack pointer since the window's start. */
   readonly moved: number;
   readonly at: number;
-}
-
-/** How much an instruction moves the stack pointer; null when it does something else to it. */
-function step(inst: Inst, sp: number): number | null {
-  const { op, d, inputs, imm } = inst;
-  if (d !== sp || inputs[0] !== sp || inputs[1] !== CONST) return null;
-  const by = Number(imm);
-  if (Math.abs(by) >= REACH) return null;
-  return op.name === 'add.i64' ? by : op.name === 'sub.i64' ? -by : null;
 }
 
 /** Those accesses of a block that are better not computed from the stack pointer as it is then. */
@@ -53,10 +41,10 @@ export function stackAccesses(insts: readonly Inst[], units: RegisterUnits): Map
     const { kind } = inst.op;
     if ((kind === 'load' || kind === 'store' || kind === 'rmw') && inst.inputs[0] === sp) {
       const by = Number(inst.imm);
-      if (Math.abs(by) < REACH && Math.abs(moved) < REACH) members.push({ inst, moved, at: moved + by });
+      if (Math.abs(by) < STACK_REACH && Math.abs(moved) < STACK_REACH) members.push({ inst, moved, at: moved + by });
     }
     if ((units.writes(inst) & units.of(sp)) === 0n) continue;
-    const by = step(inst, sp);
+    const by = stackStep(inst, sp);
     if (by === null) close();
     else moved += by;
   }
