@@ -10,17 +10,12 @@ import type { RegionFrontEnd } from '../translator/region/abi.ts';
 import type { FrontEnd } from './code-blocks.ts';
 import { x86 } from './isa-x86_64.ts';
 import type { LinearMemory } from './linear-memory.ts';
+import type { Vcpu } from './vcpu.ts';
 
 /** A vCPU as the runtime sees it. */
-export interface GuestContext extends CpuContext {
-  /** Of the vCPU state, as it lies now. */
-  readonly address: number;
-  readonly home: number;
+export interface GuestContext extends CpuContext, Vcpu {
   /** Picks among translations of one block. */
   readonly flavour: number;
-  /** As of Vcpu. */
-  enter(): void;
-  leave(): void;
 }
 
 /** Computes the arithmetic flags of a vCPU from their lazy form; the helper module provides it. */
