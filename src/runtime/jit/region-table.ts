@@ -4,7 +4,7 @@
  */
 import { linkTableSize, regionType } from '../../translator/ir/layout.ts';
 
-const codes = { i32: 0x7f, i64: 0x7e };
+const codes = { i32: 0x7f, i64: 0x7e, f64: 0x7c };
 const list = (types: readonly (keyof typeof codes)[]): number[] => [types.length, ...types.map((type) => codes[type])];
 
 const section = (id: number, ...content: number[]): number[] => [id, content.length, ...content];

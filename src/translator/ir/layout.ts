@@ -131,10 +131,16 @@ export const exitReason = {
 export const missSlot = { call: 0, jump: 1 } as const;
 
 /**
- * The type of all functions in tables of regions: bytes of host stack left, stack pointer, three registers; stack pointer and pc in one
- * (or LEFT in the pc's place), and the result register.
+ * The type of all functions in tables of regions: bytes of host stack left, stack pointer, three registers, two kept ones; stack pointer
+ * and pc in one (or LEFT in the pc's place), the result register, the two kept ones. These are integers that travel as doubles.
  */
-export const regionType = { params: ['i32', 'i64', 'i64', 'i64', 'i64'], results: ['i64', 'i64'] } as const;
+export const regionType = {
+  params: ['i32', 'i64', 'i64', 'i64', 'i64', 'f64', 'f64'],
+  results: ['i64', 'i64', 'f64', 'f64'],
+} as const;
+/** Where the kept registers stand among the parameters and the results. */
+export const keptParam = 5;
+export const keptResult = 2;
 
 /** Slots of the table for a module's links: there are few sizes, since each takes a module to make (runtime/jit/region-table.ts). */
 export const linkTableSize = (links: number): number => 2 ** Math.ceil(Math.log2(links));

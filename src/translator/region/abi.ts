@@ -8,6 +8,11 @@ export interface RegionAbi {
   readonly sp: number;
   /** Registers passed as parameters beside it: V8 has five integer parameters in host registers, the host stack left and sp among them. */
   readonly params: readonly [number, number, number];
+  /**
+   * Registers that functions give back as they got them, and use most: passed and handed back, too. V8 has six floating-point
+   * parameters and two such results in host registers.
+   */
+  readonly kept: readonly [number, number];
   /** Whether a return takes its address off the stack. */
   readonly returnPops: boolean;
   /** Register handed back as a result. */

@@ -42,9 +42,9 @@ export class RegisterUnits {
   /** Words of a set. */
   readonly width: number;
   readonly flags: Units;
-  /** The parameters of a region, sp included. */
+  /** The parameters of a region, sp and the kept ones included. */
   readonly params: Units;
-  /** What a call gives back: sp and the result register. */
+  /** What a call gives back: sp, the result register, the kept ones. */
   readonly results: Units;
   readonly all: Units;
   /** What `look` has found. */
@@ -64,8 +64,8 @@ export class RegisterUnits {
     }
     this.width = Math.ceil(this.slots.length / 32);
     this.flags = this.#range(abi.flags.first, abi.flags.last + 8 - abi.flags.first);
-    this.params = [abi.sp, ...abi.params].reduce((set, slot) => set | this.of(slot), 0n);
-    this.results = this.of(abi.sp) | this.of(abi.result);
+    this.params = [abi.sp, ...abi.params, ...abi.kept].reduce((set, slot) => set | this.of(slot), 0n);
+    this.results = [abi.sp, abi.result, ...abi.kept].reduce((set, slot) => set | this.of(slot), 0n);
     this.all = (1n << BigInt(this.slots.length)) - 1n;
     this.readWords = new Int32Array(this.width);
     this.writtenWords = new Int32Array(this.width);

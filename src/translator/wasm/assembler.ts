@@ -35,7 +35,7 @@ const SWITCH = 17;
 const CALL = 18;
 const CALL_INDIRECT = 19;
 const RETURN = 20;
-const SET_PAIR = 21;
+const SET_ALL = 21;
 const SELECT = 22;
 const NOP = 23;
 const UNREACHABLE = 24;
@@ -221,9 +221,9 @@ export class Assembler {
   returnCallIndirect(table: string, target: Expr, args: readonly Expr[], signature: number): Expr {
     return this.#with(CALL_INDIRECT, types.none, { name: table, args, signature, tail: true } satisfies Call, target);
   }
-  /** The two results of a call, into locals. */
-  setPair(first: number, second: number, call: Expr): Expr {
-    return this.#node(SET_PAIR, types.none, call, NO, NO, second, first);
+  /** The results of a call, into locals. */
+  setAll(locals: readonly number[], call: Expr): Expr {
+    return this.#with(SET_ALL, types.none, locals, call);
   }
   nop(): Expr {
     return this.#node(NOP, types.none, NO, NO, NO, 0, 0);
@@ -494,13 +494,6 @@ export class Assembler {
       case UNREACHABLE:
         out.byte(0x00);
         return;
-      case SET_PAIR:
-        this.#expression(this.#a[e]!);
-        out.byte(0x21);
-        out.unsigned(this.#code[e]!);
-        out.byte(0x21);
-        out.unsigned(immediate);
-        return;
     }
     this.#special(e, this.#more[immediate]);
   }
@@ -563,6 +556,13 @@ export class Assembler {
         out.unsigned(this.#depth(otherwise));
         return;
       }
+      case SET_ALL:
+        this.#operands(e);
+        for (const local of (more as readonly number[]).toReversed()) {
+          out.byte(0x21);
+          out.unsigned(local);
+        }
+        return;
       case RETURN:
         for (const value of more as readonly Expr[]) this.#expression(value);
         out.byte(0x0f);

@@ -15,6 +15,8 @@ import {
   PAGE_WRITE,
   REGION_CACHE,
   REGION_CACHE_ENTRIES,
+  keptParam,
+  keptResult,
   regionType,
   SLOT_CALLED,
   SLOT_ENTERED,
@@ -234,7 +236,10 @@ class InterpreterGenerator {
     const entered = this.locals.add('i64');
     const at = (): Expr => m.local.get(cacheEntry, binaryen.i32);
     const host = m.i32.load(SLOT_STACK, 4, this.cpu());
-    const registers = [abi.sp, ...abi.params].map((s) => m.i64.load(s, 8, this.cpu()));
+    const registers = [
+      ...[abi.sp, ...abi.params].map((s) => m.i64.load(s, 8, this.cpu())),
+      ...abi.kept.map((s) => m.f64.load(s, 8, this.cpu())),
+    ];
     return [
       // Indirect jumps of regions find this one from now on.
       m.local.set(cacheEntry, cacheOffset(m, stubPc, REGION_CACHE_ENTRIES)),
@@ -251,6 +256,9 @@ class InterpreterGenerator {
       ),
       m.i64.store(abi.sp, 8, this.cpu(), m.i64.shr_u(this.guestAddress(), m.i64.const(32n))),
       m.i64.store(abi.result, 8, this.cpu(), m.tuple.extract(m.local.get(result, regionResults), 1)),
+      ...abi.kept.map((s, k) =>
+        m.f64.store(s, 8, this.cpu(), m.tuple.extract(m.local.get(result, regionResults), keptResult + k)),
+      ),
       m.local.set(first, m.i64.and(this.guestAddress(), m.i64.const(0xffff_ffffn))),
       m.br('lookup', m.i32.eqz(m.i32.load(SLOT_LIMIT, 4, this.cpu()))),
       m.i64.store(SLOT_PC, 8, this.cpu(), this.guestAddress()),
@@ -268,21 +276,27 @@ class InterpreterGenerator {
    */
   addMiss(name: string, level: bigint, isCall: boolean): void {
     const { m, abi } = this;
-    const { i32, i64 } = binaryen;
-    const [reason, stack, entry, stop] = [5, 6, 7, 8];
+    const { i32, i64, f64 } = binaryen;
+    const [reason, stack, entry, stop] = [7, 8, 9, 10];
     const { cpu } = this;
     const spParam = (): Expr => m.local.get(1, i64);
     const pc = (): Expr => m.i64.load(SLOT_PC, 8, cpu());
     const sp = (): Expr => m.i64.load(abi.sp, 8, cpu());
-    const pair = (first: Expr, second: Expr): Expr => m.return(m.tuple.make([first, second]));
-    const left = (why: Expr): Expr =>
-      m.block(null, [m.i32.store(SLOT_WHY, 4, cpu(), why), pair(m.i64.const(BigInt(LEFT)), m.i64.const(0n))]);
+    const nothing = (): Expr =>
+      m.tuple.make([m.i64.const(BigInt(LEFT)), m.i64.const(0n), m.f64.const(0), m.f64.const(0)]);
+    const left = (why: Expr): Expr => m.block(null, [m.i32.store(SLOT_WHY, 4, cpu(), why), m.return(nothing())]);
     const answer = (): Expr[] => [
       m.if(
         m.i64.ne(m.i64.shr_u(m.i64.or(pc(), sp()), m.i64.const(32n)), m.i64.const(0n)),
         left(m.i32.const(exitReason.interpret)),
       ),
-      pair(m.i64.or(m.i64.shl(sp(), m.i64.const(32n)), pc()), m.i64.load(abi.result, 8, cpu())),
+      m.return(
+        m.tuple.make([
+          m.i64.or(m.i64.shl(sp(), m.i64.const(32n)), pc()),
+          m.i64.load(abi.result, 8, cpu()),
+          ...abi.kept.map((slot) => m.f64.load(slot, 8, cpu())),
+        ]),
+      ),
     ];
     const at = (): Expr => m.local.get(entry, i32);
     const known = (): Expr => m.i64.eq(m.i64.load32_u(JUMP_CACHE, 4, at()), pc());
@@ -296,6 +310,7 @@ class InterpreterGenerator {
       [i32, i32, i32, i64],
       m.block(null, [
         ...[abi.sp, ...abi.params].map((slot, k) => m.i64.store(slot, 8, cpu(), m.local.get(k + 1, i64))),
+        ...abi.kept.map((slot, k) => m.f64.store(slot, 8, cpu(), m.local.get(keptParam + k, f64))),
         ...(isCall ? [m.i64.store(SLOT_CALLED, 8, cpu(), pc())] : []),
         m.local.set(entry, cacheOffset(m, pc, JUMP_CACHE_ENTRIES)),
         m.if(m.i32.eqz(known()), m.local.set(entry, m.i32.xor(at(), m.i32.const(8)))),

@@ -7,6 +7,8 @@ import type { Expr, OperandType } from '../ir/expr.ts';
 import {
   CONST,
   exitReason,
+  keptParam,
+  keptResult,
   LEFT,
   missSlot,
   REGION_CACHE,
@@ -36,7 +38,7 @@ import { makeReducible } from './reducible.ts';
 import { RegionRegisters } from './region-registers.ts';
 import { type Edge, type Node, structured } from './structure.ts';
 
-const { i32, i64 } = types;
+const { i32, i64, f64 } = types;
 export const regionParams = regionType.params.map((type) => types[type]);
 export const regionResults = regionType.results.map((type) => types[type]);
 
@@ -70,9 +72,9 @@ export class RegionEmitter {
   readonly makesCalls: boolean;
   /** The first parameter of regions that this one calls. */
   #below = 0;
-  #callResult = -1;
+  /** What a call gives back: stack pointer and pc, the result register, the kept ones. */
+  #results: readonly number[] = [];
   readonly #signature: number;
-  readonly #packed = this.locals.add('i64');
   /** Of indirect jumps that go to the region's own blocks. */
   #dispatch: RegionDispatch | null = null;
   readonly out: RegionModule;
@@ -102,7 +104,7 @@ export class RegionEmitter {
     this.b = { ...builder, i32, i64, f32, f64, v128 };
     if (this.makesCalls) {
       this.#below = this.locals.add('i32');
-      this.#callResult = this.locals.add('i64');
+      this.#results = regionType.results.map((type) => this.locals.add(type));
     }
   }
 
@@ -111,26 +113,29 @@ export class RegionEmitter {
   /** Arguments for a region that takes this one's place; registers in `absent` are read from the vCPU state. */
   params(absent: Units = 0n, first = 0): Expr[] {
     const { m, units } = this;
-    const { sp, params } = units.abi;
-    const value = (slot: number): Expr =>
-      (units.of(slot) & absent) === 0n ? this.registers.read(slot, 'i64') : m.i64.load(slot, 8, this.cpu());
-    return [m.local.get(first, i32), ...[sp, ...params].map(value)];
+    const { sp, params, kept } = units.abi;
+    const value =
+      (type: 'i64' | 'f64') =>
+      (slot: number): Expr =>
+        (units.of(slot) & absent) === 0n ? this.registers.read(slot, type) : m[type].load(slot, 8, this.cpu());
+    return [m.local.get(first, i32), ...[sp, ...params].map(value('i64')), ...kept.map(value('f64'))];
+  }
+  /** Takes the kept registers out of the parameters, where they cannot stay: they are integers. */
+  takeKept(): Expr[] {
+    const { m, units } = this;
+    return units.abi.kept.map((slot, k) => this.registers.write(slot, 'f64', m.local.get(keptParam + k, f64)));
   }
   storePc(pc: Expr): Expr {
     return this.m.i64.store(SLOT_PC, 8, this.cpu(), pc);
   }
   constPc = (pc: number): Expr => this.m.i64.const(BigInt(pc));
-  returnPair(first: Expr, second: Expr): Expr {
-    return this.m.return([first, second]);
-  }
-
   /** Leaves with everything in the vCPU; `pc` is stored already. */
   left(why: number, dirty: Units): Expr[] {
     const { m } = this;
     return [
       ...this.registers.spill(dirty),
       m.i32.store(SLOT_WHY, 4, this.cpu(), m.i32.const(why)),
-      this.returnPair(m.i64.const(BigInt(LEFT)), m.i64.const(0n)),
+      m.return([m.i64.const(BigInt(LEFT)), m.i64.const(0n), m.f64.const(0), m.f64.const(0)]),
     ];
   }
   interpretAt(pc: number, dirty: Units): Expr {
@@ -331,17 +336,18 @@ export class RegionEmitter {
   }
   /** Keeps what a call gives back. */
   take(call: Expr): Expr {
-    return this.m.setPair(this.#packed, this.#callResult, call);
+    return this.m.setAll(this.#results, call);
   }
   /** Compares the pc that a call has given back. */
   returned(returnPc: number): Expr[] {
     const { m, units } = this;
-    const result = (): Expr => m.local.get(this.#callResult, i64);
-    const packed = (): Expr => m.local.get(this.#packed, i64);
+    const result = (k: number): Expr => m.local.get(this.#results[k]!, regionResults[k]!);
+    const all = regionResults.map((_, k) => result(k));
     return [
-      m.if(m.i32.ne(m.i32.wrap(packed()), m.i32.const(returnPc | 0)), this.returnPair(packed(), result())),
-      this.registers.write(units.abi.sp, 'i64', m.i64.shr_u(packed(), m.i64.const(32n))),
-      this.registers.write(units.abi.result, 'i64', result()),
+      m.if(m.i32.ne(m.i32.wrap(result(0)), m.i32.const(returnPc | 0)), m.return(all)),
+      this.registers.write(units.abi.sp, 'i64', m.i64.shr_u(result(0), m.i64.const(32n))),
+      this.registers.write(units.abi.result, 'i64', result(1)),
+      ...units.abi.kept.map((slot, k) => this.registers.write(slot, 'f64', result(keptResult + k))),
     ];
   }
 
@@ -388,10 +394,11 @@ export class RegionEmitter {
             m.i64.ne(m.i64.shr_u(m.i64.or(pc(), this.sp()), m.i64.const(32n)), m.i64.const(0n)),
             m.block(null, [this.storePc(pc()), ...this.left(exitReason.interpret, spilled & results)]),
           ),
-          this.returnPair(
+          m.return([
             m.i64.or(m.i64.shl(this.sp(), m.i64.const(32n)), pc()),
             registers.read(units.abi.result, 'i64'),
-          ),
+            ...units.abi.kept.map((slot) => registers.read(slot, 'f64')),
+          ]),
         ];
       }
       case 'return': {
@@ -455,7 +462,7 @@ export class RegionEmitter {
     if (dispatch.length > 0) live |= this.flow.dispatchDirty;
     for (const pc of dispatch) live |= flows.get(pc)!.liveIn & ~this.flow.dispatchAbsent;
     const dispatches = this.#dispatch ? [this.#dispatch.prologue()] : [];
-    const prologue = [...this.enter(), ...dispatches, ...registers.reload(live & ~units.params)];
+    const prologue = [...this.takeKept(), ...this.enter(), ...dispatches, ...registers.reload(live & ~units.params)];
     m.addFunction(
       name,
       regionParams,
