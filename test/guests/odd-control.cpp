@@ -143,6 +143,75 @@ static void return_addresses() {
   }
 }
 
+// Registers that functions give back as they got them, but for these.
+
+asm(R"(
+.text
+turn:               # exchanges two of them
+  xchgq %rbx, %rbp
+  addq $1, %rbx
+  ret
+turn_by_jump:
+  leaq turn(%rip), %rax
+  jmp *%rax
+change_two_up:      # changes both, and returns to its caller's caller
+  xorq $5, %rbx
+  leaq (%rbp,%rbx,2), %rbp
+  addq $8, %rsp
+  ret
+change_two:
+  call change_two_up
+  ud2
+count_down:         # has a loop, in which both change
+  movl $20, %ecx
+1: addq %rcx, %rbp
+  rolq $3, %rbx
+  decl %ecx
+  jnz 1b
+  ret
+ask:                # a system call in between
+  movl $39, %eax
+  syscall
+  subq $2, %rbp
+  ret
+changed:            # rdi: a number, rsi: what to call
+  pushq %rbx
+  pushq %rbp
+  pushq %r12
+  leaq (%rdi,%rdi,2), %rbp
+  movq %rdi, %rbx
+  movq %rsi, %r12
+  call turn
+  call *%r12
+  call change_two
+  testb $127, %bl
+  jnz 1f
+  call ask
+1: call count_down
+  leaq turn_by_jump(%rip), %rax
+  call *%rax
+  movq %rbx, %rax
+  xorq %rbp, %rax
+  popq %r12
+  popq %rbp
+  popq %rbx
+  ret
+)");
+extern "C" {
+uint64_t changed(uint64_t, void (*)()) asm("changed");
+void turn() asm("turn");
+void turn_by_jump() asm("turn_by_jump");
+void change_two() asm("change_two");
+void count_down() asm("count_down");
+void ask() asm("ask");
+}
+static void changed_registers() {
+  void (*const all[])() = {turn, turn_by_jump, change_two, count_down, ask};
+  uint64_t sum = 0;
+  for (uint64_t k = 0; k < 40000; k++) sum = sum * 3 + changed(k, all[k % 7 < 4 ? k % 7 : k % 64 == 0 ? 4 : 1]);
+  printf("changed registers %lx\n", (unsigned long)sum);
+}
+
 // Signal handlers: `interrupt` fills every register, then does something that faults at `fault_at`.
 
 asm(R"(
@@ -246,6 +315,7 @@ int main() {
   tail_calls();
   exceptions();
   return_addresses();
+  changed_registers();
   fflush(stdout);
   handlers();
   return 0;

@@ -14,7 +14,15 @@ const memory = new WebAssembly.Memory({ initial: 65536, maximum: 65536, shared: 
 const bytes = new Uint8Array(memory.buffer);
 const view = new DataView(memory.buffer);
 const front = new X86FrontEnd();
-type Region = (host: number, ...registers: bigint[]) => [bigint, bigint];
+type Region = (
+  host: number,
+  sp: bigint,
+  rdi: bigint,
+  rsi: bigint,
+  rdx: bigint,
+  rbx: number,
+  rbp: number,
+) => [bigint, bigint, number, number];
 
 /** Puts `code` at `pc` and makes a region of it. */
 function region(pc: number, code: readonly number[]) {
@@ -38,7 +46,7 @@ function region(pc: number, code: readonly number[]) {
 /** What the region gives back when it is called with the return address `to`: pc, stack pointer, rax. */
 function call(run: Region, to: number): [number, number, bigint] {
   view.setBigUint64(STACK, BigInt(to), true);
-  const [packed, rax] = run(HOST_STACK, BigInt(STACK), 0n, 0n, 0n);
+  const [packed, rax] = run(HOST_STACK, BigInt(STACK), 0n, 0n, 0n, 0, 0);
   return [Number(packed & 0xffff_ffffn), Number(packed >> 32n), rax];
 }
 
@@ -78,5 +86,15 @@ describe('tables of regions', () => {
       links.set(0, region(FUNCTION, returning(value)).run);
       expect(call(run, 0x1234)).toEqual([0x1234, STACK + 8, BigInt(value)]);
     }
+  });
+
+  it('pass rbx and rbp on, and hand them back', () => {
+    const { run, links } = region(CALLER, calls);
+    // xchg %rbx, %rbp; add $3, %rbx; ret
+    links.set(0, region(FUNCTION, [0x48, 0x87, 0xdd, 0x48, 0x83, 0xc3, 3, 0xc3]).run);
+    view.setBigUint64(STACK, 0x1234n, true);
+    // Integers, in the bits of doubles.
+    const [, , rbx, rbp] = run(HOST_STACK, BigInt(STACK), 0n, 0n, 0n, 5 * Number.MIN_VALUE, 11 * Number.MIN_VALUE);
+    expect([rbx, rbp].map((x) => x / Number.MIN_VALUE)).toEqual([14, 5]);
   });
 });
