@@ -129,6 +129,7 @@ export class RegionEmitter {
     return this.m.i64.store(SLOT_PC, 8, this.cpu(), pc);
   }
   constPc = (pc: number): Expr => this.m.i64.const(BigInt(pc));
+
   /** Leaves with everything in the vCPU; `pc` is stored already. */
   left(why: number, dirty: Units): Expr[] {
     const { m } = this;
