@@ -139,8 +139,8 @@ export const regionType = {
   results: ['i64', 'i64', 'f64', 'f64'],
 } as const;
 /** Where the kept registers stand among the parameters and the results. */
-export const keptParam = 5;
-export const keptResult = 2;
+export const keptParam = regionType.params.indexOf('f64');
+export const keptResult = regionType.results.indexOf('f64');
 
 /** Slots of the table for a module's links: there are few sizes, since each takes a module to make (runtime/jit/region-table.ts). */
 export const linkTableSize = (links: number): number => 2 ** Math.ceil(Math.log2(links));

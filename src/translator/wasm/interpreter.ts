@@ -277,25 +277,27 @@ class InterpreterGenerator {
   addMiss(name: string, level: bigint, isCall: boolean): void {
     const { m, abi } = this;
     const { i32, i64, f64 } = binaryen;
-    const [reason, stack, entry, stop] = [7, 8, 9, 10];
+    const first = regionType.params.length;
+    const [reason, stack, entry, stop] = [first, first + 1, first + 2, first + 3];
     const { cpu } = this;
     const spParam = (): Expr => m.local.get(1, i64);
     const pc = (): Expr => m.i64.load(SLOT_PC, 8, cpu());
     const sp = (): Expr => m.i64.load(abi.sp, 8, cpu());
-    const nothing = (): Expr =>
-      m.tuple.make([m.i64.const(BigInt(LEFT)), m.i64.const(0n), m.f64.const(0), m.f64.const(0)]);
-    const left = (why: Expr): Expr => m.block(null, [m.i32.store(SLOT_WHY, 4, cpu(), why), m.return(nothing())]);
+    const results = (...values: Expr[]): Expr => m.return(m.tuple.make(values));
+    const left = (why: Expr): Expr =>
+      m.block(null, [
+        m.i32.store(SLOT_WHY, 4, cpu(), why),
+        results(m.i64.const(BigInt(LEFT)), m.i64.const(0n), m.f64.const(0), m.f64.const(0)),
+      ]);
     const answer = (): Expr[] => [
       m.if(
         m.i64.ne(m.i64.shr_u(m.i64.or(pc(), sp()), m.i64.const(32n)), m.i64.const(0n)),
         left(m.i32.const(exitReason.interpret)),
       ),
-      m.return(
-        m.tuple.make([
-          m.i64.or(m.i64.shl(sp(), m.i64.const(32n)), pc()),
-          m.i64.load(abi.result, 8, cpu()),
-          ...abi.kept.map((slot) => m.f64.load(slot, 8, cpu())),
-        ]),
+      results(
+        m.i64.or(m.i64.shl(sp(), m.i64.const(32n)), pc()),
+        m.i64.load(abi.result, 8, cpu()),
+        ...abi.kept.map((slot) => m.f64.load(slot, 8, cpu())),
       ),
     ];
     const at = (): Expr => m.local.get(entry, i32);
