@@ -21,10 +21,19 @@ const HEADER = 32;
  * Baseline compilers only: the runtime turns the optimising ones on for programs that run long enough. Not on Node's command
  * line: V8 takes no bytecode that was made with other flags, and that of Node's own modules was made with none.
  */
-const BASELINE = ['--no-opt', '--no-maglev', '--liftoff-only', '--no-wasm-tier-up', '--no-wasm-dynamic-tiering'];
+const BASELINE = [
+  '--no-opt',
+  '--no-maglev',
+  // What is compiled while the next compiler is off counts its calls all the same.
+  '--force-emit-interrupt-budget-checks',
+  '--liftoff-only',
+  '--no-wasm-tier-up',
+  '--no-wasm-dynamic-tiering',
+];
 const USUAL = [
   '--opt',
   '--maglev',
+  '--no-force-emit-interrupt-budget-checks',
   '--no-liftoff-only',
   '--wasm-tier-up',
   '--wasm-dynamic-tiering',

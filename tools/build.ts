@@ -1,7 +1,9 @@
 /** `npm run build`: helper and interpreter modules, then the bundle of the command line. */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 
 const step = (...args: string[]): void => {
@@ -13,6 +15,15 @@ const separateIsas: Plugin = {
   name: 'separate-isas',
   setup({ onResolve }) {
     onResolve({ filter: /\/isa-aarch64\.ts$/ }, () => ({ path: '../runtime/isa-aarch64.cjs', external: true }));
+  },
+};
+/** binaryen, which only text and `prewarm -O` need, stays out of what each worker loads. */
+const separateBinaryen: Plugin = {
+  name: 'separate-binaryen',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/wasm\/(text|optimise)\.ts$/ }, ({ path, kind }) =>
+      kind === 'dynamic-import' ? { path: `./${path.replace(/.*\/(\w+)\.ts$/, '$1.mjs')}`, external: true } : null,
+    );
   },
 };
 const only = process.argv[2];
@@ -52,24 +63,27 @@ if (!only || only === 'js') {
     minifySyntax: true,
     outExtension: { '.js': '.cjs' },
   });
-  // esbuild copies the exports of every CommonJS module, for default imports; of node:fs that takes 3 ms, and we have none.
-  const bundle = 'dist/cli/main.cjs';
-  const plain = readFileSync(bundle, 'utf8').replace(/__toESM\((require\("node:[a-z_/]+"\))(?:, ?1)?\)/g, '$1');
-  // What bin/start.cjs knows the bundle by; latin1 there, so nothing else may be in it.
-  if (/[^\0-\x7f]/.test(plain)) throw new Error(`${bundle} is not ASCII`);
-  const name = createHash('sha256').update(plain).digest('hex').slice(0, 16);
-  // An expression whose value is the module's function: put around it at each start, the text would be copied for that.
-  writeFileSync(bundle, `/*${name}*/(function(exports,require,module,__filename,__dirname){${plain}\n})`);
+  asFunction('dist/cli/main.cjs');
   rmSync('dist/worker', { recursive: true, force: true });
   await build({
     ...common,
     entryPoints: { compile: 'src/runtime/jit/compile-worker.ts' },
-    outbase: 'src/runtime/jit',
+    outdir: 'dist/worker',
+    format: 'cjs',
+    minifyWhitespace: true,
+    minifySyntax: true,
+    outExtension: { '.js': '.cjs' },
+    logOverride: { 'empty-import-meta': 'silent' },
+    plugins: [separateBinaryen],
+  });
+  asFunction('dist/worker/compile.cjs');
+  await build({
+    ...common,
+    entryPoints: ['src/translator/wasm/text.ts', 'src/translator/wasm/optimise.ts'],
+    outbase: 'src/translator/wasm',
     outdir: 'dist/worker',
     format: 'esm',
-    splitting: true,
     outExtension: { '.js': '.mjs' },
-    chunkNames: 'chunk-[hash]',
   });
   writeFileSync('dist/worker/version', `${translatorHash()}\n`);
   await build({
@@ -81,6 +95,17 @@ if (!only || only === 'js') {
   });
   step('node_modules/oclif/bin/run.js', 'manifest');
   prime();
+}
+
+/** Makes a bundle what bin/start.cjs and bin/worker.cjs load: an expression whose value is the module's function. */
+function asFunction(bundle: string): void {
+  // esbuild copies the exports of every CommonJS module, for default imports; of node:fs that takes 3 ms, and we have none.
+  const plain = readFileSync(bundle, 'utf8').replace(/__toESM\((require\("node:[a-z_/]+"\))(?:, ?1)?\)/g, '$1');
+  // They know the bundle by its hash; latin1 there, so nothing else may be in it.
+  if (/[^\0-\x7f]/.test(plain)) throw new Error(`${bundle} is not ASCII`);
+  const name = createHash('sha256').update(plain).digest('hex').slice(0, 16);
+  // Put around it at each start, the text would be copied for that.
+  writeFileSync(bundle, `/*${name}*/(function(exports,require,module,__filename,__dirname){${plain}\n})`);
 }
 
 /** What cached translations are known by: everything that decides about them. */
@@ -99,14 +124,19 @@ function translatorHash(): string {
   return hash.digest('hex');
 }
 
-/** Has some small programs run, so that bin/start.cjs finds their bytecode; later runs go without this, some 20 ms slower. */
+/** Has some small programs run, so that bin/start.cjs and bin/worker.cjs find bytecode; else the first longer run makes it. */
 function prime(): void {
   if (process.platform === 'win32') return;
-  for (const guest of ['hello-musl-static', 'files-musl-static', 'hello-c']) {
+  const run = (command: string[], guest: string): void => {
     const program = `test/guests/prebuilt/${guest}`;
-    if (!existsSync(program) || !existsSync('dist/wasm/helpers.wasm')) continue;
-    // The second run finds what the first has left in the cache, which takes code of its own.
-    for (let k = 0; k < 2; k++)
-      spawnSync('bin/uktx', ['run', program], { stdio: 'ignore', env: { ...process.env, UKTX_PRIME: '1' } });
-  }
+    if (existsSync(program) && existsSync('dist/wasm/helpers.wasm'))
+      spawnSync('bin/uktx', [...command, program], { stdio: 'ignore', env: { ...process.env, UKTX_PRIME: '1' } });
+  };
+  // The second run finds what the first has left in the cache, which takes code of its own.
+  for (const guest of ['hello-musl-static', 'files-musl-static', 'hello-c'])
+    for (let k = 0; k < 2; k++) run(['run'], guest);
+  // The workers' is made of a whole program at once.
+  const cache = mkdtempSync(join(tmpdir(), 'uktx-prime-'));
+  run(['prewarm', '--all', '--cache-dir', cache], 'files-musl-static');
+  rmSync(cache, { recursive: true });
 }

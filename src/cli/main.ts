@@ -1,4 +1,5 @@
 /** Entry point. `run` goes straight to the runtime; every other command goes through oclif. */
+import { optimiseJavaScript } from '../runtime/jit/v8-flags.ts';
 import { usedMs } from '../runtime/node-host.ts';
 import { parseRun } from './parse-run.ts';
 import { run } from './run.ts';
@@ -30,8 +31,7 @@ const launcher = (globalThis as { uktxLauncher?: { saveCode: (() => void) | null
  */
 function optimise(): void {
   launcher?.saveCode?.();
-  const { setFlagsFromString } = process.getBuiltinModule('node:v8');
-  for (const flag of ['--maglev', '--opt']) setFlagsFromString(flag);
+  optimiseJavaScript();
 }
 
 function optimiseAfter(ms: number): void {

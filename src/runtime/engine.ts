@@ -102,6 +102,12 @@ export interface EngineOptions {
   disabledPasses?: readonly string[];
 }
 
+/**
+ * Times that the interpreter, not optimised yet, has used up its whole budget: some 20 ms without a system call or code that is new.
+ * Programs that only start, do what they have to and end never do.
+ */
+const COMPUTES_AFTER = 10;
+
 export interface SyscallCaller {
   /**
    * Makes the system call that the registers of the thread that runs describe, called by regions. 0 when they may go on with
@@ -136,6 +142,7 @@ export class Engine {
   caller: SyscallCaller | null = null;
   #vcpus = 0;
   readonly #compiler: Compiler;
+  #ticks = 0;
   readonly #modules: IsaModules;
   #optimised: boolean;
 
@@ -249,6 +256,14 @@ export class Engine {
     else this.front.onFloatUse = useFloat;
   }
 
+  /** The interpreter has used up its budget. */
+  noteTick(): void {
+    if (++this.#ticks === COMPUTES_AFTER) this.#compiler.hurry();
+  }
+  /** The program spends its time in code that it has run before, and the cache has none of it. */
+  get computes(): boolean {
+    return this.#ticks >= COMPUTES_AFTER && !this.cache?.isWarm();
+  }
   /**
    * Has V8 optimise the interpreter. It would begin with that within the first milliseconds, and its compiler works on
    * this one large function for some 50 ms that a process cannot leave before; a program that is done by then is better

@@ -28,14 +28,14 @@ import type { GuestContext } from './isa.ts';
 import type { Profiler } from './profile.ts';
 import { hasUsed, nowMs } from './node-host.ts';
 
-/** Block exits between looks at the clock: some milliseconds. */
-const BUDGET = 200_000;
-/** Times that code is left, with a new budget, between looks at the clock. */
-const LEAVES_PER_LOOK = 1000;
+/** Block exits until the interpreter gives up by itself: two milliseconds, before it is optimised. */
+const BUDGET = 50_000;
+/** Times that code is left, each time with a new budget, between looks at the clock; a power of two. */
+const LEAVES_PER_LOOK = 4;
 /** System calls between looks at the clock. */
 const CALLS_PER_LOOK = 32;
-/** Processor time after which a program is worth optimised code, in milliseconds (`usedMs`). */
-const OPTIMISE_AFTER_MS = 250;
+/** Processor time after which a program is worth optimised code, in milliseconds (`usedMs`), whatever it is spent on. */
+const OPTIMISE_AFTER_MS = 350;
 
 const TRAP_PAGE_FAULT = 14;
 const TRAP_GENERAL_PROTECTION = 13;
@@ -124,7 +124,7 @@ export class ThreadRunner implements SyscallCaller {
       }
       const now = nowMs();
       const worthIt = now - started > OPTIMISE_AFTER_MS && hasUsed(OPTIMISE_AFTER_MS);
-      if (worthIt || this.#engine.cache?.expectsLongRun()) this.#engine.optimise();
+      if (worthIt || this.#engine.computes || this.#engine.cache?.expectsLongRun()) this.#engine.optimise();
       if (now > sliceEnd) return SLICE_OVER;
     }
   }
@@ -193,8 +193,6 @@ export class ThreadRunner implements SyscallCaller {
       switch (reason) {
         case exitReason.miss:
           code.noteMiss(this.#slot(SLOT_EXIT_IP), context.pc, this.#slot(SLOT_CALLED) === context.pc);
-          // With --jit=verify every step may end so.
-          if (++leaves === LEAVES_PER_LOOK) return 0;
           if (!code.full) at = code.cachedEntry(context.pc, flavour);
           break;
         case exitReason.link: {
@@ -205,15 +203,14 @@ export class ThreadRunner implements SyscallCaller {
         case exitReason.syscall:
           return -1;
         case exitReason.tick:
+          this.#engine.noteTick();
           context.pc = code.resumePc(this.#slot(SLOT_EXIT_IP)) ?? context.pc;
           return 0;
         case exitReason.hot:
           this.#engine.regions?.request(context.pc);
-          if (++leaves === LEAVES_PER_LOOK) return 0;
           break;
         case exitReason.interpret:
           // The instruction at the pc, by the interpreter; not through its region again.
-          if (++leaves === LEAVES_PER_LOOK) return 0;
           break;
         case exitReason.attention:
           if (this.#stackOverflow()) this.#pageFault(context.sp - 8, true, false);
@@ -233,6 +230,7 @@ export class ThreadRunner implements SyscallCaller {
         default:
           throw new Error(`the interpreter returned ${reason}`);
       }
+      if (++leaves % LEAVES_PER_LOOK === 0 && nowMs() > this.#sliceEnd) return 0;
     }
   }
 

@@ -1,5 +1,5 @@
 /** Compile worker: translates regions and has V8 compile them, away from the guest's thread. */
-import { type MessagePort, workerData } from 'node:worker_threads';
+import { workerData } from 'node:worker_threads';
 import { GUEST_LIMIT, PAGE_SIZE } from '../../kernel/mm/guest-memory.ts';
 import { PAGE_EXEC, PAGE_KEPT, PAGE_TABLE } from '../../translator/ir/layout.ts';
 import { printBlock, type SlotNames } from '../../translator/ir/print.ts';
@@ -15,8 +15,10 @@ import type {
   ForgetJob,
   OptimiseJob,
   OptimiseResult,
+  ReadyMessage,
   SaveJob,
   SaveResult,
+  WorkerData,
 } from './messages.ts';
 
 const frontEnds = new Map<string, RegionFrontEnd>();
@@ -181,7 +183,17 @@ async function compile(job: CompileJob): Promise<CompileResult> {
   return result;
 }
 
-const { port, posted } = workerData as { port: MessagePort; posted: Int32Array };
+const data = workerData as WorkerData;
+const { port, posted } = data;
+
+/** Guest instructions after which most of the translator has been of use. */
+const MOST_USED = 3000;
+let translated = 0;
+
+function keepBytecode({ regions }: CompileResult): void {
+  for (const { guestInstructions } of regions) translated += guestInstructions;
+  if (translated >= MOST_USED) data.saveCode?.();
+}
 
 port.on('message', async (job: CompileJob | FlushJob | ForgetJob | OptimiseJob | SaveJob) => {
   if ('forget' in job) {
@@ -197,7 +209,12 @@ port.on('message', async (job: CompileJob | FlushJob | ForgetJob | OptimiseJob |
   } else if ('wasm' in job && job.wasm.length === 0) await Promise.all([translator(), frontEnd('x86_64')]);
   else if ('wasm' in job)
     port.postMessage({ id: job.id, modules: job.wasm.map(compileOptimised) } satisfies OptimiseResult);
-  else port.postMessage(await compile(job));
+  else {
+    const result = await compile(job);
+    port.postMessage(result);
+    keepBytecode(result);
+  }
   Atomics.add(posted, 0, 1);
   Atomics.notify(posted, 0);
 });
+port.postMessage({ ready: true } satisfies ReadyMessage);

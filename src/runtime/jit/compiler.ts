@@ -11,12 +11,16 @@ import type {
   ForgetJob,
   OptimiseJob,
   OptimiseResult,
+  ReadyMessage,
   SaveJob,
   SaveResult,
+  WorkerData,
 } from './messages.ts';
-import { allowTiers, isBaselineOnly, leaveHeapsToLimits } from './v8-flags.ts';
+import { isBaselineOnly, noteTranslating, prepareHeaps } from './v8-flags.ts';
 
 export type JobRequest = Omit<CompileJob, 'id' | 'memory'> & { memory: WebAssembly.Memory };
+
+type Answer = CompileResult | OptimiseResult | ReadyMessage | SaveResult;
 
 interface Lane {
   worker: Worker;
@@ -28,7 +32,10 @@ interface Lane {
   memory: WebAssembly.Memory | null;
 }
 
-/** Time before which no worker is started, in milliseconds, also of processor time: most programs that end sooner gain nothing from one. */
+/**
+ * Time before which no worker is started, in milliseconds, also of processor time, unless the program is known to compute: most that
+ * end sooner gain nothing from one.
+ */
 const FIRST_WORKER_AFTER_MS = 250;
 const loaded = nowMs();
 
@@ -57,7 +64,16 @@ export class Compiler {
       lane.port.close();
       void lane.worker.terminate();
     });
-    lane.port.postMessage({ id, wasm } satisfies OptimiseJob);
+    // It changes V8's flags for as long as it takes.
+    this.#whenLoaded.push(() => lane.port.postMessage({ id, wasm } satisfies OptimiseJob));
+  }
+  /** Workers that load their program: V8's flags must stay until then, as bytecode serves only those that it was made with. */
+  #loading = 0;
+  readonly #whenLoaded: (() => void)[] = [];
+  #hurries = false;
+  /** The first worker need not wait any longer. */
+  hurry(): void {
+    this.#hurries = true;
   }
   #translates = false;
   /** Whether there have been jobs: the first one has its worker load the translator. */
@@ -111,12 +127,16 @@ export class Compiler {
   pump(): void {
     for (;;) {
       // The job waits for `optimise`, which starts one about then.
-      const early = this.#lanes.length === 0 && !this.synchronous && isBaselineOnly();
+      const early = this.#lanes.length === 0 && !this.#hurries && !this.synchronous && isBaselineOnly();
       if (early && (nowMs() - loaded < FIRST_WORKER_AFTER_MS || !hasUsed(FIRST_WORKER_AFTER_MS))) return;
       let lane = this.#lanes.find((l) => !l.busy);
       if (!lane && this.#lanes.length >= this.#count) return;
       const next = this.#next();
-      if (!next) return;
+      if (!next) {
+        noteTranslating(this.#loading > 0 || this.#lanes.some((l) => l.busy));
+        return;
+      }
+      noteTranslating(true);
       if (!lane) {
         lane = this.#start();
         this.#lanes.push(lane);
@@ -163,32 +183,27 @@ export class Compiler {
   }
   #start(): Lane {
     const { MessageChannel, Worker } = process.getBuiltinModule('node:worker_threads');
-    if (isBaselineOnly()) allowTiers();
-    leaveHeapsToLimits();
+    this.#loading++;
+    noteTranslating(true);
+    prepareHeaps();
     hostThreads.running = true;
     const { port1, port2 } = new MessageChannel();
     // execArgv: flags of Node are for the guest's thread.
-    const worker = new Worker(join(packageRoot(), 'dist/worker/compile.mjs'), {
+    const worker = new Worker(join(packageRoot(), 'bin/worker.cjs'), {
       execArgv: [],
       // What it makes lives as long as one job: more room would only be more memory. The second bounds how fast the heap grows, too.
-      resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 384 },
+      resourceLimits: { maxYoungGenerationSizeMb: 16, maxOldGenerationSizeMb: 384 },
       // Without these Node would open this process's own streams for the worker's output; they are the guest's.
       stdout: true,
       stderr: true,
-      workerData: { port: port2, posted: this.#posted },
+      workerData: { port: port2, posted: this.#posted, launched: isBaselineOnly() } satisfies WorkerData,
       transferList: [port2],
     });
     worker.unref();
     const lane: Lane = { worker, port: port1, busy: false, last: 0, memory: null };
-    port1.on('message', (result: CompileResult | OptimiseResult | SaveResult) => {
-      if ('saved' in result) {
-        const done = this.#waiting.get(result.id);
-        this.#waiting.delete(result.id);
-        done?.(result as never);
-        return;
-      }
-      this.#receive(lane, result);
-      this.pump();
+    port1.on('message', (answer: Answer) => {
+      this.#hear(lane, answer);
+      if (!('saved' in answer)) this.pump();
     });
     port1.unref();
     worker.on('error', (error) => {
@@ -196,12 +211,18 @@ export class Compiler {
     });
     return lane;
   }
-  #receive(lane: Lane, result: CompileResult | OptimiseResult): void {
-    lane.busy = false;
-    lane.last = result.id;
-    const done = this.#waiting.get(result.id);
-    this.#waiting.delete(result.id);
-    done?.(result as never);
+  #hear(lane: Lane, answer: Answer): void {
+    if ('ready' in answer) {
+      if (--this.#loading === 0) for (const post of this.#whenLoaded.splice(0)) post();
+      return;
+    }
+    if (!('saved' in answer)) {
+      lane.busy = false;
+      lane.last = answer.id;
+    }
+    const done = this.#waiting.get(answer.id);
+    this.#waiting.delete(answer.id);
+    done?.(answer as never);
   }
   /** Blocks until the result of job `id` is there; `posted` is how many results had been posted before. */
   #await(lane: Lane, id: number, posted: number): void {
@@ -210,7 +231,7 @@ export class Compiler {
       Atomics.wait(this.#posted, 0, seen);
       seen = Atomics.load(this.#posted, 0);
       for (let m = receiveMessageOnPort(lane.port); m; m = receiveMessageOnPort(lane.port))
-        this.#receive(lane, m.message as CompileResult);
+        this.#hear(lane, m.message as Answer);
     }
   }
 }

@@ -1,7 +1,24 @@
 /** What the guest's thread and the compile workers tell each other. */
+import type { MessagePort } from 'node:worker_threads';
 import type { KeepIn } from '../cache/code-cache.ts';
 import type { CompiledRegion } from '../../translator/wasm/region-module.ts';
 import type { RegionOptions } from '../../translator/wasm/region-access.ts';
+
+/** What a compile worker is started with. */
+export interface WorkerData {
+  port: MessagePort;
+  /** Counts results that have been posted. */
+  posted: Int32Array;
+  /** V8's flags are those that bin/start.cjs sets. */
+  launched: boolean;
+  /** Set by bin/worker.cjs where there is no bytecode that serves: keeps what there is by now. */
+  saveCode?: (() => void) | null;
+}
+
+/** A worker has loaded its program. */
+export interface ReadyMessage {
+  ready: true;
+}
 
 /** Wasm bytes for V8's optimising compiler; none: the worker gets ready to translate, and does not answer. */
 export interface OptimiseJob {

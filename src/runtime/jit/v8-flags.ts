@@ -31,15 +31,38 @@ export function allowWasmTiers(): void {
   for (const flag of WASM_TIERS) setFlagsFromString(flag);
 }
 
-/** The usual tiers again, for the translator in the workers. */
-export function allowTiers(): void {
-  allowWasmTiers();
-  for (const flag of ['--maglev', '--opt']) setFlagsFromString(flag);
+/** Whether workers translate, and whether the program runs for long enough to have JavaScript optimised. */
+let translating = false;
+let optimising = false;
+
+/** JavaScript is worth V8's optimising compilers from now on. */
+export function optimiseJavaScript(): void {
+  optimising = true;
+  setFlagsFromString('--maglev');
+  if (!translating) setFlagsFromString('--opt');
 }
 
-/** The launcher's bound for the young generation is the guest's thread's: as a flag it would come before a worker's own limit. */
-export function leaveHeapsToLimits(): void {
-  setFlagsFromString('--max-semi-space-size=0');
+/**
+ * While workers translate, Maglev alone optimises JavaScript: TurboFan would take as much processor time for the translator's
+ * functions as these take for all of a program's regions, and the guest wants both processors of a small machine.
+ */
+export function noteTranslating(on: boolean): void {
+  if (on === translating || !isBaselineOnly()) return;
+  translating = on;
+  if (on) {
+    allowWasmTiers();
+    for (const flag of ['--maglev', '--no-opt']) setFlagsFromString(flag);
+  } else if (optimising) setFlagsFromString('--opt');
+}
+
+/**
+ * For heaps of threads that are started from now on. The launcher's bound for the young generation is the guest's thread's: as a
+ * flag it would come before a worker's own limit. What a worker makes lives as long as one job: a heap that begins small would be
+ * collected as a whole twenty times in the first two seconds, and collectors of several threads take time from the guest's.
+ */
+export function prepareHeaps(): void {
+  for (const flag of ['--max-semi-space-size=0', '--initial-old-space-size=64', '--single-threaded-gc'])
+    setFlagsFromString(flag);
 }
 
 /** The mask covers the first 32 functions of a module: no more regions are put into one. */
