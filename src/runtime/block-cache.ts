@@ -126,6 +126,7 @@ export class EngineFrontEnd implements GuestFrontEnd {
 }
 
 function sameBytes(code: Uint8Array, at: number, bytes: Uint8Array): boolean {
-  for (let k = 0; k < bytes.length; k++) if (code[at + k] !== bytes[k]) return false;
+  const now = code.subarray(at, at + bytes.length);
+  for (let k = 0; k < bytes.length; k++) if (now[k] !== bytes[k]) return false;
   return true;
 }

@@ -3,7 +3,7 @@
  * for. The chunks are listed in the guest's memory, too, where the interpreter finds code for links and returns by itself
  * (src/helpers/code.ts).
  */
-import { CHUNK_TABLE, CHUNK_TABLE_END, PAGE_EXEC, PAGE_TABLE } from '../translator/ir/layout.ts';
+import { CHUNK_TABLE, CHUNK_TABLE_END, PAGE_EXEC } from '../translator/ir/layout.ts';
 import { stubLayout } from '../translator/ir/bytecode.ts';
 import type { ChunkPlace } from './cache/block-store.ts';
 import {
@@ -203,12 +203,12 @@ export class CodeChunks {
     base: number,
     { opcode, usual, usualReturn }: Counting,
   ): CodeChunk | 'damaged' | 'not executable' {
-    const { u8, u32 } = this.#memory;
+    const { pages, u8, u32 } = this.#memory;
     if (!place.read(u8.subarray(base, base + place.words * 4))) return 'damaged';
     const stored = StoredChunk.of(u32.subarray(base >>> 2, (base >>> 2) + place.words));
     if (!stored || stored.pcs[0] !== place.first || stored.pcs.at(-1) !== place.last) return 'damaged';
     if (this.helpers!.place_code(base, place.words, opcode, usual, usualReturn) === 0) return 'damaged';
-    for (const page of stored.pages) if (!(u8[PAGE_TABLE + page]! & PAGE_EXEC)) return 'not executable';
+    for (const page of stored.pages) if (!(pages[page]! & PAGE_EXEC)) return 'not executable';
     const chunk = new CodeChunk(stored, base, () => this.helpers!);
     this.#all.push(chunk);
     u32[COUNTING] = usual;

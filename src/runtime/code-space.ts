@@ -7,7 +7,7 @@ import { BlockList } from './block-list.ts';
 import { GUEST_LIMIT, PAGE_SIZE } from '../kernel/mm/guest-memory.ts';
 import type { Block, Inst } from '../translator/ir/block.ts';
 import { type Bytecode, exitLayout, MIN_BLOCK, stubLayout } from '../translator/ir/bytecode.ts';
-import { CODE_END, CODE_START, PAGE_EXEC, PAGE_GUEST_WRITE, PAGE_TABLE, PAGE_WRITE } from '../translator/ir/layout.ts';
+import { CODE_END, CODE_START, PAGE_EXEC, PAGE_GUEST_WRITE, PAGE_WRITE } from '../translator/ir/layout.ts';
 import type { ChunkPlace } from './cache/block-store.ts';
 import { BlockEncoder } from './block-encoder.ts';
 import {
@@ -192,10 +192,10 @@ export class CodeSpace implements CodeOwner {
   }
 
   #executable(pc: number, end: number): boolean {
-    const { u8 } = this.#memory;
+    const { pages } = this.#memory;
     const page = Math.floor(pc / PAGE_SIZE);
     const last = Math.floor((end - 1) / PAGE_SIZE);
-    return (u8[PAGE_TABLE + page]! & u8[PAGE_TABLE + last]! & PAGE_EXEC) !== 0;
+    return (pages[page]! & pages[last]! & PAGE_EXEC) !== 0;
   }
 
   #translate(pc: number, flavour: number): CodeBlock | null {
@@ -208,12 +208,12 @@ export class CodeSpace implements CodeOwner {
   }
   /** The block as another address space has made it. */
   #load(pc: number): CodeBlock | null {
-    const { u8 } = this.#memory;
-    if (!this.source || !(pc >= 0 && pc < GUEST_LIMIT) || !(u8[PAGE_TABLE + Math.floor(pc / PAGE_SIZE)]! & PAGE_EXEC))
+    const { pages } = this.#memory;
+    if (!this.source || !(pc >= 0 && pc < GUEST_LIMIT) || !(pages[Math.floor(pc / PAGE_SIZE)]! & PAGE_EXEC))
       return null;
     const ip = this.#next;
     const stored = this.source.loadBlock(pc, ip);
-    if (!stored || !(u8[PAGE_TABLE + Math.floor((stored.end - 1) / PAGE_SIZE)]! & PAGE_EXEC)) return null;
+    if (!stored || !(pages[Math.floor((stored.end - 1) / PAGE_SIZE)]! & PAGE_EXEC)) return null;
     const { end, exit } = stored;
     if (exit === 'call' && this.stubs.hotThreshold > 0) this.places.addReturnSite(end);
     const ipEnd = ip + Math.max(MIN_BLOCK, stored.words * 4);
@@ -263,7 +263,7 @@ export class CodeSpace implements CodeOwner {
   install(region: RegionCode): boolean {
     // Kept pages, which no program has mapped now, may get regions, too.
     for (const page of pagesOf(region))
-      if (!(this.#memory.u8[PAGE_TABLE + page]! & PAGE_EXEC || this.#byPage.has(page))) return false;
+      if (!(this.#memory.pages[page]! & PAGE_EXEC || this.#byPage.has(page))) return false;
     if (this.full || (!this.stubs.at(region.pc) && this.countedEntry(region.pc, 0) === 0)) return false;
     const stub = this.stubs.at(region.pc)!;
     // A region that was there before is as good, only older: what refers to it may go on doing so.
@@ -287,7 +287,7 @@ export class CodeSpace implements CodeOwner {
   }
   /** Whether the guest may write to a page without anybody noticing. */
   unwatched(page: number): boolean {
-    return (this.#memory.u8[PAGE_TABLE + page]! & PAGE_WRITE) !== 0;
+    return (this.#memory.pages[page]! & PAGE_WRITE) !== 0;
   }
   /** Whether stores to the page are noticed from now on. */
   watchPage(pc: number, page: number): void {
@@ -410,10 +410,10 @@ export class CodeSpace implements CodeOwner {
   }
 
   #dropPage(page: number): void {
-    const { u8 } = this.#memory;
+    const { pages } = this.#memory;
     const blocks = this.#byPage.get(page)!;
     this.#byPage.delete(page);
-    if (u8[PAGE_TABLE + page]! & PAGE_GUEST_WRITE) u8[PAGE_TABLE + page]! |= PAGE_WRITE;
+    if (pages[page]! & PAGE_GUEST_WRITE) pages[page]! |= PAGE_WRITE;
     for (const b of blocks)
       if ('ranges' in b) this.dropRegion(b);
       else if (b instanceof CodeChunk) this.#dropChunk(b);
@@ -557,24 +557,24 @@ export class CodeSpace implements CodeOwner {
   }
   /** End of the executable bytes from the page of `pc` on, as far as a block can reach. */
   limit(pc: number): number {
-    const { u8 } = this.#memory;
+    const { pages } = this.#memory;
     let page = Math.floor(pc / PAGE_SIZE);
     // A block reads at most 64 instructions of 15 bytes: two pages are enough.
     const lastPage = page + 2;
-    while (page < lastPage && u8[PAGE_TABLE + page]! & PAGE_EXEC) page++;
+    while (page < lastPage && pages[page]! & PAGE_EXEC) page++;
     return page * PAGE_SIZE;
   }
 
   /** Stores to the pages of the bytes that `b` was made from now fault, so that the change is noticed. */
   #watch(b: CodeBlock | RegionCode | CodeChunk, start: number, end: number): void {
-    const { u8 } = this.#memory;
+    const { pages } = this.#memory;
     const last = Math.floor((end - 1) / PAGE_SIZE);
     for (let page = Math.floor(start / PAGE_SIZE); page <= last; page++) {
       let set = this.#byPage.get(page);
       if (!set) {
         set = new Set();
         this.#byPage.set(page, set);
-        u8[PAGE_TABLE + page]! &= ~PAGE_WRITE;
+        pages[page]! &= ~PAGE_WRITE;
       }
       set.add(b);
     }

@@ -38,6 +38,8 @@ export interface CodeOwner {
 export class LinearMemory implements GuestMemory {
   readonly memory: WebAssembly.Memory;
   readonly u8: Uint8Array;
+  /** The page table, by page number: V8 is slow with an index beyond 2^31, as its place in `u8` is. */
+  readonly pages: Uint8Array;
   readonly u16: Uint16Array;
   readonly u32: Uint32Array;
   readonly i64: BigInt64Array;
@@ -55,6 +57,7 @@ export class LinearMemory implements GuestMemory {
     this.memory.grow(WASM_PAGES - 16);
     const { buffer } = this.memory;
     this.u8 = new Uint8Array(buffer);
+    this.pages = new Uint8Array(buffer, PAGE_TABLE, GUEST_LIMIT / PAGE_SIZE);
     this.u16 = new Uint16Array(buffer);
     this.u32 = new Uint32Array(buffer);
     this.i64 = new BigInt64Array(buffer);
@@ -74,24 +77,24 @@ export class LinearMemory implements GuestMemory {
       if (prot & PROT_EXEC) bits |= PAGE_EXEC;
       if (prot & PROT_WRITE && prot & PROT_EXEC) this.writableCode = true;
     }
-    this.u8.fill(bits, PAGE_TABLE + first, PAGE_TABLE + last);
+    this.pages.fill(bits, first, last);
   }
 
   hide(start: number, end: number): void {
     this.code?.hidden?.();
-    const first = PAGE_TABLE + start / PAGE_SIZE;
-    const bits = this.u8[first]! & PAGE_EXEC ? PAGE_KEPT : 0;
-    this.u8.fill(bits, first, PAGE_TABLE + end / PAGE_SIZE);
+    const first = start / PAGE_SIZE;
+    const bits = this.pages[first]! & PAGE_EXEC ? PAGE_KEPT : 0;
+    this.pages.fill(bits, first, end / PAGE_SIZE);
   }
   show(start: number, end: number, prot: number): void {
     const bits = PAGE_MAPPED | (prot === 0 ? 0 : PAGE_READ) | (prot & PROT_EXEC ? PAGE_EXEC : 0);
-    this.u8.fill(bits, PAGE_TABLE + start / PAGE_SIZE, PAGE_TABLE + end / PAGE_SIZE);
+    this.pages.fill(bits, start / PAGE_SIZE, end / PAGE_SIZE);
     if (prot & PROT_EXEC) this.code?.shown(start, end);
   }
 
   protection(address: number): number {
     if (!(address >= 0 && address < GUEST_LIMIT)) return -1;
-    const bits = this.u8[PAGE_TABLE + Math.floor(address / PAGE_SIZE)]!;
+    const bits = this.pages[Math.floor(address / PAGE_SIZE)]!;
     if (!(bits & PAGE_MAPPED)) return -1;
     return (
       (bits & PAGE_READ ? PROT_READ : 0) |

@@ -10,7 +10,7 @@
 import { GUEST_LIMIT, PAGE_SIZE } from '../kernel/mm/guest-memory.ts';
 import { syscallName } from '../kernel/syscalls/table.ts';
 import type { GuestTask } from '../kernel/task/guest-task.ts';
-import { PAGE_EXEC, PAGE_READ, PAGE_TABLE } from '../translator/ir/layout.ts';
+import { PAGE_EXEC, PAGE_READ } from '../translator/ir/layout.ts';
 import type { GuestContext } from './isa.ts';
 import type { LinearMemory } from './linear-memory.ts';
 import { nowMs } from './node-host.ts';
@@ -129,7 +129,7 @@ export class Profiler {
 }
 
 const permits = (memory: LinearMemory, address: number, bit: number): boolean =>
-  (memory.u8[PAGE_TABLE + Math.floor(address / PAGE_SIZE)]! & bit) !== 0;
+  (memory.pages[Math.floor(address / PAGE_SIZE)]! & bit) !== 0;
 
 /** Target of the call that ends at `address`; -1 when it calls through a register or memory, null when there is none. */
 function callBeforeX86({ u8 }: LinearMemory, address: number): number | null {

@@ -13,7 +13,6 @@ import {
   PAGE_EXEC,
   PAGE_GUEST_WRITE,
   PAGE_MAPPED,
-  PAGE_TABLE,
   PAGE_WRITE,
   SLOT_CALLED,
   SLOT_EXIT_ARG,
@@ -237,7 +236,7 @@ export class ThreadRunner implements SyscallCaller {
   /** Regions do not look where the stack pointer leads, and are asked here each time their host stack is used up. */
   #stackOverflow(): boolean {
     const page = Math.floor((this.#context.sp - 8) / PAGE_SIZE);
-    return !(page >= 0 && page < GUEST_LIMIT / PAGE_SIZE && this.#engine.memory.u8[PAGE_TABLE + page]! & PAGE_MAPPED);
+    return !(page >= 0 && page < GUEST_LIMIT / PAGE_SIZE && this.#engine.memory.pages[page]! & PAGE_MAPPED);
   }
 
   #fault(fault: Fault): void {
@@ -271,7 +270,7 @@ export class ThreadRunner implements SyscallCaller {
     const need = write ? PAGE_GUEST_WRITE : 1;
     const pages = [Math.floor(low / PAGE_SIZE), Math.floor((low + bytes - 1) / PAGE_SIZE)];
     for (const page of pages) {
-      const bits = page < GUEST_LIMIT / PAGE_SIZE ? memory.u8[PAGE_TABLE + page]! : 0;
+      const bits = page < GUEST_LIMIT / PAGE_SIZE ? memory.pages[page]! : 0;
       if (bits & need) continue;
       this.#pageFault(Math.max(low, page * PAGE_SIZE), write, (bits & PAGE_MAPPED) !== 0);
       return 0;
@@ -296,7 +295,7 @@ export class ThreadRunner implements SyscallCaller {
   #fetchFault(pc: number): void {
     if (vsyscall(this.task, this.#slot(SLOT_PC), this.#slot(SLOT_PC + 4))) return;
     const page = Math.floor(pc / PAGE_SIZE);
-    const bits = pc < GUEST_LIMIT ? this.#engine.memory.u8[PAGE_TABLE + page]! : 0;
+    const bits = pc < GUEST_LIMIT ? this.#engine.memory.pages[page]! : 0;
     // A block may begin in an executable page and need bytes of the next one.
     const address = bits & PAGE_EXEC ? (page + 1) * PAGE_SIZE : pc;
     const { signo, code } = this.task.mm.faultInfo(address);

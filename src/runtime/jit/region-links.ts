@@ -1,6 +1,6 @@
 /** The regions of one memory: a table with a slot for each, and a table for each module of those that it calls elsewhere. */
 import { PAGE_SIZE } from '../../kernel/mm/guest-memory.ts';
-import { PAGE_EXEC, PAGE_TABLE } from '../../translator/ir/layout.ts';
+import { PAGE_EXEC } from '../../translator/ir/layout.ts';
 import type { RegionCode } from '../code-blocks.ts';
 import type { CodeSpace } from '../code-space.ts';
 import type { LinearMemory } from '../linear-memory.ts';
@@ -141,8 +141,8 @@ export class RegionLinks {
   /** A kept range is mapped again: regions call from it, and into it, as they did. */
   shown(start: number, end: number): void {
     if (this.#unlinked.length === 0) return;
-    const { u8 } = this.#memory;
-    const isMapped = (pc: number): boolean => (u8[PAGE_TABLE + Math.floor(pc / PAGE_SIZE)]! & PAGE_EXEC) !== 0;
+    const { pages } = this.#memory;
+    const isMapped = (pc: number): boolean => (pages[Math.floor(pc / PAGE_SIZE)]! & PAGE_EXEC) !== 0;
     const isNew = (pc: number): boolean => start <= pc && pc < end;
     const back = new Map<readonly RegionCode[], { pc: number; links: [number, Link][] }>();
     this.#unlinked = this.#unlinked.filter(({ pc, regions, target, link }) => {

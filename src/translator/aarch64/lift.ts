@@ -360,6 +360,7 @@ function lift(
     c.b.exit = { kind: 'trap', trap: trap.protection };
     return { pc, end: pc + 1, insts: c.b.insts, exit: c.b.exit, exitPc: pc, guestInstructions: 1 };
   }
+  const window = code.subarray(pc, Math.min(limit, pc + 4 * maxInstructions));
   while (!c.b.exit) {
     if (count === maxInstructions || (count > 0 && leaders?.has(p))) {
       c.b.exit = { kind: 'jump', target: p };
@@ -372,7 +373,9 @@ function lift(
     }
     last = p;
     count++;
-    const word = code[p]! | (code[p + 1]! << 8) | (code[p + 2]! << 16) | (code[p + 3]! << 24);
+    // An index from the start of the memory goes beyond 2^31, for which V8 makes code again and again that does not expect it.
+    const at = p - pc;
+    const word = window[at]! | (window[at + 1]! << 8) | (window[at + 2]! << 16) | (window[at + 3]! << 24);
     const row = decode(word);
     if (row) {
       c.begin(row, word, p);

@@ -49,6 +49,7 @@ export function remembering(front: RegionFrontEnd): RegionFrontEnd {
 function isSame({ limit: before, bytes }: Remembered, code: Uint8Array, pc: number, limit: number): boolean {
   const end = pc + bytes.length;
   if (limit !== before && end + LONGEST_INSTRUCTION > Math.min(limit, before)) return false;
-  for (let k = 0; k < bytes.length; k++) if (code[pc + k] !== bytes[k]) return false;
+  const now = code.subarray(pc, end);
+  for (let k = 0; k < bytes.length; k++) if (now[k] !== bytes[k]) return false;
   return true;
 }

@@ -107,7 +107,7 @@ PREFIX[0x65] = GS;
 for (const segment of [0x2e, 0x36, 0x3e, 0x26]) PREFIX[segment] = IGNORED;
 
 /** Bytes end at `end`, where the fetch limit is or the longest instruction ends. */
-const short = (pc: number, end: number): 'fetch' | 'long' => (end < pc + 15 ? 'fetch' : 'long');
+const short = (start: number, end: number): 'fetch' | 'long' => (end < start + 15 ? 'fetch' : 'long');
 
 const read32 = (code: Uint8Array, p: number): number =>
   code[p]! | (code[p + 1]! << 8) | (code[p + 2]! << 16) | (code[p + 3]! << 24);
@@ -151,11 +151,13 @@ function immediateValue(o: OperandSpec, bytes: number, code: Uint8Array, p: numb
 }
 
 /**
- * Decodes the instruction at `pc`. `code` is indexed by guest address; bytes from `limit` on may not be fetched.
+ * Decodes the instruction at `pc`. `code` begins with the byte at guest address `base`; bytes from `limit` on may not be fetched.
+ * (Indices from the start of a guest's memory go beyond 2^31, for which V8 makes code again and again that does not expect them.)
  */
-export function decode(code: Uint8Array, pc: number, limit: number): DecodeResult {
-  let p = pc;
-  const end = Math.min(limit, pc + 15);
+export function decode(code: Uint8Array, pc: number, limit: number, base = 0): DecodeResult {
+  const start = pc - base;
+  let p = start;
+  const end = Math.min(limit - base, start + 15);
   let lock = false;
   let rep: 'f2' | 'f3' | null = null;
   let opsize = false;
@@ -165,7 +167,7 @@ export function decode(code: Uint8Array, pc: number, limit: number): DecodeResul
   let mandatory: number = prefixes.np;
   let byte: number;
   for (;;) {
-    if (p >= end) return short(pc, end);
+    if (p >= end) return short(start, end);
     byte = code[p++]!;
     const prefix = PREFIX[byte]!;
     if (prefix === 0) break;
@@ -190,12 +192,12 @@ export function decode(code: Uint8Array, pc: number, limit: number): DecodeResul
   }
   let at = byte;
   if (byte === 0x0f) {
-    if (p >= end) return short(pc, end);
+    if (p >= end) return short(start, end);
     byte = code[p++]!;
     at = 256 + byte;
     if (byte === 0x38 || byte === 0x3a) {
       const map = byte === 0x38 ? 512 : 768;
-      if (p >= end) return short(pc, end);
+      if (p >= end) return short(start, end);
       byte = code[p++]!;
       at = map + byte;
     }
@@ -205,7 +207,7 @@ export function decode(code: Uint8Array, pc: number, limit: number): DecodeResul
 
   let modrm = 0;
   if (opcodeRows.hasModrm) {
-    if (p >= end) return short(pc, end);
+    if (p >= end) return short(start, end);
     modrm = code[p]!;
   }
   const mod = modrm >> 6;
@@ -233,7 +235,7 @@ export function decode(code: Uint8Array, pc: number, limit: number): DecodeResul
       let disp = 0;
       let dispBytes = mod === 1 ? 1 : mod === 2 ? 4 : 0;
       if ((modrm & 7) === 4) {
-        if (p >= end) return short(pc, end);
+        if (p >= end) return short(start, end);
         const sib = code[p++]!;
         const n = ((sib >> 3) & 7) | ((rex & 2) << 2);
         if (n !== 4) {
@@ -249,7 +251,7 @@ export function decode(code: Uint8Array, pc: number, limit: number): DecodeResul
         base = -2;
       }
       if (dispBytes !== 0) {
-        if (p + dispBytes > end) return short(pc, end);
+        if (p + dispBytes > end) return short(start, end);
         disp = dispBytes === 1 ? (code[p]! << 24) >> 24 : read32(code, p);
         p += dispBytes;
       }
@@ -266,19 +268,19 @@ export function decode(code: Uint8Array, pc: number, limit: number): DecodeResul
   for (let k = 0; k < immediates.length; k++) {
     const o = immediates[k]!;
     const bytes = immediateBytes(o, size, addrsize);
-    if (p + bytes > end) return short(pc, end);
+    if (p + bytes > end) return short(start, end);
     const v = immediateValue(o, bytes, code, p);
     p += bytes;
-    if (o.kind === 'J') imm = p + (v as number);
+    if (o.kind === 'J') imm = base + p + (v as number);
     else if (k === 0) imm = v;
     else imm2 = Number(v);
   }
-  if (mem !== null && mem.base === -2) mem.disp += p;
+  if (mem !== null && mem.base === -2) mem.disp += base + p;
   if (lock && !(row.lock && mem)) return 'invalid';
   return {
     row,
     pc,
-    next: p,
+    next: base + p,
     lock,
     rep,
     opsize,

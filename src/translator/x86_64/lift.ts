@@ -352,6 +352,7 @@ function directCondition(kind: KnownFlags, width: IntWidth, code: number): Condi
 }
 
 const MAX_INSTRUCTIONS = 64;
+const LONGEST_INSTRUCTION = 15;
 
 /**
  * Lifts the basic block at `pc`. `code` is indexed by guest address; `limit` is the end of the executable bytes that
@@ -393,6 +394,7 @@ function lift(
   maxInstructions: number,
   leaders: ReadonlySet<number> | null,
 ): Block | null {
+  const window = code.subarray(pc, Math.min(limit, pc + (maxInstructions + 1) * LONGEST_INSTRUCTION));
   let p = pc;
   let last = pc;
   let count = 0;
@@ -401,7 +403,7 @@ function lift(
       c.b.exit = { kind: 'jump', target: p };
       break;
     }
-    const i = decode(code, p, limit);
+    const i = decode(window, p, limit, pc);
     if (i === 'fetch') {
       if (count === 0) return null;
       c.b.exit = { kind: 'jump', target: p };
@@ -413,7 +415,7 @@ function lift(
       c.b.beginInstruction(p);
       c.b.exit = { kind: 'trap', trap: i === 'long' ? trap.protection : trap.invalidOpcode };
       // All bytes that may have been looked at: with others there, it may be an instruction.
-      p = Math.min(p + 15, limit);
+      p = Math.min(p + LONGEST_INSTRUCTION, limit);
       break;
     }
     c.begin(i);
