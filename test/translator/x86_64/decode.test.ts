@@ -216,6 +216,24 @@ describe('decoder', () => {
     expect(at(0, 0x67, 0xa1, 0xff, 0xff, 0xff, 0xff)).toMatchObject({ imm: 0xffff_ffff, addrsize: true });
   });
 
+  it('gives addresses of the guest where the bytes begin at another address than 0', () => {
+    const base = 0xe000_1000;
+    const at = (pc: number, ...bytes: number[]): Decoded | string => {
+      const code = new Uint8Array(64);
+      code.set(bytes, pc - base);
+      return decode(code, pc, pc + bytes.length, base);
+    };
+    expect(at(base + 8, 0x0f, 0x84, 0, 1, 0, 0)).toMatchObject({
+      pc: base + 8,
+      next: base + 14,
+      imm: base + 14 + 0x100,
+    });
+    expect(at(base, 0xeb, 0x80)).toMatchObject({ next: base + 2, imm: base + 2 - 0x80 });
+    expect(at(base + 1, 0xc7, 0x05, 0, 0, 0, 0, 1, 2, 3, 4)).toMatchObject({ mem: { base: -2, disp: base + 11 } });
+    expect(at(base, 0x8b)).toBe('fetch');
+    expect(decode(new Uint8Array(32).fill(0x66), base + 4, base + 32, base)).toBe('long');
+  });
+
   it('gives near branches a 64-bit operand whatever the prefixes', () => {
     for (const bytes of [
       [0x66, 0xff, 0xe0],
