@@ -192,7 +192,7 @@ export class Compiler {
     const worker = new Worker(join(packageRoot(), 'bin/worker.cjs'), {
       execArgv: [],
       // What it makes lives as long as one job: more room would only be more memory. The second bounds how fast the heap grows, too.
-      resourceLimits: { maxYoungGenerationSizeMb: 16, maxOldGenerationSizeMb: 384 },
+      resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 384 },
       // Without these Node would open this process's own streams for the worker's output; they are the guest's.
       stdout: true,
       stderr: true,

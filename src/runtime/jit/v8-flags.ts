@@ -61,7 +61,7 @@ export function noteTranslating(on: boolean): void {
  * collected as a whole twenty times in the first two seconds, and collectors of several threads take time from the guest's.
  */
 export function prepareHeaps(): void {
-  for (const flag of ['--max-semi-space-size=0', '--initial-old-space-size=64', '--single-threaded-gc'])
+  for (const flag of ['--max-semi-space-size=0', '--initial-old-space-size=48', '--single-threaded-gc'])
     setFlagsFromString(flag);
 }
 
