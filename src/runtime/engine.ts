@@ -258,7 +258,7 @@ export class Engine {
 
   /** The interpreter has used up its budget. */
   noteTick(): void {
-    if (++this.#ticks === COMPUTES_AFTER) this.#compiler.hurry();
+    this.#ticks++;
   }
   /** The program spends its time in code that it has run before, and the cache has none of it. */
   get computes(): boolean {

@@ -33,10 +33,10 @@ interface Lane {
 }
 
 /**
- * Time before which no worker is started, in milliseconds, also of processor time, unless the program is known to compute: most that
- * end sooner gain nothing from one.
+ * Time before which no job goes out, in milliseconds, also of processor time: most programs that end sooner gain nothing from one,
+ * and of an interpreter's loop too few of its targets are known to make one region of it.
  */
-const FIRST_WORKER_AFTER_MS = 250;
+const FIRST_JOB_AFTER_MS = 250;
 const loaded = nowMs();
 
 export class Compiler {
@@ -70,11 +70,6 @@ export class Compiler {
   /** Workers that load their program: V8's flags must stay until then, as bytecode serves only those that it was made with. */
   #loading = 0;
   readonly #whenLoaded: (() => void)[] = [];
-  #hurries = false;
-  /** The first worker need not wait any longer. */
-  hurry(): void {
-    this.#hurries = true;
-  }
   #translates = false;
   /** Whether there have been jobs: the first one has its worker load the translator. */
   get translates(): boolean {
@@ -126,9 +121,8 @@ export class Compiler {
   /** Gives free workers work; starts a worker when all are busy and there may be more. */
   pump(): void {
     for (;;) {
-      // The job waits for `optimise`, which starts one about then.
-      const early = this.#lanes.length === 0 && !this.#hurries && !this.synchronous && isBaselineOnly();
-      if (early && (nowMs() - loaded < FIRST_WORKER_AFTER_MS || !hasUsed(FIRST_WORKER_AFTER_MS))) return;
+      const early = !this.#translates && !this.synchronous && isBaselineOnly();
+      if (early && (nowMs() - loaded < FIRST_JOB_AFTER_MS || !hasUsed(FIRST_JOB_AFTER_MS))) return;
       let lane = this.#lanes.find((l) => !l.busy);
       if (!lane && this.#lanes.length >= this.#count) return;
       const next = this.#next();
