@@ -1,22 +1,15 @@
-// Loads the bundle of the command line with the bytecode of what earlier runs needed of it: compiling that takes longer than
-// a small guest runs. (Node's own compile cache holds what is compiled when a file is loaded, which is next to nothing.)
-// The bytecode lies beside the bundle, is as trusted as it, and names the bundle and the Node.js it was made from; V8
-// checks its version and flags. Where it is missing and can be written, this run writes it.
+// Loads the bundle of the command line with the bytecode of what earlier runs needed of it (bytecode.cjs); where that is missing and
+// can be written, this run writes it.
 const fs = require('node:fs');
 const path = require('node:path');
 // The bundle needs these; once V8's flags are changed their own bytecode would not serve.
 require('node:os');
 void require('node:util').parseArgs;
 const v8 = require('node:v8');
-const vm = require('node:vm');
+const { load } = require('./bytecode.cjs');
 
 const folder = path.join(__dirname, '../dist/cli');
 const file = `${folder}/main.cjs`;
-const codeFile = `${folder}/main-${process.version}-${process.arch}.code`;
-/** Length of what names the bundle, at the start of both files: `/*`, 16 hexadecimal digits, `*` and `/`. */
-const NAME = 20;
-/** What stands before V8's part of the code file; a multiple of its alignment. */
-const HEADER = 32;
 /**
  * Baseline compilers only: the runtime turns the optimising ones on for programs that run long enough. Not on Node's command
  * line: V8 takes no bytecode that was made with other flags, and that of Node's own modules was made with none.
@@ -43,42 +36,17 @@ const setFlags = (flags) => {
   for (const flag of flags) v8.setFlagsFromString(flag);
 };
 
-const source = fs.readFileSync(file, 'latin1');
-let code;
-try {
-  const whole = fs.readFileSync(codeFile);
-  if (whole.latin1Slice(0, NAME) === source.slice(0, NAME)) code = whole.subarray(HEADER);
-} catch {
-  // Not there yet.
-}
-const tag = v8.cachedDataVersionTag();
-const script = new vm.Script(source, {
-  filename: file,
-  cachedData: code,
-});
+const { script, save } = load(`${folder}/main`, process.pid);
 /** What the bundle knows of all this; `baselineOnly`: it began without V8's optimising compilers; `tiers`: they are on by now; `eager`: WebAssembly is compiled as a whole. */
 const launcher = { baselineOnly: true, tiers: false, eager: false, saveCode: null };
 globalThis.uktxLauncher = launcher;
-// UKTX_PRIME: the build adds what further programs need.
-if (code === undefined || script.cachedDataRejected || process.env.UKTX_PRIME) {
+if (save) {
   /** Called at the end, and before optimised code replaces bytecode. */
   launcher.saveCode = () => {
     launcher.saveCode = null;
-    const temporary = `${codeFile}.${process.pid}`;
     if (!launcher.tiers) setFlags(USUAL);
-    try {
-      // A worker may have changed further flags for the moment.
-      if (v8.cachedDataVersionTag() !== tag) return;
-      const header = Buffer.alloc(HEADER, 0);
-      header.latin1Write(source.slice(0, NAME));
-      fs.writeFileSync(temporary, Buffer.concat([header, script.createCachedData()]));
-      fs.renameSync(temporary, codeFile);
-    } catch {
-      // A package that this user cannot write to: it works without, some 20 ms slower.
-      fs.rmSync(temporary, { force: true });
-    } finally {
-      if (!launcher.tiers) setFlags(BASELINE);
-    }
+    save();
+    if (!launcher.tiers) setFlags(BASELINE);
   };
   process.on('exit', () => launcher.saveCode?.());
 }

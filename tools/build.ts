@@ -97,11 +97,11 @@ if (!only || only === 'js') {
   prime();
 }
 
-/** Makes a bundle what bin/start.cjs and bin/worker.cjs load: an expression whose value is the module's function. */
+/** Makes a bundle what bin/bytecode.cjs loads: an expression whose value is the module's function. */
 function asFunction(bundle: string): void {
   // esbuild copies the exports of every CommonJS module, for default imports; of node:fs that takes 3 ms, and we have none.
   const plain = readFileSync(bundle, 'utf8').replace(/__toESM\((require\("node:[a-z_/]+"\))(?:, ?1)?\)/g, '$1');
-  // They know the bundle by its hash; latin1 there, so nothing else may be in it.
+  // It knows the bundle by its hash; latin1 there, so nothing else may be in it.
   if (/[^\0-\x7f]/.test(plain)) throw new Error(`${bundle} is not ASCII`);
   const name = createHash('sha256').update(plain).digest('hex').slice(0, 16);
   // Put around it at each start, the text would be copied for that.

@@ -5,6 +5,7 @@
  * thousands of blocks that nobody asks for again would cost a program's start a fifth of its time in garbage collections.
  */
 import type { Block } from '../translator/ir/block.ts';
+import { sameBytes } from '../translator/region/remember.ts';
 import type { GuestFrontEnd, IsaRuntime } from './isa.ts';
 
 /** Blocks kept; beyond it all are dropped. */
@@ -123,10 +124,4 @@ export class EngineFrontEnd implements GuestFrontEnd {
   sameFlags(a: unknown, b: unknown): boolean {
     return this.#front.sameFlags(a, b);
   }
-}
-
-function sameBytes(code: Uint8Array, at: number, bytes: Uint8Array): boolean {
-  const now = code.subarray(at, at + bytes.length);
-  for (let k = 0; k < bytes.length; k++) if (now[k] !== bytes[k]) return false;
-  return true;
 }

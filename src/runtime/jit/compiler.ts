@@ -120,17 +120,17 @@ export class Compiler {
   }
   /** Gives free workers work; starts a worker when all are busy and there may be more. */
   pump(): void {
+    this.#handOut();
+    noteTranslating(this.#loading > 0 || this.#lanes.some((l) => l.busy));
+  }
+  #handOut(): void {
     for (;;) {
       const early = !this.#translates && !this.synchronous && isBaselineOnly();
       if (early && (nowMs() - loaded < FIRST_JOB_AFTER_MS || !hasUsed(FIRST_JOB_AFTER_MS))) return;
       let lane = this.#lanes.find((l) => !l.busy);
       if (!lane && this.#lanes.length >= this.#count) return;
       const next = this.#next();
-      if (!next) {
-        noteTranslating(this.#loading > 0 || this.#lanes.some((l) => l.busy));
-        return;
-      }
-      noteTranslating(true);
+      if (!next) return;
       if (!lane) {
         lane = this.#start();
         this.#lanes.push(lane);

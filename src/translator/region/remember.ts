@@ -49,7 +49,12 @@ export function remembering(front: RegionFrontEnd): RegionFrontEnd {
 function isSame({ limit: before, bytes }: Remembered, code: Uint8Array, pc: number, limit: number): boolean {
   const end = pc + bytes.length;
   if (limit !== before && end + LONGEST_INSTRUCTION > Math.min(limit, before)) return false;
-  const now = code.subarray(pc, end);
+  return sameBytes(code, pc, bytes);
+}
+
+/** Whether `code` has `bytes` at `at`. Indices stay small, for V8's sake. */
+export function sameBytes(code: Uint8Array, at: number, bytes: Uint8Array): boolean {
+  const now = code.subarray(at, at + bytes.length);
   for (let k = 0; k < bytes.length; k++) if (now[k] !== bytes[k]) return false;
   return true;
 }
