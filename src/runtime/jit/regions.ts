@@ -24,8 +24,9 @@ const MAX_PENDING = 512;
 const MAX_RETRIES = 3;
 /** Entries of a block after which code around it that has not run yet is taken to be cold. */
 const SELECTIVE_THRESHOLD = 1000;
-/** Time until a region may be translated a second time, with more targets of its indirect jumps. */
-const FIRST_INTERVAL_MS = 1000;
+/** Time until a region may be translated a second time, with more targets of its indirect jumps: so many times what the first took. */
+const FIRST_INTERVAL = 5;
+const MAX_FIRST_INTERVAL_MS = 1000;
 /** Entries, by then some 10 ms of the interpreter's time, after which a block is translated even if the run may be over soon. */
 const HOT_ANYWAY = 50_000;
 /** The same for the first one, for which the translator has to be loaded: that takes as long as 50 ms of the interpreter, and more. */
@@ -527,8 +528,7 @@ export class Regions {
         }
       if (r.raisesFloatFlags) onFloatUse();
     }
-    const { pc } = result.regions[0]!;
-    if (this.#links.addModule({ pc, regions: [...siblings], links }))
+    if (this.#links.addModule({ pc: result.regions[0]!.pc, regions: [...siblings], links }))
       for (const known of [this.#intervals, this.#notBefore])
         for (const at of known.keys()) if (!this.#links.has(at)) known.delete(at);
     this.#forgetInside(result);
@@ -566,7 +566,8 @@ export class Regions {
     const now = performance.now();
     for (const { pc, entries } of result.regions)
       if (entries.length > 0) {
-        const before = this.#intervals.get(pc) ?? FIRST_INTERVAL_MS;
+        const first = FIRST_INTERVAL * (result.translateMs + result.compileMs);
+        const before = this.#intervals.get(pc) ?? Math.min(first, MAX_FIRST_INTERVAL_MS);
         this.#intervals.set(pc, before * 2);
         this.#notBefore.set(pc, now + before);
       }

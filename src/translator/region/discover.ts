@@ -5,6 +5,7 @@
 import type { Block, RegionExit } from '../ir/block.ts';
 import { trap } from '../ir/layout.ts';
 import type { RegionBlock, RegionFrontEnd } from './abi.ts';
+import { settleCycles } from './cycles.ts';
 import { fixedWord, withCallee } from './inline.ts';
 import { keepUnchanged } from './saved.ts';
 import { unitsOf } from './units.ts';
@@ -19,13 +20,15 @@ const dispatchLimits: RegionLimits = { maxBlocks: 2000, maxInstructions: 10_000 
 
 export interface Region {
   readonly entry: number;
-  /** In order of discovery; the first is the entry. Those of functions that stand in the region have fractions for a pc. */
+  /** In order of discovery; the first is the entry. Copies have fractions for a pc, as do those of functions that stand in the region. */
   readonly blocks: Map<number, Block<RegionExit>>;
   readonly guestInstructions: number;
   /** Guest addresses that calls are known to go to. */
   readonly callees: ReadonlySet<number>;
   /** Blocks of the region that its indirect jumps (`isDispatch`) are known to go to; none: they leave the region. */
   readonly dispatch: readonly number[];
+  /** Ways inside of the region on which somebody who wants attention is looked for, by block: each cycle has one, or an indirect jump. */
+  readonly polls: ReadonlyMap<number, readonly number[]>;
   /** Guest bytes beside those of the blocks that it was made from: [start, end) pairs. */
   readonly looked: readonly (readonly [number, number])[];
 }
@@ -56,10 +59,6 @@ export function functionOf(starts: ArrayLike<number>, pc: number): number {
 export function isDispatch(block: Block<RegionExit>): boolean {
   return block.exit.kind === 'indirect' && fixedWord(block) === null;
 }
-
-/** Whether going to `to` may close a loop: somebody who wants attention is looked for there. Copies of functions have no loops. */
-export const isBackEdge = ({ exit, exitPc }: Block<RegionExit>, to: number): boolean =>
-  (exit.kind === 'jump' || exit.kind === 'branch') && to <= exitPc && Number.isInteger(to);
 
 /** Targets inside the function: where control goes from the block without leaving it. `dispatch` is as in Region. */
 export function successors(block: Block<RegionExit>, dispatch: readonly number[]): readonly number[] {
@@ -167,9 +166,11 @@ export function formRegion(
       if (callee !== undefined) callees.add(callee);
     }
   }
+  const ways = (block: Block<RegionExit>): readonly number[] => successors(block, []);
+  const polls = settleCycles({ blocks, entry, dispatch, isSite: isDispatch, successors: ways });
   // With indirect jumps inside there are more entries.
-  if (dispatch.length === 0) keepUnchanged(blocks, entry, unitsOf(front.abi), (block) => successors(block, []));
-  return { entry, blocks, guestInstructions: instructions, callees, dispatch, looked };
+  if (dispatch.length === 0) keepUnchanged(blocks, entry, unitsOf(front.abi), ways);
+  return { entry, blocks, guestInstructions: instructions, callees, dispatch, polls, looked };
 }
 
 /**

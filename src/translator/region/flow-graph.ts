@@ -4,7 +4,7 @@
  */
 import type { Block, Inst, RegionExit } from '../ir/block.ts';
 import { CONST, TEMPS } from '../ir/layout.ts';
-import { isBackEdge, isDispatch, type Region, successors } from './discover.ts';
+import { isDispatch, type Region, successors } from './discover.ts';
 import { components } from './graph.ts';
 import type { RegisterUnits, Units, UnitWords } from './units.ts';
 
@@ -24,7 +24,7 @@ export const isAccess = (inst: Inst): boolean =>
 export interface Way {
   /** Number of the block it leads to, if that is in the region; a call's returns are not meant. */
   readonly to: number;
-  /** What is dead there, where the region may be left: outside of it, and at back edges, which poll. */
+  /** What is dead there, where the region may be left: outside of it, and where it polls. */
   readonly dead: UnitWords | null;
 }
 
@@ -95,7 +95,8 @@ export class FlowGraph {
       else if (exit.kind === 'jump' || exit.kind === 'branch' || exit.kind === 'return')
         for (const pc of successors(block, [])) {
           const to = this.numbers.get(pc) ?? -1;
-          ways.push({ to, dead: to < 0 || isBackEdge(block, pc) ? deadAt(pc) : null });
+          const leaves = to < 0 || region.polls.get(block.pc)?.includes(pc);
+          ways.push({ to, dead: leaves ? deadAt(Math.floor(pc)) : null });
         }
       this.ways.push(ways);
       if (!isDispatch(block)) continue;

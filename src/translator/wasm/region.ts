@@ -24,7 +24,7 @@ import {
 import { compareExpr, compareOperand } from '../ir/ops/integer.ts';
 import { atReturn, type BlockFlow, type RegionFlow } from '../region/dataflow.ts';
 import { bytesStored } from '../region/journal.ts';
-import { isBackEdge, isDispatch, type Region } from '../region/discover.ts';
+import { isDispatch, type Region } from '../region/discover.ts';
 import { isAccess } from '../region/flow-graph.ts';
 import { flagBits, significantBits } from '../region/known-bits.ts';
 import { loadsOnEdge, storesOnEdge } from '../region/placement.ts';
@@ -143,10 +143,10 @@ export class RegionEmitter {
     return this.m.block(null, [this.storePc(this.constPc(pc)), ...this.left(exitReason.interpret, dirty)]);
   }
   /** Goes on at `pc`, a known address outside of the region. */
-  tailTo(pc: number, dirty: Units, backward: boolean, absent: Units): Expr {
+  tailTo(pc: number, dirty: Units, polls: boolean, absent: Units): Expr {
     const { m } = this;
     const live = this.neededAt(pc, dirty);
-    const out: Expr[] = backward ? [this.poll(this.constPc(pc), live)] : [];
+    const out: Expr[] = polls ? [this.poll(this.constPc(pc), live)] : [];
     out.push(...this.registers.spill(live & ~this.units.params));
     const name = this.out.functionOf(pc);
     const params = this.params(absent);
@@ -480,14 +480,17 @@ export class RegionEmitter {
     const e = block.exit;
     const edges: Edge[] = [];
     const go = (target: number): void => {
-      const backward = isBackEdge(block, target);
       const to = numberOf.get(target);
       if (to === undefined) {
         // What nobody has gone to yet is not in the module.
         const rare = this.out.functionOf(target) === null;
-        edges.push({ to: null, code: [this.tailTo(target, dirtyOut, backward, flow.absentOut)], rare });
+        // From region to region by entries further and further on, nothing goes in a circle.
+        const polls = target <= this.region.entry;
+        edges.push({ to: null, code: [this.tailTo(target, dirtyOut, polls, flow.absentOut)], rare });
       } else {
-        const poll = backward ? [this.poll(this.constPc(target), this.neededAt(target, dirtyOut))] : [];
+        const pc = Math.floor(target);
+        const polls = this.region.polls.get(block.pc)?.includes(target);
+        const poll = polls ? [this.poll(this.constPc(pc), this.neededAt(pc, dirtyOut))] : [];
         const next = this.flows.get(target)!;
         const agree = [
           ...this.registers.spill(storesOnEdge(flow, next)),
