@@ -43,10 +43,12 @@ function backEdges(blocks: ReadonlyMap<number, Inner>): Polls {
 /** Adds copies to `blocks`, and returns where is to be looked for attention. */
 export function settleCycles(graph: CycleGraph): Polls {
   const polls = backEdges(graph.blocks);
+  if (polls.size === 0 && graph.dispatch.length === 0) return polls;
   const own = [...graph.blocks.values()].reduce((sum, block) => sum + block.guestInstructions, 0);
   const splitter = new Splitter(graph, polls, SHORT + (own >> 2));
-  while (splitter.splitOne());
-  onlyNeeded(graph, polls);
+  let all = new Numbered(graph, true);
+  while (splitter.splitOne(all)) all = new Numbered(graph, true);
+  if (polls.size > 0) onlyNeeded(graph.dispatch.length > 0 ? new Numbered(graph, false) : all, polls);
   return polls;
 }
 
@@ -90,10 +92,9 @@ class Splitter {
   }
 
   /** Has one cycle entered at one place only; false when there is none left for which little is to be copied. */
-  splitOne(): boolean {
-    const all = new Numbered(this.#graph, true);
-    const work: Set<number>[] = [new Set(all.next.keys())];
-    for (let nodes = work.pop(); nodes; nodes = work.pop())
+  splitOne(all: Numbered): boolean {
+    const work: (Set<number> | null)[] = [null];
+    for (let nodes = work.pop(); nodes !== undefined; nodes = work.pop())
       for (const component of components(all.next, nodes)) {
         const inside = new Set(component);
         const entries = component.filter((n) => all.previous[n]!.some((from) => !inside.has(from)));
@@ -102,7 +103,7 @@ class Splitter {
         if (entries.length > 1 && this.#split(all, inside, entries)) return true;
         // The others are entered by way of one more node (wasm/reducible.ts).
         for (const header of inside.has(all.dispatcher) ? [all.dispatcher] : entries) inside.delete(header);
-        work.push(inside);
+        if (inside.size > 1) work.push(inside);
       }
     return false;
   }
@@ -187,8 +188,7 @@ function redirected(exit: RegionExit, other: (pc: number) => number): RegionExit
 }
 
 /** Takes those out of `polls` without which each cycle still has one. */
-function onlyNeeded(graph: CycleGraph, polls: Polls): void {
-  const all = new Numbered(graph, false);
+function onlyNeeded(all: Numbered, polls: Polls): void {
   const cycleOf = new Int32Array(all.next.length).fill(-1);
   for (const [k, component] of components(all.next).entries()) for (const n of component) cycleOf[n] = k;
   // What is left of the graph without ways that look; a way that closes no cycle there need not look, either.

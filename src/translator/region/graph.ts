@@ -108,11 +108,13 @@ export interface Irreducible {
  * none; otherwise apply it and ask again.
  */
 export function severalEntries(successors: readonly (readonly number[])[]): Irreducible | null {
-  const all = new Set(successors.keys());
-  return entriesWithin(successors, all);
+  return entriesWithin(successors, null);
 }
 
-function entriesWithin(successors: readonly (readonly number[])[], nodes: ReadonlySet<number>): Irreducible | null {
+function entriesWithin(
+  successors: readonly (readonly number[])[],
+  nodes: ReadonlySet<number> | null,
+): Irreducible | null {
   for (const component of components(successors, nodes)) {
     const inside = new Set(component);
     const entries = new Set<number>();
@@ -128,10 +130,10 @@ function entriesWithin(successors: readonly (readonly number[])[], nodes: Readon
   return null;
 }
 
-/** Strongly connected components of more than one node among `nodes` (R. Tarjan, 1972), without recursion. */
+/** Strongly connected components of more than one node among `nodes`, null for all (R. Tarjan, 1972), without recursion. */
 export function components(
   successors: readonly (readonly number[])[],
-  nodes: ReadonlySet<number> = new Set(successors.keys()),
+  nodes: ReadonlySet<number> | null = null,
 ): number[][] {
   const index = new Int32Array(successors.length).fill(-1);
   const low = new Int32Array(successors.length);
@@ -139,7 +141,7 @@ export function components(
   const stack: number[] = [];
   const out: number[][] = [];
   let counter = 0;
-  for (const root of nodes) {
+  for (const root of nodes ?? successors.keys()) {
     if (index[root]! >= 0) continue;
     const calls: { node: number; next: number }[] = [{ node: root, next: 0 }];
     for (let top = calls.at(-1); top; top = calls.at(-1)) {
@@ -152,7 +154,7 @@ export function components(
       }
       const to = successors[node]![top.next++];
       if (to !== undefined) {
-        if (!nodes.has(to)) continue;
+        if (nodes && !nodes.has(to)) continue;
         if (index[to]! < 0) calls.push({ node: to, next: 0 });
         else if (onStack[to]) low[node] = Math.min(low[node]!, index[to]!);
         continue;
