@@ -73,6 +73,7 @@ export const guests: Record<string, Guest> = {
   'socket-messages': gcc('socket-messages.c', 'gcc', '-static', ...pinned),
   'calls-in-place': gcc('calls-in-place.c', 'gcc', '-pthread', ...dynamic),
   'calls-in-place-aarch64': gcc('calls-in-place.c', cross, '-pthread', '-static'),
+  'flags-at-syscall': gcc('flags-at-syscall.c', 'gcc', '-O1', ...dynamic),
   'control-flow': gcc('control-flow.c', 'gcc', '-O1', '-fno-optimize-sibling-calls', ...dynamic),
   // Not stripped.
   named: { source: 'named.c', compiler: 'gcc', options: ['-O1', '-fno-optimize-sibling-calls', ...dynamic] },

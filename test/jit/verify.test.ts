@@ -66,6 +66,13 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('--jit=ve
       expect(stdout).toBe(spawnSync(found.path, { encoding: 'utf8' }).stdout);
     });
 
+  it('leaves out flags in r11 that a return has given up', (context) => {
+    const found = guestProgram('flags-at-syscall');
+    if ('missing' in found) return context.skip(found.missing);
+    const { status, stdout, stderr } = run(['--jit=verify', '--jit-threshold=60'], found.path);
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'asked 30000\n', stderr: '' });
+  });
+
   it('agrees with AArch64 code, and finds a wrong translation of it', () => {
     const program = join(kernels, 'aarch64/fib');
     if (!existsSync(program)) throw new Error('no AArch64 kernels');

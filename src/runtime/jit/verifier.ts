@@ -268,13 +268,14 @@ export class Verifier {
     const dead = new DeadRegisters(front, reader, this.#units, []).at(pc);
     const view = new DataView(this.#result.buffer);
     const out: string[] = [];
+    const free = dead | (this.#areGivenUp(spans) ? this.#copiesOfFlags(spans.at(-1)!.block) : 0n);
     let flags = false;
     for (let slot = ISA_STATE; slot < TEMPS; slot += 8) {
       const region = view.getBigInt64(slot, true);
       const interpreter = memory.i64[(VCPU + slot) >>> 3]!;
       if (region === interpreter) continue;
       if (slot >= abi.flags.first && slot <= abi.flags.last) flags = true;
-      else if ((this.#units.of(slot) & dead) === 0n)
+      else if ((this.#units.of(slot) & free) === 0n)
         out.push(`${nameOf(slot)}: region ${hex64(region)}, interpreter ${hex64(interpreter)}`);
     }
     if (flags && !this.#flagsFree(spans, dead)) {
@@ -291,11 +292,25 @@ export class Verifier {
   }
   /** Whether regions may have left the flags alone: nobody asks for them, or a return has given them up. */
   #flagsFree(spans: readonly Span[], dead: Units): boolean {
-    for (let k = spans.length - 1; k >= 0; k--) {
-      if (spans[k]!.flags === 'given up') return true;
-      if (spans[k]!.flags === 'set') break;
+    return this.#areGivenUp(spans) || (this.#units.flags & ~dead) === 0n;
+  }
+  #areGivenUp(spans: readonly Span[]): boolean {
+    return spans.findLast(({ flags }) => flags !== 'kept')?.flags === 'given up';
+  }
+  /** Registers that the system call at the end of a block puts the flags into (x86-64: r11). */
+  #copiesOfFlags({ insts, exit, exitPc }: Block): Units {
+    if (exit.kind !== 'syscall') return 0n;
+    let copies = 0n;
+    const temps = new Set<number>();
+    for (const inst of insts) {
+      if (inst.pc !== exitPc || inst.op.result === null) continue;
+      const copied =
+        (this.#units.reads(inst) & this.#units.flags) !== 0n || inst.inputs.some((slot) => temps.has(slot));
+      if (!copied) continue;
+      temps.add(inst.d);
+      copies |= this.#units.writes(inst);
     }
-    return (this.#units.flags & ~dead) === 0n;
+    return copies;
   }
 
   #span(pc: number, end: number): Span | null {
