@@ -107,8 +107,6 @@ export interface EngineOptions {
  * Programs that only start, do what they have to and end never do.
  */
 const COMPUTES_AFTER = 10;
-/** The same after which it may well do that: the worker that is then wanted takes some 50 ms to begin. */
-const PREPARES_AFTER = 5;
 
 export interface SyscallCaller {
   /**
@@ -261,9 +259,6 @@ export class Engine {
   /** The interpreter has used up its budget. */
   noteTick(): void {
     this.#ticks++;
-    if (!this.regions || this.cache?.isWarm()) return;
-    if (this.#ticks === PREPARES_AFTER) this.#compiler.prepare();
-    if (this.computes) this.#compiler.hurry();
   }
   /** The program spends its time in code that it has run before, and the cache has none of it. */
   get computes(): boolean {

@@ -33,8 +33,8 @@ interface Lane {
 }
 
 /**
- * Time before which no job goes out, in milliseconds, also of processor time, unless the program is known to compute: most that
- * end sooner gain nothing from one.
+ * Time before which no job goes out, in milliseconds, also of processor time: most programs that end sooner gain nothing from one,
+ * and of an interpreter's loop too few of its targets are known to make one region of it.
  */
 const FIRST_JOB_AFTER_MS = 250;
 const loaded = nowMs();
@@ -55,15 +55,8 @@ export class Compiler {
     this.#count = workers;
     this.synchronous = synchronous;
   }
-  /**
-   * Compiles modules with V8's optimising compiler, in a worker of their own; when the first job has been sent already, then after that:
-   * what it makes is worth more than a faster interpreter.
-   */
+  /** Compiles modules with V8's optimising compiler, in a worker of their own. */
   optimise(wasm: Uint8Array[], done: (modules: WebAssembly.Module[]) => void): void {
-    if (this.#translates && this.#afterFirst) {
-      this.#afterFirst.push(() => this.optimise(wasm, done));
-      return;
-    }
     const lane = this.#start();
     const id = this.#nextId++;
     this.#waiting.set(id, (result: OptimiseResult) => {
@@ -77,15 +70,6 @@ export class Compiler {
   /** Workers that load their program: V8's flags must stay until then, as bytecode serves only those that it was made with. */
   #loading = 0;
   readonly #whenLoaded: (() => void)[] = [];
-  #hurries = false;
-  /** The first job need not wait any longer. */
-  hurry(): void {
-    if (this.#hurries) return;
-    this.#hurries = true;
-    this.pump();
-  }
-  /** To be done once the first job's result is there; null by then. */
-  #afterFirst: (() => void)[] | null = [];
   #translates = false;
   /** Whether there have been jobs: the first one has its worker load the translator. */
   get translates(): boolean {
@@ -141,7 +125,7 @@ export class Compiler {
   }
   #handOut(): void {
     for (;;) {
-      const early = !this.#translates && !this.#hurries && !this.synchronous && isBaselineOnly();
+      const early = !this.#translates && !this.synchronous && isBaselineOnly();
       if (early && (nowMs() - loaded < FIRST_JOB_AFTER_MS || !hasUsed(FIRST_JOB_AFTER_MS))) return;
       let lane = this.#lanes.find((l) => !l.busy);
       if (!lane && this.#lanes.length >= this.#count) return;
@@ -233,10 +217,6 @@ export class Compiler {
     const done = this.#waiting.get(answer.id);
     this.#waiting.delete(answer.id);
     done?.(answer as never);
-    if (!('regions' in answer) || !this.#afterFirst) return;
-    const waiting = this.#afterFirst;
-    this.#afterFirst = null;
-    for (const next of waiting) next();
   }
   /** Blocks until the result of job `id` is there; `posted` is how many results had been posted before. */
   #await(lane: Lane, id: number, posted: number): void {
