@@ -4,7 +4,9 @@
  * J. Janssen and H. Corporaal, 1997).
  */
 import type { Block, RegionExit } from '../ir/block.ts';
+import { furtherCopyOf, redirected } from './copies.ts';
 import { components } from './graph.ts';
+import { REACH } from './saved.ts';
 
 type Inner = Block<RegionExit>;
 /** By block, where it leads to with a look for attention. */
@@ -21,9 +23,8 @@ export interface CycleGraph {
 
 /** Guest instructions copied for one cycle. */
 const SHORT = 32;
-/** Copies have numbers in place of a pc, as those of saved.ts, but behind these: the pc, a half, and a multiple of this. */
-const UNIT = 1 / 0x4000;
-const FIRST_NUMBER = 16;
+/** Smaller numbers are for copies that saved.ts makes. */
+const FIRST_NUMBER = REACH;
 const MAX_COPIES = 4096;
 
 /**
@@ -147,7 +148,7 @@ class Splitter {
     const copies = new Map<number, number>();
     for (const n of copied) {
       const { pc } = all.blocks[n]!;
-      copies.set(pc, Math.floor(pc) + 0.5 + this.#number++ * UNIT);
+      copies.set(pc, furtherCopyOf(pc, this.#number++));
     }
     const other = (pc: number): number => copies.get(pc) ?? pc;
     for (const n of copied) {
@@ -178,13 +179,6 @@ function reached(
   const out = new Set(entries.filter((n) => n !== header));
   for (const n of out) for (const to of all.next[n]!) if (to !== header && inside.has(to)) out.add(to);
   return out;
-}
-
-/** A jump's or a branch's exit with other targets. */
-function redirected(exit: RegionExit, other: (pc: number) => number): RegionExit {
-  if (exit.kind === 'jump') return { ...exit, target: other(exit.target) };
-  if (exit.kind === 'branch') return { ...exit, taken: other(exit.taken), fallthrough: other(exit.fallthrough) };
-  return exit;
 }
 
 /** Takes those out of `polls` without which each cycle still has one. */

@@ -4,6 +4,7 @@
  */
 import type { Block, RegionExit } from '../ir/block.ts';
 import { CONST, SLOT_ZERO } from '../ir/layout.ts';
+import { inlineCopyOf } from './copies.ts';
 import type { CodeReader } from './discover.ts';
 
 type Inner = Block<RegionExit>;
@@ -11,8 +12,6 @@ type Call = Extract<RegionExit, { kind: 'call' }>;
 
 /** Guest instructions of a function that may stand in a region that calls it. */
 const SHORT = 24;
-/** Copies of blocks have numbers of their own in place of a pc: that of the original and a fraction, of which this is the unit. */
-const UNIT = 1 / 0x4000;
 
 /** Address of the word in memory that an indirect jump gets its target from, where it is always the same one (a PLT entry). */
 export function fixedWord({ exit, insts }: Inner): number | null {
@@ -88,8 +87,6 @@ export interface Inliner {
   readonly looked: [number, number][];
 }
 
-const copyOf = (pc: number, number: number): number => pc + number * UNIT;
-
 /** Copies of the function at `pc` for the call that ends `site`, the first of them as part of that; null when it is not short. */
 function copies(site: Inner | null, call: Call, pc: number, number: number, inliner: Inliner): Inner[] | null {
   const way = shortWay(pc, inliner.lift, inliner.isCold);
@@ -98,8 +95,8 @@ function copies(site: Inner | null, call: Call, pc: number, number: number, inli
   /** Where `from` goes on when it goes to `to`. */
   const next = (from: Inner, to: number): number => {
     // Loops are not for here: where they go back they look for attention.
-    if (way.has(to) && to > from.exitPc) return copyOf(to, number);
-    const key = copyOf(to, number) + UNIT / 2;
+    if (way.has(to) && to > from.exitPc) return inlineCopyOf(to, number);
+    const key = inlineCopyOf(to, number + 0.5);
     const exit: RegionExit = { ...call, target: to };
     rest.set(key, { pc: key, end: to, insts: [], exit, exitPc: to, guestInstructions: 0 });
     return key;
@@ -115,7 +112,7 @@ function copies(site: Inner | null, call: Call, pc: number, number: number, inli
   for (const [at, block] of way) {
     inliner.looked.push([at, block.end]);
     const exit = exitOf(block);
-    out.push(site && at === pc ? joined(site, block, exit) : { ...block, pc: copyOf(at, number), exit });
+    out.push(site && at === pc ? joined(site, block, exit) : { ...block, pc: inlineCopyOf(at, number), exit });
   }
   return [...out, ...rest.values()];
 }
@@ -142,7 +139,7 @@ export function withCallee(block: Inner, number: number, inliner: Inliner): Inne
   if (!behind) return [joined(block, entry, found)];
   const condition = { compare: 'eq', width: 'i64', a: slot, b: CONST, imm: guess } as const;
   // Reads the word once more: temporaries do not outlive their instruction.
-  const otherwise: Inner = { ...entry, pc: copyOf(entry.pc, number), exit: found, guestInstructions: 0 };
-  const choice = { kind: 'branch', condition, taken: copyOf(guess, number), fallthrough: otherwise.pc } as const;
+  const otherwise: Inner = { ...entry, pc: inlineCopyOf(entry.pc, number), exit: found, guestInstructions: 0 };
+  const choice = { kind: 'branch', condition, taken: inlineCopyOf(guess, number), fallthrough: otherwise.pc } as const;
   return [joined(block, entry, choice), ...behind, otherwise];
 }

@@ -4,6 +4,7 @@
  */
 import type { Block, Inst, RegionExit } from '../ir/block.ts';
 import { CONST, TEMPS } from '../ir/layout.ts';
+import { furtherCopyOf, redirected } from './copies.ts';
 import type { RegisterUnits, Units } from './units.ts';
 
 type Inner = Block<RegionExit>;
@@ -11,9 +12,7 @@ type Inner = Block<RegionExit>;
 /** Displacements from here on are not of a stack frame. */
 export const STACK_REACH = 0x8000;
 /** How many blocks behind the entry are looked at. */
-const REACH = 12;
-/** Copies have numbers in place of a pc, as those of inline.ts, but behind these: the pc, a half, and a multiple of this. */
-const UNIT = 1 / 0x4000;
+export const REACH = 12;
 
 /** How much an instruction moves the stack pointer; null when it does something else to it. */
 export function stackStep(inst: Inst, sp: number): number | null {
@@ -126,19 +125,11 @@ export function keepUnchanged(
       if (!insts) continue;
       if (isOnlyWay) blocks.set(to, { ...next, insts });
       else if (to > block.exitPc) {
-        const copy = Math.floor(to) + 0.5 + left * UNIT;
+        const copy = furtherCopyOf(to, left);
         blocks.set(copy, { ...next, pc: copy, insts });
-        blocks.set(pc, { ...blocks.get(pc)!, exit: redirected(blocks.get(pc)!.exit, to, copy) });
+        blocks.set(pc, { ...blocks.get(pc)!, exit: redirected(blocks.get(pc)!.exit, (at) => (at === to ? copy : at)) });
       }
     }
   };
   follow(entry);
-}
-
-/** An exit that goes to `copy` instead of `to`. */
-function redirected(exit: RegionExit, to: number, copy: number): RegionExit {
-  const other = (pc: number): number => (pc === to ? copy : pc);
-  if (exit.kind === 'jump') return { ...exit, target: copy };
-  if (exit.kind !== 'branch') return exit;
-  return { ...exit, taken: other(exit.taken), fallthrough: other(exit.fallthrough) };
 }
