@@ -61,6 +61,8 @@ export class RegionRegisters implements SlotAccess {
   /** So many low bits of it may be set, where that is known. */
   readonly #bits = new Map<number, number>();
   readonly #partLocals = new Map<number, { value: number; before: number }>();
+  /** Slots written since it was emptied. */
+  readonly assigned = new Set<number>();
   /** Of the guest instruction being emitted, by slot (vector temporaries: by their base). */
   #temps = new Map<number, Place>();
 
@@ -180,7 +182,7 @@ export class RegionRegisters implements SlotAccess {
   }
 
   read(slot: number, type: OperandType): Expr {
-    if (slot === SLOT_ZERO && type === 'i64') return this.#m.i64.const(0n);
+    if (slot === SLOT_ZERO) return this.#zero(type);
     const place = this.#place(slot);
     if (!place) return slotLoad(this.#m, type, slot, this.cpu());
     switch (place.kind) {
@@ -196,6 +198,11 @@ export class RegionRegisters implements SlotAccess {
       case 'pair':
         return this.#readPair(place, slot & 15, type);
     }
+  }
+  #zero(type: OperandType): Expr {
+    const wasm = wasmTypeOf(type);
+    if (wasm === 'v128') return this.#m.v128.const(ZEROS);
+    return wasm === 'i64' ? this.#m.i64.const(0n) : this.#m[wasm].const(0);
   }
   /** A low part that a local of its own holds, or that is all there is of the register; null where it must be cut out. */
   #readPart(index: number, offset: number, type: OperandType): Expr | null {
@@ -303,6 +310,7 @@ export class RegionRegisters implements SlotAccess {
 
   write(slot: number, type: OperandType, value: Expr): Expr {
     const m = this.#m;
+    this.assigned.add(slot);
     const place = this.#place(slot);
     if (!place) return slotStore(m, type, slot, this.cpu(), value);
     if (place.kind === 'integer') this.#forget(place.index);

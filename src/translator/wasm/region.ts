@@ -4,6 +4,7 @@
  */
 import type { Condition, Inst, RegionExit } from '../ir/block.ts';
 import type { Expr, OperandType } from '../ir/expr.ts';
+import type { Op } from '../ir/op.ts';
 import {
   CONST,
   exitReason,
@@ -238,11 +239,12 @@ export class RegionEmitter {
       return slot === CONST ? this.constant(type, inst.imm) : registers.read(slot, type);
     });
     if (op.kind !== 'helper') {
+      registers.assigned.clear();
       const value = op.sem(this.b, ...inputs);
       if (op.result) return [registers.writeResult(inst.d, op.result, value, significantBits(inst))];
       const bits = flagBits(inst);
       if (bits < 64) for (const slot of op.writes) if (slot !== units.abi.flags.first) registers.noteBits(slot, bits);
-      return [value];
+      return [value, ...this.#meaningless(op)];
     }
     let touched = 0n;
     let written = 0n;
@@ -262,6 +264,16 @@ export class RegionEmitter {
       m.if(op.sem(this.b, ...inputs), leave),
       ...registers.reload(written),
     ];
+  }
+  /**
+   * The parts of the lazy flags that their new kind makes no use of. They are written back with the others: what they were
+   * before would be kept for that, in all loops around.
+   */
+  #meaningless({ writes }: Op): Expr[] {
+    const { m, registers, units } = this;
+    return writes
+      .filter((slot) => !registers.assigned.has(slot) && (units.of(slot) & units.flags) !== 0n)
+      .map((slot) => registers.write(slot, 'i64', m.i64.const(0n)));
   }
   constant(type: OperandType, imm: number | bigint): Expr {
     const { m } = this;
