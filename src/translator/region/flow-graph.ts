@@ -45,8 +45,10 @@ export class FlowGraph {
   readonly isSite: Uint8Array;
   readonly sites: number[] = [];
   readonly entry: number;
-  /** Can be reached from itself. */
+  /** Can be reached from itself, otherwise than by indirect jumps. */
   readonly isCyclic: Uint8Array;
+  /** Can be reached from itself. */
+  readonly isDispatched: Uint8Array;
 
   // What blocks do to registers, whatever surrounds them: set by `summarise`.
   /** Needed in their locals at the start: read before they are written. */
@@ -107,9 +109,11 @@ export class FlowGraph {
     this.targets = region.dispatch.map((pc) => this.numbers.get(pc)!);
     for (const k of this.targets) this.isTarget[k] = 1;
     this.entry = this.numbers.get(region.entry)!;
-    this.isCyclic = new Uint8Array(count);
-    const all = this.targets.length === 0 ? this.next : this.next.map((n, k) => (this.isSite[k] ? this.targets : n));
-    for (const component of components(all)) for (const k of component) this.isCyclic[k] = 1;
+    this.isCyclic = cyclic(this.next);
+    this.isDispatched =
+      this.targets.length === 0
+        ? this.isCyclic
+        : cyclic(this.next.map((next, k) => (this.isSite[k] ? this.targets : next)));
     this.needed = this.sets();
     this.touched = this.sets();
     this.written = this.sets();
@@ -189,4 +193,11 @@ export class FlowGraph {
       add(e.condition.b);
     } else if ('slot' in e) add(e.slot);
   }
+}
+
+/** Which nodes lie in a cycle of several. */
+function cyclic(next: readonly (readonly number[])[]): Uint8Array {
+  const out = new Uint8Array(next.length);
+  for (const component of components(next)) for (const k of component) out[k] = 1;
+  return out;
 }

@@ -100,7 +100,7 @@ function spreadMatters(graph: FlowGraph, sets: FlowSets): void {
 
 /** States at the starts and ends of all blocks. `sets` is changed in place. */
 export function placeRegisters(graph: FlowGraph, sets: FlowSets): void {
-  const { units, width, targets, isTarget, isCyclic, needed, touched, written } = graph;
+  const { units, width, targets, isTarget, isCyclic, isDispatched, needed, touched, written } = graph;
   const { dirtyIn, dirtyOut, dirtyNext, absentIn, absentOut, loads, matters, dispatchAbsent, dispatchDirty } = sets;
   dirtyIn.fill(0);
   absentIn.fill(0);
@@ -150,12 +150,14 @@ export function placeRegisters(graph: FlowGraph, sets: FlowSets): void {
           every &= absent;
         }
       // Nobody wants it here. If it is dirty on another way it had better be written back there, except in loops, where it
-      // is likely to be written again before the loop ends.
+      // is likely to be written again before the loop ends. In an interpreter's loop it is written back before each jump, if
+      // it is not carried around.
       const unwanted = some & ~used[at]!;
+      const around = isCyclic[k] ? -1 : isDispatched[k] ? ~dispatchAbsent[w]! : 0;
       // Nothing is read or written between an indirect jump's target and the node before it.
       const absent = isTarget[k]
         ? dispatchAbsent[w]!
-        : every | (isCyclic[k] ? unwanted & ~(dirty & matters[at]!) : unwanted);
+        : every | (unwanted & ~(dirty & matters[at]! & around));
       absentIn[at] = absent;
       dirtyIn[at] = dirty & ~absent;
       dirtyOut[at] = dirtyIn[at]! | written[at]!;
