@@ -4,7 +4,8 @@ import {
   JUMP_CACHE,
   JUMP_CACHE_ENTRIES,
   REGION_CACHE,
-  REGION_CACHE_ENTRIES,
+  REGION_CACHE_SIZE,
+  regionCacheEntry,
 } from '../translator/ir/layout.ts';
 import type { LinearMemory } from './linear-memory.ts';
 
@@ -17,10 +18,10 @@ const MAX_LISTED = 8192;
 const PAIR = 4;
 
 /** Index into the memory's words of the entry for `pc` in the cache of regions, which has one place for each. */
-export const regionCacheWord = (pc: number): number => (REGION_CACHE + cacheIndex(pc, REGION_CACHE_ENTRIES) * 8) >>> 2;
+export const regionCacheWord = (pc: number): number => regionCacheEntry(pc) >>> 2;
 
 export const clearRegionCache = (u8: Uint8Array): void => {
-  u8.fill(0, REGION_CACHE, REGION_CACHE + REGION_CACHE_ENTRIES * 8);
+  u8.fill(0, REGION_CACHE, REGION_CACHE + REGION_CACHE_SIZE);
 };
 
 /** Index into the memory's words of the entry where `pc` is looked for first. */

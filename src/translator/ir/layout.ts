@@ -21,9 +21,16 @@ export const PAGE_TABLE = 0xf100_0000;
 /** Jump cache: JUMP_CACHE_ENTRIES of { pc: u32, ip: u32 }, by cacheIndex(pc), or in the other one of a pair of entries. */
 export const JUMP_CACHE = 0xf110_0000;
 export const JUMP_CACHE_ENTRIES = 0x10000;
-/** Region cache: REGION_CACHE_ENTRIES of { pc: u32, table slot: u32 }, by cacheIndex(pc); what indirect jumps of regions look at. */
+/** Region cache: entries of { pc: u32, table slot: u32 }; what indirect jumps of regions look at. Aligned to its size. */
 export const REGION_CACHE = 0xf130_0000;
-export const REGION_CACHE_ENTRIES = 0x10000;
+export const REGION_CACHE_SIZE = 0x8_0000;
+/** Bits of a pc that say where its entry lies: functions next to each other have theirs in the same page. */
+export const REGION_CACHE_MASK = REGION_CACHE_SIZE - 8;
+/** How far higher bits are moved down to them. */
+export const REGION_CACHE_SHIFT = 16;
+/** Address of the entry for a pc. */
+export const regionCacheEntry = (pc: number): number =>
+  REGION_CACHE + ((pc ^ (pc >>> REGION_CACHE_SHIFT)) & REGION_CACHE_MASK);
 /** Chunks of code of earlier runs in the code area: CHUNK_HEAD bytes, then CHUNK_ENTRY for each (src/helpers/code.ts). */
 export const CHUNK_TABLE = 0xf138_0000;
 export const CHUNK_TABLE_END = 0xf140_0000;

@@ -1,6 +1,6 @@
 /** The ExprBuilder of op semantics, over what makes expressions: the assembler, or a binaryen module. */
 import type { Expr, ExprBuilder, Namespaces, OperandType, WasmType } from '../ir/expr.ts';
-import { CACHE_SHIFT } from '../ir/layout.ts';
+import { CACHE_SHIFT, REGION_CACHE, REGION_CACHE_MASK, REGION_CACHE_SHIFT } from '../ir/layout.ts';
 
 export type ValueType = number;
 
@@ -110,11 +110,18 @@ export function createBuilder(
   };
 }
 
-/** Offset of the entry for a pc, which `pc` makes an expression of, in one of the caches of the layout. */
+/** Offset of the entry for a pc, which `pc` makes an expression of, in the interpreter's cache. */
 export function cacheOffset(m: Emitter, pc: () => Expr, entries: number): Expr {
   const { i32 } = m;
   const mixed = i32.xor(i32.wrap(pc()), i32.shr_u(i32.wrap(pc()), i32.const(CACHE_SHIFT)));
   return i32.shl(i32.and(mixed, i32.const(entries - 1)), i32.const(3));
+}
+
+/** Address of the region cache's entry for a pc, which `pc` makes an expression of. */
+export function regionEntry(m: Emitter, pc: () => Expr): Expr {
+  const { i32 } = m;
+  const mixed = i32.xor(i32.wrap(pc()), i32.shr_u(i32.wrap(pc()), i32.const(REGION_CACHE_SHIFT)));
+  return i32.or(i32.and(mixed, i32.const(REGION_CACHE_MASK)), i32.const(REGION_CACHE | 0));
 }
 
 /** A load of a slot kept in memory at `pointer + offset`. */

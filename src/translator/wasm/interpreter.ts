@@ -13,8 +13,6 @@ import {
   PAGE_READ,
   PAGE_TABLE,
   PAGE_WRITE,
-  REGION_CACHE,
-  REGION_CACHE_ENTRIES,
   keptParam,
   keptResult,
   regionType,
@@ -35,7 +33,15 @@ import {
 import type { OpTable } from '../ir/op.ts';
 import { compareExpr, compareOperand } from '../ir/ops/integer.ts';
 import type { RegionAbi } from '../region/abi.ts';
-import { cacheOffset, createBuilder, type ImportedHelper, Locals, slotLoad, slotStore } from './builder.ts';
+import {
+  cacheOffset,
+  createBuilder,
+  type ImportedHelper,
+  Locals,
+  regionEntry,
+  slotLoad,
+  slotStore,
+} from './builder.ts';
 import { overBinaryen } from './over-binaryen.ts';
 
 /** Exported as `run(ip, budget) -> exit reason`; `budget` is how many block exits may be taken. */
@@ -242,9 +248,9 @@ class InterpreterGenerator {
     ];
     return [
       // Indirect jumps of regions find this one from now on.
-      m.local.set(cacheEntry, cacheOffset(m, stubPc, REGION_CACHE_ENTRIES)),
-      m.i32.store(REGION_CACHE, 4, at(), m.i32.wrap(stubPc())),
-      m.i32.store(REGION_CACHE + 4, 4, at(), slot()),
+      m.local.set(cacheEntry, regionEntry(m, stubPc)),
+      m.i32.store(0, 4, at(), m.i32.wrap(stubPc())),
+      m.i32.store(4, 4, at(), slot()),
       m.local.set(entered, m.i64.load(SLOT_ENTERED, 8, this.cpu())),
       m.i64.store(SLOT_ENTERED, 8, this.cpu(), m.i64.load(abi.sp, 8, this.cpu())),
       m.local.set(result, m.call_indirect('table', slot(), [host, ...registers], regionParams, regionResults)),

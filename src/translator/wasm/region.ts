@@ -12,8 +12,6 @@ import {
   keptResult,
   LEFT,
   missSlot,
-  REGION_CACHE,
-  REGION_CACHE_ENTRIES,
   regionType,
   SLOT_ENTRY,
   SLOT_LIMIT,
@@ -31,7 +29,7 @@ import { flagBits, significantBits } from '../region/known-bits.ts';
 import { loadsOnEdge, storesOnEdge } from '../region/placement.ts';
 import { isZeroing, type RegisterUnits, type Units } from '../region/units.ts';
 import { type Assembler, types } from './assembler.ts';
-import { cacheOffset, createBuilder, type ImportedHelper, Locals } from './builder.ts';
+import { createBuilder, type ImportedHelper, Locals, regionEntry } from './builder.ts';
 import { RegionDispatch } from './region-dispatch.ts';
 import { GuestAccess, isExact, type RegionOptions } from './region-access.ts';
 import { keepOld, noteBlock, traceIsFull } from './region-journal.ts';
@@ -188,11 +186,19 @@ export class RegionEmitter {
   cachedSlot(target: number, otherwise: number): Expr {
     const { m } = this;
     const pc = (): Expr => m.local.get(target, i64);
-    const entry = (): Expr => cacheOffset(m, pc, REGION_CACHE_ENTRIES);
-    return m.select(
-      m.i64.eq(m.i64.load32_u(REGION_CACHE, 4, entry()), pc()),
-      m.i32.load(REGION_CACHE + 4, 4, entry()),
-      m.i32.const(otherwise),
+    const entry = this.locals.take('i64');
+    const both = (): Expr => m.local.get(entry, i64);
+    return m.block(
+      null,
+      [
+        m.local.set(entry, m.i64.load(0, 8, regionEntry(m, pc))),
+        m.select(
+          m.i64.eq(m.i64.and(both(), m.i64.const(0xffff_ffffn)), pc()),
+          m.i32.wrap(m.i64.shr_u(both(), m.i64.const(32n))),
+          m.i32.const(otherwise),
+        ),
+      ],
+      i32,
     );
   }
 
