@@ -278,7 +278,7 @@ export class CodeSpace implements CodeOwner {
     this.stubs.count(stub, this.stubs.hotThreshold);
     const { u32 } = this.#memory;
     const at = regionCacheWord(region.pc);
-    if (u32[at] === region.pc) u32[at] = 0;
+    if (u32[at] === region.pc) u32.fill(0, at, at + 2);
     region.drop();
   }
   /** Drops all regions: they were made for another way of accessing memory. No thread may be inside of one. */
@@ -493,7 +493,7 @@ export class CodeSpace implements CodeOwner {
       this.#keptPlaces = this.stubs.size + this.places.size;
     }
     // Entries are of installed regions only.
-    for (const { pc } of this.stubs.regions()) u32[regionCacheWord(pc)] = 0;
+    for (const { pc } of this.stubs.regions()) u32.fill(0, regionCacheWord(pc), regionCacheWord(pc) + 2);
     this.#noteJumps();
     this.#jumps.drain((pc, ip) => {
       if (this.#flavour === 0) this.#parked.addJump(rangeAt(pc), pc, ip);

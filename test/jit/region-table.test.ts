@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { createLinkTable, createRegionTable } from '../../src/runtime/jit/region-table.ts';
 import { constant } from '../../src/runtime/jit/linkage.ts';
+import { REGION_CACHE, REGION_CACHE_SIZE, regionCacheEntry } from '../../src/translator/ir/layout.ts';
 import { X86FrontEnd } from '../../src/translator/x86_64/front-end.ts';
 import { compileModule } from '../../src/translator/wasm/region-module.ts';
 
@@ -96,5 +97,21 @@ describe('tables of regions', () => {
     // Integers, in the bits of doubles.
     const [, , rbx, rbp] = run(HOST_STACK, BigInt(STACK), 0n, 0n, 0n, 5 * Number.MIN_VALUE, 11 * Number.MIN_VALUE);
     expect([rbx, rbp].map((x) => x / Number.MIN_VALUE)).toEqual([14, 5]);
+  });
+});
+
+describe('the cache of regions', () => {
+  it('has an entry of its own for each eight bytes of code that fills it, in the page of their neighbours’', () => {
+    for (const start of [0, 0x40_0000, 0x5555_5555_0000 % 2 ** 32, 0xefff_8000].map(
+      (pc) => pc - (pc % REGION_CACHE_SIZE),
+    )) {
+      const entries = new Set<number>();
+      for (let pc = start; pc < start + REGION_CACHE_SIZE; pc += 8) entries.add(regionCacheEntry(pc));
+      expect(entries.size).toBe(REGION_CACHE_SIZE / 8);
+      expect(Math.min(...[...entries].slice(0, 8))).toBeGreaterThanOrEqual(REGION_CACHE);
+      expect(Math.max(...entries)).toBe(REGION_CACHE + REGION_CACHE_SIZE - 8);
+      const page = (pc: number): number => regionCacheEntry(pc) >>> 12;
+      expect(page(start + 0x1000)).toBe(page(start + 0x1ff8));
+    }
   });
 });
