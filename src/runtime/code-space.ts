@@ -22,7 +22,7 @@ import { CodeChunk, CodeChunks, type ChunkHelpers } from './code-chunks.ts';
 import { CodePlaces } from './code-places.ts';
 import { CodeStubs } from './code-stubs.ts';
 import { keepTemplate, placeTemplate, templateOf } from './code-template.ts';
-import { clearRegionCache, JumpCache, regionCacheWord } from './jump-cache.ts';
+import { clearRegionCache, dropRegionEntry, JumpCache } from './jump-cache.ts';
 import type { CodeOwner, LinearMemory } from './linear-memory.ts';
 import { type CodeLink, ParkedCode, rangeFinder } from './parked-code.ts';
 
@@ -276,9 +276,7 @@ export class CodeSpace implements CodeOwner {
     if (stub?.region !== region) return;
     this.dropped++;
     this.stubs.count(stub, this.stubs.hotThreshold);
-    const { u32 } = this.#memory;
-    const at = regionCacheWord(region.pc);
-    if (u32[at] === region.pc) u32.fill(0, at, at + 2);
+    dropRegionEntry(this.#memory.u32, region.pc);
     region.drop();
   }
   /** Drops all regions: they were made for another way of accessing memory. No thread may be inside of one. */
@@ -493,7 +491,7 @@ export class CodeSpace implements CodeOwner {
       this.#keptPlaces = this.stubs.size + this.places.size;
     }
     // Entries are of installed regions only.
-    for (const { pc } of this.stubs.regions()) u32.fill(0, regionCacheWord(pc), regionCacheWord(pc) + 2);
+    for (const { pc } of this.stubs.regions()) dropRegionEntry(u32, pc);
     this.#noteJumps();
     this.#jumps.drain((pc, ip) => {
       if (this.#flavour === 0) this.#parked.addJump(rangeAt(pc), pc, ip);

@@ -17,8 +17,11 @@ const MAX_LISTED = 8192;
 /** Words of a pair of entries. */
 const PAIR = 4;
 
-/** Index into the memory's words of the entry for `pc` in the cache of regions, which has one place for each. */
-export const regionCacheWord = (pc: number): number => regionCacheEntry(pc) >>> 2;
+/** Empties the place for `pc` in the cache of regions, if `pc` has it. */
+export function dropRegionEntry(u32: Uint32Array, pc: number): void {
+  const at = regionCacheEntry(pc) >>> 2;
+  if (u32[at] === pc) u32.fill(0, at, at + 2);
+}
 
 export const clearRegionCache = (u8: Uint8Array): void => {
   u8.fill(0, REGION_CACHE, REGION_CACHE + REGION_CACHE_SIZE);
