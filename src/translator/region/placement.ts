@@ -68,6 +68,26 @@ function usedLater(graph: FlowGraph): UnitWords {
   return used;
 }
 
+/** Registers that may be written again before a call has all written back, at the start of each block. */
+function writtenLater(graph: FlowGraph): UnitWords {
+  const { width, written, blocks, next, previous } = graph;
+  const later = graph.sets();
+  const work = new WorkList(blocks.length);
+  for (let k = work.take(); k >= 0; k = work.take()) {
+    const ways = blocks[k]!.exit.kind === 'call' ? [] : next[k]!;
+    let changed = false;
+    for (let w = 0, at = k * width; w < width; w++, at++) {
+      let now = written[at]!;
+      for (const to of ways) now |= later[to * width + w]!;
+      if (later[at] === now) continue;
+      later[at] = now;
+      changed = true;
+    }
+    if (changed) work.add(previous[k]!);
+  }
+  return later;
+}
+
 /** Registers that somebody may come to see, at the start of each block. Sets `matters`. */
 function spreadMatters(graph: FlowGraph, sets: FlowSets): void {
   const { units, width, needed, hidden } = graph;
@@ -152,6 +172,7 @@ export function placeRegisters(graph: FlowGraph, sets: FlowSets): void {
   dirtyIn.fill(0);
   absentIn.fill(0);
   const used = usedLater(graph);
+  const rewritten = writtenLater(graph);
   spreadMatters(graph, sets);
   const all = units.words(units.all);
   const params = units.words(units.params);
@@ -202,7 +223,7 @@ export function placeRegisters(graph: FlowGraph, sets: FlowSets): void {
       // is likely to be written again before the loop ends. In an interpreter's loop it is written back before each jump, if
       // it is not carried around.
       const unwanted = some & ~used[at]!;
-      const around = isCyclic[k] ? -1 : isDispatched[k] ? ~dispatchAbsent[w]! : 0;
+      const around = isCyclic[k] ? rewritten[at]! : isDispatched[k] ? ~dispatchAbsent[w]! : 0;
       // Nothing is read or written between an indirect jump's target and the node before it.
       const absent = isTarget[k] ? dispatchAbsent[w]! : every | (unwanted & ~(dirty & matters[at]! & around));
       absentIn[at] = absent;
