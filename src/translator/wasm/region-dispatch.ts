@@ -62,7 +62,7 @@ export class RegionDispatch {
     return m.local.set(this.#tables, m.global.get('tables', i32));
   }
 
-  /** Sets `edge`, to a number beyond all for a target that has none. */
+  /** Sets `edge`, to a number beyond all for a target that has none, and when somebody wants attention. */
   lookUp(): Expr[] {
     const { m, locals } = this.#e;
     const distance = locals.take('i64');
@@ -73,8 +73,14 @@ export class RegionDispatch {
     const entry = m.i32.add(m.local.get(this.#tables, i32), m.i32.shl(at, m.i32.const(1)));
     return [
       m.local.set(distance, m.i64.sub(m.local.get(this.target, i64), this.#e.constPc(this.#low))),
-      m.local.set(this.edge, m.i32.load16_u(this.#table, 2, entry)),
+      m.local.set(this.edge, this.#orAttention(m.i32.load16_u(this.#table, 2, entry))),
     ];
+  }
+
+  /** Beyond all edges, too, when somebody wants attention: that is a large number then. */
+  #orAttention(edge: Expr): Expr {
+    const { m, options } = this.#e;
+    return options.verify ? edge : m.i32.or(edge, m.i32.load(SLOT_LIMIT, 4, this.#e.cpu()));
   }
 
   /** Whether the target that has been looked up is not a simple one, or somebody wants attention. */
@@ -83,11 +89,8 @@ export class RegionDispatch {
   }
   #isBeyond(count: number): Expr {
     const { m, options } = this.#e;
-    const beyond = (e: Expr): Expr => m.i32.gt_u(e, m.i32.const(count - 1));
-    const edge = m.local.get(this.edge, i32);
-    if (options.verify) return m.i32.or(beyond(edge), traceIsFull(m));
-    // Wanted, it is a large number.
-    return beyond(m.i32.or(edge, m.i32.load(SLOT_LIMIT, 4, this.#e.cpu())));
+    const beyond = m.i32.gt_u(m.local.get(this.edge, i32), m.i32.const(count - 1));
+    return options.verify ? m.i32.or(beyond, traceIsFull(m)) : beyond;
   }
 
   /** The ways of a block that ends with such a jump, behind `isElsewhere`. */

@@ -187,7 +187,9 @@ export class RegionRegisters implements SlotAccess {
     if (!place) return slotLoad(this.#m, type, slot, this.cpu());
     switch (place.kind) {
       case 'plain':
-        return this.#narrow(this.#get(place.index, place.type), type);
+        return this.#isWithin(place.index, type)
+          ? this.#get(place.index, place.type)
+          : this.#narrow(this.#get(place.index, place.type), type);
       case 'integer':
         return (
           this.#readPart(place.index, slot & 7, type) ??
@@ -213,6 +215,10 @@ export class RegionRegisters implements SlotAccess {
     const bits = held ? (part.type === 'i8' ? 8 : 16) : (this.#bits.get(index) ?? 64);
     const e = held ? this.#get(part.value, 'i32') : this.#m.i32.wrap(this.#get(index, 'i64'));
     return bits <= width && (type === 'i8' || type === 'i16') ? e : this.#narrow(e, type);
+  }
+  /** Whether a local holds no more than a value of an unsigned type. */
+  #isWithin(index: number, type: OperandType): boolean {
+    return (type === 'i8' || type === 'i16') && (this.#bits.get(index) ?? 64) <= widthOf(type);
   }
   /** An i32 that holds a zero-extended value, as `type`. */
   #narrow(e: Expr, type: OperandType): Expr {
@@ -271,19 +277,25 @@ export class RegionRegisters implements SlotAccess {
 
   /** Writes the result of an instruction of the block, of which `bits` bits may be set (region/known-bits.ts). */
   writeResult(slot: number, type: OperandType, value: Expr, bits: number): Expr {
-    const place = slot < TEMPS ? this.#place(slot) : null;
-    if (place?.kind !== 'integer' || (slot & 7) !== 0) return this.write(slot, type, value);
-    if (type === 'i8' || type === 'i16') return this.#writePart(place.index, type, value);
+    const place = this.#place(slot);
+    const isRegister = place?.kind === 'integer' && slot < TEMPS;
+    if ((!isRegister && place?.kind !== 'plain') || (slot & 7) !== 0) return this.write(slot, type, value);
+    if (isRegister && (type === 'i8' || type === 'i16')) return this.#writePart(place.index, type, value, bits);
     const set = this.write(slot, type, value);
     this.#bits.set(place.index, bits);
     return set;
   }
+  /** How many bits of a slot may be set (region/known-bits.ts); 64: nothing is known. */
+  bitsOf = (slot: number): number => {
+    const place = (slot & 7) === 0 ? this.#place(slot) : null;
+    return place?.kind === 'integer' || place?.kind === 'plain' ? (this.#bits.get(place.index) ?? 64) : 64;
+  };
   /** Of a register that an instruction has written beside its result. */
   noteBits(slot: number, bits: number): void {
     const place = this.#place(slot);
     if (place?.kind === 'integer') this.#bits.set(place.index, bits);
   }
-  #writePart(index: number, type: 'i8' | 'i16', value: Expr): Expr {
+  #writePart(index: number, type: 'i8' | 'i16', value: Expr, bits: number): Expr {
     const m = this.#m;
     const width = type === 'i8' ? 8 : 16;
     const known = this.#bits.get(index) ?? 64;
@@ -293,7 +305,7 @@ export class RegionRegisters implements SlotAccess {
       locals = { value: this.#locals.add('i32'), before: this.#locals.add('i64') };
       this.#partLocals.set(index, locals);
     }
-    const part = m.i32.and(value, m.i32.const(type === 'i8' ? BYTE : WORD));
+    const part = bits <= width ? value : m.i32.and(value, m.i32.const(type === 'i8' ? BYTE : WORD));
     const out = [m.local.set(locals.value, part)];
     const low = (): Expr => m.i64.extend_u(this.#get(locals.value, 'i32'));
     if (known <= width) out.push(m.local.set(index, low()));
@@ -316,6 +328,7 @@ export class RegionRegisters implements SlotAccess {
     if (place.kind === 'integer') this.#forget(place.index);
     switch (place.kind) {
       case 'plain':
+        this.#bits.delete(place.index);
         return m.local.set(place.index, value);
       case 'integer':
         return m.local.set(place.index, this.#mergeInteger(place.index, slot & 7, type, value));

@@ -18,6 +18,7 @@ import {
   SLOT_PC,
   SLOT_WHY,
   SYSCALL_IMPORT,
+  TEMPS,
   VCPU,
 } from '../ir/layout.ts';
 import { compareExpr, compareOperand } from '../ir/ops/integer.ts';
@@ -240,6 +241,9 @@ export class RegionEmitter {
           0,
         ),
       ];
+    const [from] = inst.inputs;
+    if (op.name === 'mov.i32' && from! < TEMPS && inst.d < TEMPS && registers.bitsOf(from!) <= 32)
+      return [registers.writeResult(inst.d, 'i64', registers.read(from!, 'i64'), registers.bitsOf(from!))];
     const inputs = op.inputs.map((type, k) => {
       const slot = inst.inputs[k]!;
       return slot === CONST ? this.constant(type, inst.imm) : registers.read(slot, type);
@@ -247,7 +251,7 @@ export class RegionEmitter {
     if (op.kind !== 'helper') {
       registers.assigned.clear();
       const value = op.sem(this.b, ...inputs);
-      if (op.result) return [registers.writeResult(inst.d, op.result, value, significantBits(inst))];
+      if (op.result) return [registers.writeResult(inst.d, op.result, value, significantBits(inst, registers.bitsOf))];
       const bits = flagBits(inst);
       if (bits < 64) for (const slot of op.writes) if (slot !== units.abi.flags.first) registers.noteBits(slot, bits);
       return [value, ...this.#meaningless(op)];
