@@ -135,7 +135,11 @@ export class GuestAccess {
     else {
       const inputs = inst.inputs.slice(1).map((slot, k) => this.#registers.read(slot, op.inputs[k + 1]!));
       const value = op.sem(b, pointer, ...inputs);
-      out.push(op.result ? this.#registers.writeResult(inst.d, op.result, value, significantBits(inst, this.#registers.bitsOf)) : value);
+      out.push(
+        op.result
+          ? this.#registers.writeResult(inst.d, op.result, value, significantBits(inst, this.#registers.bitsOf))
+          : value,
+      );
     }
     m.guestOffset = 0;
     return out;
