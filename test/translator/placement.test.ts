@@ -74,4 +74,13 @@ describe('in a loop', () => {
     const { blocks } = flowOf([[...eitherR9OrCall, 0xff, 0xcb, 0x75, 256 - (body + 4), 0xc3]], []);
     expect(registers(blocks.get(PC + body)!.dirtyIn)).toContain(9);
   });
+  it('one that was changed before it, and no way changes again, is written back before it', () => {
+    // test ecx, ecx; je over; call; over: dec ebx; jne the test; ret
+    const loop = [0x85, 0xc9, 0x74, 5, ...call, 0xff, 0xcb, 0x75, 256 - 13, 0xc3];
+    const { blocks } = flowOf([[...r9Is1, ...loop]], []);
+    expect(registers(blocks.get(PC)!.dirtyOut)).toContain(9);
+    const header = blocks.get(PC + r9Is1.length)!;
+    expect(registers(header.absentIn)).toContain(9);
+    expect(registers(header.dirtyIn)).not.toContain(9);
+  });
 });

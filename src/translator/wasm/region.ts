@@ -485,14 +485,7 @@ export class RegionEmitter {
     if (dispatch.length > 0) live |= this.flow.dispatchDirty;
     for (const pc of dispatch) live |= flows.get(pc)!.liveIn & ~this.flow.dispatchAbsent;
     const dispatches = this.#dispatch ? [this.#dispatch.prologue()] : [];
-    const prologue = [
-      ...this.takeKept(),
-      ...this.enter(),
-      ...dispatches,
-      ...registers.reload(live & ~units.params),
-      // Around a loop to the entry they are in the vCPU state.
-      ...registers.spill(units.params & entry.absentIn & entry.matters),
-    ];
+    const prologue = [...this.takeKept(), ...this.enter(), ...dispatches, ...registers.reload(live & ~units.params)];
     m.addFunction(
       name,
       regionParams,
