@@ -4,6 +4,8 @@
  * a loop that begins in baseline code stays in it. So these modules are compiled by the optimising compiler from the start.
  */
 
+import { availableParallelism } from 'node:os';
+
 /** node:v8 brings thirty more modules along, which a short run does without. */
 const setFlagsFromString = (flag: string): void => process.getBuiltinModule('node:v8').setFlagsFromString(flag);
 
@@ -42,6 +44,9 @@ export function optimiseJavaScript(): void {
   if (!translating) setFlagsFromString('--opt');
 }
 
+/** Another thread that helps a worker to compile its module would take a processor from the guest. */
+const ALONE = availableParallelism() < 4 ? ['--wasm-num-compilation-tasks=1'] : [];
+
 /**
  * While workers translate, Maglev alone optimises JavaScript: TurboFan would take as much processor time for the translator's
  * functions as these take for all of a program's regions, and the guest wants both processors of a small machine.
@@ -51,7 +56,7 @@ export function noteTranslating(on: boolean): void {
   translating = on;
   if (on) {
     allowWasmTiers();
-    for (const flag of ['--maglev', '--no-opt']) setFlagsFromString(flag);
+    for (const flag of ['--maglev', '--no-opt', ...ALONE]) setFlagsFromString(flag);
   } else if (optimising) setFlagsFromString('--opt');
 }
 
