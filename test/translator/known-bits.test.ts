@@ -38,6 +38,7 @@ describe('significant bits', () => {
     expect(bits('ext.s32.i64', [32])).toBe(64);
     expect(bits('ext.s32.i64', [31])).toBe(31);
     expect(bits('or.i64', [3], -1n)).toBe(64);
+    expect(bits('mov.l32', [3])).toBe(64);
     expect(bits('mov.i32', [], -1)).toBe(32);
   });
 });

@@ -13,6 +13,8 @@ for (const name of compareNames) for (const width of ['i8', 'i16', 'i32', 'i64']
 const length = (n: bigint): number => n.toString(2).length;
 
 const UNSIGNED: Partial<Record<OperandType, number>> = { i8: 8, i16: 16, i32: 32 };
+/** Results that leave nothing of what was there before, but for the parts that are cut to their width. */
+const INTEGERS: readonly (OperandType | null)[] = ['i8', 'i16', 'i32', 'i64'];
 
 /**
  * Bits of an instruction's result, from the lowest on, beyond which all are zero; 64: nothing is known. Of a result narrower than 32
@@ -24,6 +26,7 @@ export function significantBits({ op, inputs, imm }: Inst, bitsOf: (slot: number
   const { name, result } = op;
   const known = fixed.get(name);
   if (known !== undefined) return known;
+  if (!INTEGERS.includes(result)) return 64;
   const most = result === 'i32' ? 32 : 64;
   const bits = (k: number): number => {
     const slot = inputs[k]!;

@@ -241,9 +241,12 @@ export class RegionEmitter {
           0,
         ),
       ];
-    const [from] = inst.inputs;
-    if (op.name === 'mov.i32' && from! < TEMPS && inst.d < TEMPS && registers.bitsOf(from!) <= 32)
-      return [registers.writeResult(inst.d, 'i64', registers.read(from!, 'i64'), registers.bitsOf(from!))];
+    if (op.name === 'mov.i32' && inst.d < TEMPS && (inst.d & 7) === 0) {
+      // Nothing is to be cut off.
+      const from = inst.inputs[0]!;
+      const bits = from < TEMPS ? registers.bitsOf(from) : 64;
+      if (bits <= 32) return [registers.writeResult(inst.d, 'i64', registers.read(from, 'i64'), bits)];
+    }
     const inputs = op.inputs.map((type, k) => {
       const slot = inst.inputs[k]!;
       return slot === CONST ? this.constant(type, inst.imm) : registers.read(slot, type);
