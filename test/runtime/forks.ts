@@ -23,7 +23,7 @@ const { values: flags } = toolArguments(
 );
 
 /** As bin/uktx has them. */
-const NODE_FLAGS = ['--min-semi-space-size=32', '--max-semi-space-size=32'];
+const NODE_FLAGS = ['--v8-pool-size=0', '--min-semi-space-size=32', '--max-semi-space-size=32'];
 const INTERVAL_MS = 100;
 
 interface Sample {
