@@ -488,7 +488,14 @@ export class RegionEmitter {
     if (dispatch.length > 0) live |= this.flow.dispatchDirty;
     for (const pc of dispatch) live |= flows.get(pc)!.liveIn & ~this.flow.dispatchAbsent;
     const dispatches = this.#dispatch ? [this.#dispatch.prologue()] : [];
-    const prologue = [...this.takeKept(), ...this.enter(), ...dispatches, ...registers.reload(live & ~units.params)];
+    const prologue = [
+      ...this.takeKept(),
+      ...this.enter(),
+      ...dispatches,
+      ...registers.reload(live & ~units.params),
+      // Ways from indirect jumps to the entry may have them in the vCPU state alone.
+      ...registers.spill(units.params & entry.absentIn & entry.matters),
+    ];
     m.addFunction(
       name,
       regionParams,
