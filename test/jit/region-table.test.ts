@@ -25,14 +25,19 @@ type Region = (
   rbp: number,
 ) => [bigint, bigint, number, number];
 
-/** Puts `code` at `pc` and makes a region of it. */
-function region(pc: number, code: readonly number[]) {
+/** Puts `code` at `pc` and makes a region of it, with indirect jumps to `targets`. */
+function region(pc: number, code: readonly number[], targets: readonly number[] = []) {
   bytes.set(code, pc);
   const end = pc + code.length;
   const compiled = compileModule(
     front,
     { bytes, limit: (at) => (at >= pc && at < end ? end : at) },
-    { entries: [pc], wanted: new Set(), options: { checks: 'none', watchStores: false } },
+    {
+      entries: [pc],
+      wanted: new Set(),
+      jumpTargets: new Set(targets),
+      options: { checks: 'none', watchStores: false },
+    },
   )!;
   const links = createLinkTable(Math.max(1, compiled.links.length));
   const table = createRegionTable();
@@ -97,6 +102,30 @@ describe('tables of regions', () => {
     // Integers, in the bits of doubles.
     const [, , rbx, rbp] = run(HOST_STACK, BigInt(STACK), 0n, 0n, 0n, 5 * Number.MIN_VALUE, 11 * Number.MIN_VALUE);
     expect([rbx, rbp].map((x) => x / Number.MIN_VALUE)).toEqual([14, 5]);
+  });
+});
+
+describe('a region with indirect jumps', () => {
+  it('passes on what it was given where its entry is in a loop that indirect jumps lead into', () => {
+    const out = CALLER + 0x20;
+    const code = new Array<number>(0x20).fill(0x90);
+    // sub $1, %esi; jz OUT; test %edi, %edi; jz CALLER; jmp *%rax
+    code.splice(0, 11, 0x83, 0xee, 1, 0x74, 0x1b, 0x85, 0xff, 0x74, 0xf7, 0xff, 0xe0);
+    // Two targets: nop; jmp CALLER
+    code.splice(0x11, 2, 0xeb, 0xed);
+    code.splice(0x19, 2, 0xeb, 0xe5);
+    // OUT, which is not in the loop: mov %rbp, %rax; ret
+    const after = [0x48, 0x89, 0xe8, 0xc3];
+    code.push(...after);
+    const { run, links, targets } = region(CALLER, code, [CALLER + 0x10, CALLER + 0x18]);
+    expect(targets).toEqual([out]);
+    links.set(0, region(out, after).run);
+    for (const esi of [1n, 5n])
+      for (const rbp of [7, 9]) {
+        view.setBigUint64(STACK, 0x1234n, true);
+        const [, rax] = run(HOST_STACK, BigInt(STACK), 0n, esi, 0n, 0, rbp * Number.MIN_VALUE);
+        expect(rax).toBe(BigInt(rbp));
+      }
   });
 });
 
