@@ -24,10 +24,10 @@ afterAll(() => rmSync(root, { recursive: true }));
 const launch = (file: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): string[] =>
   spawnSync(join(root, file), args, { env: { PATH: process.env.PATH, ...env }, encoding: 'utf8' }).stdout.split('\n');
 
-/** The highest number of a processor that Linux uses; null elsewhere. */
-const lastProcessor = (): number | null => {
+/** Whether Linux uses five processors at most; more may be cut down to that by a control group. */
+const areFew = (): boolean => {
   const file = '/sys/devices/system/cpu/online';
-  return existsSync(file) ? Number(readFileSync(file, 'utf8').trim().split('-').at(-1)) : null;
+  return existsSync(file) && Number(readFileSync(file, 'utf8').trim().split('-').at(-1)) <= 4;
 };
 
 describe('bin/uktx', () => {
@@ -44,15 +44,16 @@ describe('bin/uktx', () => {
     for (const [name, value] of Object.entries(env)) expect(lines).toContain(`${name}=${value}`);
     expect(lines.filter((line) => /^_?uktx/i.test(line))).toEqual([]);
   });
-  it.runIf((lastProcessor() ?? 99) <= 4)('leaves a processor to the guest where there are few', () => {
-    expect(launch('bin/uktx', ['run'])).toContain('--v8-pool-size=0');
+  it('leaves a processor to the guest where there are few', () => {
+    const threads = launch('bin/uktx', ['run']).find((line) => line.startsWith('--v8-pool-size='));
+    expect(areFew() ? ['--v8-pool-size=0'] : ['--v8-pool-size=0', '--v8-pool-size=4']).toContain(threads);
   });
   it('says how to build what is not built', () => {
-    const r = spawnSync('sh', [join(root, 'elsewhere/../bin/uktx')], { encoding: 'utf8' });
-    expect(r.status).toBe(0);
+    const start = () => spawnSync(join(root, 'bin/uktx'), [], { encoding: 'utf8' });
+    expect(start().status).toBe(0);
     rmSync(join(root, 'dist/cli/main.cjs'));
-    const missing = spawnSync('sh', [join(root, 'bin/uktx')], { encoding: 'utf8' });
-    expect([missing.status, missing.stdout]).toEqual([70, '']);
-    expect(missing.stderr).toContain('npm install');
+    const { status, stdout, stderr } = start();
+    expect([status, stdout]).toEqual([70, '']);
+    expect(stderr).toContain('npm install');
   });
 });

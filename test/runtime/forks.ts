@@ -22,7 +22,7 @@ const { values: flags } = toolArguments(
   },
 );
 
-/** As bin/uktx has them. */
+/** As bin/uktx has them where processors are few. */
 const NODE_FLAGS = ['--v8-pool-size=0', '--min-semi-space-size=32', '--max-semi-space-size=32'];
 const INTERVAL_MS = 100;
 

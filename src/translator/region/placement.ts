@@ -38,6 +38,12 @@ export class WorkList {
   }
 }
 
+/** Whether a block ends with a call, which leaves nothing but its results in locals. */
+const callsAt =
+  (graph: FlowGraph) =>
+  (k: number): boolean =>
+    graph.blocks[k]!.exit.kind === 'call';
+
 /** Registers that some instruction may still read before they are written, at the start of each block. */
 function usedLater(graph: FlowGraph): UnitWords {
   const { width, needed, written, targets } = graph;
@@ -68,24 +74,30 @@ function usedLater(graph: FlowGraph): UnitWords {
   return used;
 }
 
-/** Registers that may be written again before a call has all written back, at the start of each block. */
-function writtenLater(graph: FlowGraph): UnitWords {
-  const { width, written, blocks, next, previous } = graph;
-  const later = graph.sets();
+/**
+ * Spreads `own` sets of blocks along the ways between them: each block gets its own and all of those that it looks at.
+ *
+ * @param ahead whether blocks look at those that follow, or else at those that precede
+ * @param isBlind of blocks that look at none
+ */
+function spread(graph: FlowGraph, own: UnitWords, ahead: boolean, isBlind: (k: number) => boolean): UnitWords {
+  const { width, blocks } = graph;
+  const [looked, lookers] = ahead ? [graph.next, graph.previous] : [graph.previous, graph.next];
+  const all = own.slice();
   const work = new WorkList(blocks.length);
   for (let k = work.take(); k >= 0; k = work.take()) {
-    const ways = blocks[k]!.exit.kind === 'call' ? [] : next[k]!;
-    let changed = false;
+    if (isBlind(k)) continue;
+    let grown = false;
     for (let w = 0, at = k * width; w < width; w++, at++) {
-      let now = written[at]!;
-      for (const to of ways) now |= later[to * width + w]!;
-      if (later[at] === now) continue;
-      later[at] = now;
-      changed = true;
+      let now = all[at]!;
+      for (const other of looked[k]!) now |= all[other * width + w]!;
+      if (now === all[at]) continue;
+      all[at] = now;
+      grown = true;
     }
-    if (changed) work.add(previous[k]!);
+    if (grown) work.add(lookers[k]!);
   }
-  return later;
+  return all;
 }
 
 /** Registers that somebody may come to see, at the start of each block. Sets `matters`. */
@@ -131,8 +143,8 @@ const NEAR = 2;
  * locals from the ones to the others. A call leaves nothing in locals.
  */
 function worthCarrying(graph: FlowGraph): UnitWords {
-  const { width, blocks, next, previous, needed, written, targets, sites } = graph;
-  const isCall = (k: number): boolean => blocks[k]!.exit.kind === 'call';
+  const { width, blocks, next, needed, written, targets, sites } = graph;
+  const isCall = callsAt(graph);
   let near = needed;
   for (let depth = 0; depth < NEAR; depth++) {
     const nearer = near;
@@ -142,20 +154,9 @@ function worthCarrying(graph: FlowGraph): UnitWords {
         for (const to of next[k]!)
           for (let w = 0, at = k * width; w < width; w++, at++) near[at]! |= nearer[to * width + w]! & ~written[at]!;
   }
-  const changed = graph.sets();
-  const work = new WorkList(blocks.length);
-  for (let k = work.take(); k >= 0; k = work.take()) {
-    if (isCall(k)) continue;
-    let grown = false;
-    for (let w = 0, at = k * width; w < width; w++, at++) {
-      let now = written[at]!;
-      for (const p of previous[k]!) now |= changed[p * width + w]!;
-      if (now === changed[at]) continue;
-      changed[at] = now;
-      grown = true;
-    }
-    if (grown) work.add(next[k]!);
-  }
+  const left = written.slice();
+  for (let k = 0; k < blocks.length; k++) if (isCall(k)) left.fill(0, k * width, (k + 1) * width);
+  const changed = spread(graph, left, false, isCall);
   const share = (words: UnitWords, among: readonly number[], w: number, bit: number): number =>
     among.reduce((sum, k) => sum + ((words[k * width + w]! >>> bit) & 1), 0) / among.length;
   const carried = new Int32Array(width);
@@ -172,7 +173,8 @@ export function placeRegisters(graph: FlowGraph, sets: FlowSets): void {
   dirtyIn.fill(0);
   absentIn.fill(0);
   const used = usedLater(graph);
-  const rewritten = writtenLater(graph);
+  // Before a call has all written back.
+  const rewritten = spread(graph, written, true, callsAt(graph));
   spreadMatters(graph, sets);
   const all = units.words(units.all);
   const params = units.words(units.params);
@@ -219,8 +221,8 @@ export function placeRegisters(graph: FlowGraph, sets: FlowSets): void {
           some |= absent;
           every &= absent;
         }
-      // Nobody wants it here. If it is dirty on another way it had better be written back there, except in loops, where it
-      // is likely to be written again before the loop ends. In an interpreter's loop it is written back before each jump, if
+      // Nobody wants it here. If it is dirty on another way it had better be written back there, except in loops that
+      // may write it again before their next call. In an interpreter's loop it is written back before each jump, if
       // it is not carried around.
       const unwanted = some & ~used[at]!;
       const around = isCyclic[k] ? rewritten[at]! : isDispatched[k] ? ~dispatchAbsent[w]! : 0;
