@@ -68,13 +68,14 @@ export async function run(options: RunOptions, hooks: RunHooks = {}): Promise<nu
     ? await (await import('./verify-report.ts')).differenceReporter(host, nameOf!)
     : null;
   const cache = usesCache ? openCodeCache(options, (m) => host.diagnostic(m)) : null;
+  const ticker = new Ticker();
   const engines = new EngineTable({
     compiler: new Compiler(options.jitWorkers ?? (availableParallelism() >= 4 ? 2 : 1), options.jitSync),
     verifyIr: options.verifyIr,
     disabledPasses: options.disabledPasses,
     ...(options.jit && {
       jit: {
-        ticker: new Ticker(),
+        ticker,
         threshold: options.jitThreshold ?? JIT_THRESHOLD,
         checks: options.memoryChecks ?? 'null',
         cache,
@@ -105,6 +106,7 @@ export async function run(options: RunOptions, hooks: RunHooks = {}): Promise<nu
       ppid: process.ppid,
       strace: options.strace ? (line) => host.raw(`${line}\n`) : null,
       debug: options.debug,
+      onAttention: () => ticker.stir(),
       ...(options.stackSize !== undefined && { stackSize: options.stackSize }),
     },
   });

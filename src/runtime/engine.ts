@@ -219,6 +219,11 @@ export class Engine {
     this.#ticker?.ticker.run(this.#ticker.memory);
   }
 
+  /** `isAlone`: nothing but the guest's thread wants the processor. */
+  noteStep(isAlone: boolean): void {
+    if (!isAlone || this.#compiler.isBusy) this.#ticker?.ticker.stir();
+  }
+
   #instantiate({ interpreter, helpers }: Modules): void {
     const env = { memory: this.memory.memory, abort: helperAbort };
     const helperExports = new WebAssembly.Instance(helpers, { env }).exports;

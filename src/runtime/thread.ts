@@ -115,6 +115,7 @@ export class ThreadRunner implements SyscallCaller {
       this.#context = task.cpu as GuestContext;
       this.#engine.regions?.setExactFaults(catchesFaults(task), task.mm.kept.program);
       this.#engine.regions?.poll();
+      this.#engine.noteStep(task.kernel.tasks.size === 1 && this.#profiler === null);
       while (this.#runCode(0) < 0) {
         const outcome = this.#outcome ?? this.#call();
         this.#outcome = null;

@@ -218,18 +218,18 @@ static void shm(void) {
   sprintf(name, "/uktx-test-%d", getpid());
   int fd = MUST(shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600));
   MUST(ftruncate(fd, 20000));
-  int *p = (int *)MUST(mmap(0, 20000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+  volatile int *p = (volatile int *)MUST(mmap(0, 20000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
   int s[2];
   MUST(pipe(s));
   pid_t pid = MUST(fork());
   if (pid == 0) {
-    p[0] = 17;
     p[4000] = 18;
+    p[0] = 17;
     char c;
     read(s[0], &c, 1);
     _exit(p[1]);
   }
-  while (*(volatile int *)p != 17) sched_yield();
+  while (p[0] != 17) sched_yield();
   printf("%d %d\n", p[0], p[4000]);
   p[1] = 42;
   int v;

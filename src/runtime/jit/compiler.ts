@@ -75,6 +75,10 @@ export class Compiler {
   get translates(): boolean {
     return this.#translates;
   }
+  /** Whether a worker has a job. */
+  get isBusy(): boolean {
+    return this.#lanes.some((l) => l.busy);
+  }
   /** Starts a worker that there will soon be work for. */
   prepare(): void {
     if (this.#lanes.length > 0) return;
@@ -121,7 +125,7 @@ export class Compiler {
   /** Gives free workers work; starts a worker when all are busy and there may be more. */
   pump(): void {
     this.#handOut();
-    noteTranslating(this.#loading > 0 || this.#lanes.some((l) => l.busy));
+    noteTranslating(this.#loading > 0 || this.isBusy);
   }
   #handOut(): void {
     for (;;) {

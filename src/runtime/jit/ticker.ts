@@ -6,21 +6,30 @@ import { hostThreads } from '../../kernel/fs/host-fd.ts';
 import type { Worker } from 'node:worker_threads';
 import { ATTENTION, SLOT_LIMIT, VCPU } from '../../translator/ir/layout.ts';
 
-/** Words of the control block. */
+/** Words of the control block: whether a guest thread has run since the last demand, and where; nobody ever changes PAUSE. */
 const RUNNING = 0;
 const MEMORY = 1;
-const PERIOD_MS = 3;
+const PAUSE = 2;
+const STIRRED = 3;
+/** Between two demands. To leave translated code and come back costs some 100 us: where nothing happens it is done less often. */
+const SHORTEST_MS = 3;
+const LONGEST_MS = 12;
+const GROWTH = 1.5;
 
 const source = `
 const { parentPort, workerData, receiveMessageOnPort } = require('node:worker_threads');
-const { control, running, memory, period, limit, attention } = workerData;
+const { control, running, memory, pause, stirred, shortest, longest, growth, limit, attention } = workerData;
 const memories = [];
+let period = shortest;
 for (;;) {
   Atomics.wait(control, running, 0);
-  Atomics.wait(control, 2, 0, period);
+  Atomics.wait(control, pause, 0, period);
+  period = Atomics.exchange(control, stirred, 0) ? shortest : Math.min(period * growth, longest);
   for (let m; (m = receiveMessageOnPort(parentPort)); ) memories.push(new Int32Array(m.message.buffer));
+  // In this order: a guest thread that comes back from the demand says that it runs.
+  Atomics.store(control, running, 0);
   const words = memories[Atomics.load(control, memory)];
-  if (words && Atomics.load(control, running)) Atomics.store(words, limit, attention);
+  if (words) Atomics.store(words, limit, attention);
 }`;
 
 export class Ticker {
@@ -48,7 +57,11 @@ export class Ticker {
         control: this.#control,
         running: RUNNING,
         memory: MEMORY,
-        period: PERIOD_MS,
+        pause: PAUSE,
+        stirred: STIRRED,
+        shortest: SHORTEST_MS,
+        longest: LONGEST_MS,
+        growth: GROWTH,
         limit: (VCPU + SLOT_LIMIT) >>> 2,
         attention: ATTENTION,
       },
@@ -63,8 +76,8 @@ export class Ticker {
     Atomics.store(this.#control, RUNNING, 1);
     Atomics.notify(this.#control, RUNNING);
   }
-  /** No guest thread runs: the event loop waits. */
-  idle(): void {
-    this.#control[RUNNING] = 0;
+  /** There is something to look after, such as another thread: the next demands come soon. */
+  stir(): void {
+    this.#control[STIRRED] = 1;
   }
 }
