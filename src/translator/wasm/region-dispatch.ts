@@ -52,8 +52,7 @@ export class RegionDispatch {
     this.#targets = [...simple, ...others];
     this.#low = Math.min(...dispatch);
     this.#size = Math.max(...dispatch) - this.#low + 1;
-    // One entry more, for what is out of reach.
-    this.#table = out.jumpTable(this.#low, this.#size + 1, this.#targets);
+    this.#table = out.jumpTable(this.#low, this.#size, this.#targets);
   }
 
   /** What is done where the region is entered. */
@@ -68,12 +67,16 @@ export class RegionDispatch {
     const distance = locals.take('i64');
     const from = (): Expr => m.local.get(distance, i64);
     // Unsigned, what lies below is out of reach, too.
-    const inReach = m.i64.lt_u(from(), m.i64.const(BigInt(this.#size)));
-    const at = m.select(inReach, m.i32.wrap(from()), m.i32.const(this.#size));
-    const entry = m.i32.add(m.local.get(this.#tables, i32), m.i32.shl(at, m.i32.const(1)));
+    const outOfReach = m.i64.ge_u(from(), m.i64.const(BigInt(this.#size)));
+    const entry = m.i32.add(m.local.get(this.#tables, i32), m.i32.shl(m.i32.wrap(from()), m.i32.const(1)));
     return [
       m.local.set(distance, m.i64.sub(m.local.get(this.target, i64), this.#e.constPc(this.#low))),
-      m.local.set(this.edge, this.#orAttention(m.i32.load16_u(this.#table, 2, entry))),
+      m.branch(
+        outOfReach,
+        m.local.set(this.edge, m.i32.const(NO_TARGET)),
+        m.local.set(this.edge, this.#orAttention(m.i32.load16_u(this.#table, 2, entry))),
+        { first: true, second: false },
+      ),
     ];
   }
 
