@@ -187,8 +187,18 @@ const shells: Case[] = ['/bin/bash', '/bin/dash']
       '-c',
       'a=(x y "z w"); a+=(v); declare -A m=([k]=1 [l]=2); for k in "${!a[@]}"; do echo $k "${a[k]}"; done; echo ${#a[@]} ${a[@]:1:2} ${m[k]}${m[l]}; s=hello; echo ${s^^} ${s/l/L} ${s:1:3}; [[ foobar =~ ^f(o+)(b.*)$ ]] && echo ${BASH_REMATCH[@]}; printf -v t "%05d" 42; echo $t; echo {1..5}{a,b}; mapfile -t L < text.txt; echo ${#L[@]} "${L[3]}"; printf "%q\\n" "a b\'c"',
     ]),
-    c('bash loops', ['/bin/bash', '-c', 'n=0; for ((i = 0; i < 20000; i++)); do ((n += i ^ (i >> 3))); done; echo $n']),
-    c('bash glob', ['/bin/bash', '-c', 'shopt -s globstar nullglob; echo tree/**/*.c; echo /etc/host*; echo nothing*']),
+    c('bash loops', [
+      '/bin/bash',
+      '--norc',
+      '-c',
+      'n=0; for ((i = 0; i < 20000; i++)); do ((n += i ^ (i >> 3))); done; echo $n',
+    ]),
+    c('bash glob', [
+      '/bin/bash',
+      '--norc',
+      '-c',
+      'shopt -s globstar nullglob; echo tree/**/*.c; echo /etc/host*; echo nothing*',
+    ]),
   ]);
 const languages: Case[] = [
   c('bc', ['/usr/bin/bc', '-l'], {

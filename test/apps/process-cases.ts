@@ -37,9 +37,10 @@ const processChecks = [
   'clone',
 ];
 
+/** Node's pipes are sockets, which have bash take itself for a remote shell, and read ~/.bashrc. */
 const shell = (name: string, script: string, rest: Partial<Case> = {}): Case => ({
   name,
-  command: ['/bin/bash', '-c', script],
+  command: ['/bin/bash', '--norc', '-c', script],
   ...rest,
 });
 const python = (name: string, script: string, rest: Partial<Case> = {}): Case => ({

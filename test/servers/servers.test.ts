@@ -89,7 +89,10 @@ describe.skipIf(![NGINX, HAPROXY, '/usr/bin/curl'].every((path) => existsSync(pa
       until curl -sf http://127.0.0.1:8000/ > /tmp/first; do sleep 0.2; done
       for i in 1 2 3 4 5; do curl -s http://127.0.0.1:8000/; done
       kill $haproxy $nginx; wait $haproxy $nginx 2> /dev/null`;
-    const result = spawnSync(uktx, ['run', '/bin/bash', '-c', script], { encoding: 'latin1', timeout: 200_000 });
+    const result = spawnSync(uktx, ['run', '/bin/bash', '--norc', '-c', script], {
+      encoding: 'latin1',
+      timeout: 200_000,
+    });
     expect(result.stdout).toBe('hello from nginx\n'.repeat(5));
   });
 });
