@@ -44,7 +44,7 @@ export interface KernelOptions {
   ppid: number;
   /** Internal errors are reported with their stack. */
   debug: boolean;
-  /** A task needs `beforeUserMode` soon: set its vCPU's attention word. */
+  /** A task needs `beforeUserMode` soon. */
   onAttention: ((task: GuestTask) => void) | null;
   /** A process was stopped by SIGSTOP, SIGTSTP, ... */
   onStop: ((process: Process, signo: number) => void) | null;

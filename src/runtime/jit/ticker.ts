@@ -22,14 +22,14 @@ const { control, running, memory, pause, stirred, shortest, longest, growth, lim
 const memories = [];
 let period = shortest;
 for (;;) {
-  Atomics.wait(control, running, 0);
   Atomics.wait(control, pause, 0, period);
   period = Atomics.exchange(control, stirred, 0) ? shortest : Math.min(period * growth, longest);
   for (let m; (m = receiveMessageOnPort(parentPort)); ) memories.push(new Int32Array(m.message.buffer));
-  // In this order: a guest thread that comes back from the demand says that it runs.
-  Atomics.store(control, running, 0);
   const words = memories[Atomics.load(control, memory)];
-  if (words) Atomics.store(words, limit, attention);
+  if (!words) continue;
+  // The last demand stands, and nobody has come since: no guest code runs. One that is gone may have met a guest thread on its way in.
+  if (!Atomics.exchange(control, running, 0) && Atomics.load(words, limit) === attention) Atomics.wait(control, running, 0);
+  else Atomics.store(words, limit, attention);
 }`;
 
 export class Ticker {
