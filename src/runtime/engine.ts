@@ -26,7 +26,7 @@ import { CodeSpace } from './code-space.ts';
 import { type FlagReader, type GuestContext, type IsaRuntime, isaRuntime } from './isa.ts';
 import { Compiler } from './jit/compiler.ts';
 import type { Misses } from './jit/linkage.ts';
-import { compileLazily, isBaselineOnly } from './jit/v8-flags.ts';
+import { compileInBaseline, compileLazily, isBaselineOnly } from './jit/v8-flags.ts';
 import { RegionStats } from './jit/region-stats.ts';
 import { createRegionTable } from './jit/region-table.ts';
 import { Regions } from './jit/regions.ts';
@@ -156,8 +156,7 @@ export class Engine {
     const totals = options.totals ?? new EngineTotals();
     this.exits = totals.exits;
     this.code = new CodeSpace(memory, this.front, totals.code);
-    const compile = (name: string): WebAssembly.Module =>
-      new WebAssembly.Module(readModule(name) as Uint8Array<ArrayBuffer>);
+    const compile = (name: string): WebAssembly.Module => compileInBaseline(readModule(name));
     const modules = modulesOf.get(this.isa) ?? { baseline: null, optimised: null, requested: false };
     modulesOf.set(this.isa, modules);
     this.#modules = modules;

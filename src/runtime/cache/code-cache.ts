@@ -9,7 +9,7 @@ import type { CompileResult } from '../jit/messages.ts';
 import type { GuestFrontEnd } from '../isa.ts';
 import type { LinearMemory } from '../linear-memory.ts';
 import { hasUsed, nowMs } from '../node-host.ts';
-import { allowWasmTiers, isBaselineOnly } from '../jit/v8-flags.ts';
+import { allowWasmTiers, compileInBaseline, isBaselineOnly } from '../jit/v8-flags.ts';
 import { type BlockSource, pagesIn } from '../code-blocks.ts';
 import type { CodeTemplate } from '../code-template.ts';
 import type { Block } from '../../translator/ir/block.ts';
@@ -185,7 +185,7 @@ export class CodeCache {
     }
     try {
       if (this.stats.loads === 0 && isBaselineOnly()) allowWasmTiers();
-      const module = new WebAssembly.Module(bytes as Buffer<ArrayBuffer>);
+      const module = compileInBaseline(bytes);
       this.stats.loads++;
       this.stats.bytes += bytes.length;
       this.#modules.set(wasm, module);

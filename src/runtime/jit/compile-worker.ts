@@ -6,6 +6,7 @@ import { printBlock, type SlotNames } from '../../translator/ir/print.ts';
 import type { RegionFrontEnd } from '../../translator/region/abi.ts';
 import { type CodeReader, functionOf } from '../../translator/region/discover.ts';
 import { pagesIn } from '../code-blocks.ts';
+import { shareLease } from './flag-lease.ts';
 import { compileOptimised } from './v8-flags.ts';
 import type {
   CompileJob,
@@ -185,6 +186,7 @@ async function compile(job: CompileJob): Promise<CompileResult> {
 
 const data = workerData as WorkerData;
 const { port, posted } = data;
+shareLease(data.lease);
 
 /** Guest instructions after which most of the translator has been of use. */
 const MOST_USED = 3000;

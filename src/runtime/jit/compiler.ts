@@ -16,6 +16,7 @@ import type {
   SaveResult,
   WorkerData,
 } from './messages.ts';
+import { sharedLease } from './flag-lease.ts';
 import { isBaselineOnly, noteTranslating, prepareHeaps } from './v8-flags.ts';
 
 export type JobRequest = Omit<CompileJob, 'id' | 'memory'> & { memory: WebAssembly.Memory };
@@ -194,7 +195,12 @@ export class Compiler {
       // Without these Node would open this process's own streams for the worker's output; they are the guest's.
       stdout: true,
       stderr: true,
-      workerData: { port: port2, posted: this.#posted, launched: isBaselineOnly() } satisfies WorkerData,
+      workerData: {
+        port: port2,
+        posted: this.#posted,
+        lease: sharedLease(),
+        launched: isBaselineOnly(),
+      } satisfies WorkerData,
       transferList: [port2],
     });
     worker.unref();

@@ -9,6 +9,8 @@ export interface WorkerData {
   port: MessagePort;
   /** Counts results that have been posted. */
   posted: Int32Array;
+  /** Of flag-lease.ts. */
+  lease: Int32Array<SharedArrayBuffer>;
   /** V8's flags are those that bin/start.cjs sets. */
   launched: boolean;
   /** Set by bin/worker.cjs where there is no bytecode that serves: keeps what there is by now. */

@@ -3,6 +3,7 @@
  * holds. JavaScript has no way to make one; a module has.
  */
 import { linkTableSize, regionType } from '../../translator/ir/layout.ts';
+import { compileInBaseline } from './v8-flags.ts';
 
 const codes = { i32: 0x7f, i64: 0x7e, f64: 0x7c };
 const list = (types: readonly (keyof typeof codes)[]): number[] => [types.length, ...types.map((type) => codes[type])];
@@ -27,7 +28,7 @@ function make(size: number, isFixed: boolean): WebAssembly.Table {
   const key = isFixed ? size : -size;
   let module = modules.get(key);
   if (!module) {
-    module = new WebAssembly.Module(bytes(size, isFixed));
+    module = compileInBaseline(bytes(size, isFixed));
     modules.set(key, module);
   }
   return new WebAssembly.Instance(module).exports.t as WebAssembly.Table;

@@ -5,6 +5,7 @@
  */
 
 import { availableParallelism } from 'node:os';
+import { withOwnFlags, withUsualFlags } from './flag-lease.ts';
 
 /** node:v8 brings thirty more modules along, which a short run does without. */
 const setFlagsFromString = (flag: string): void => process.getBuiltinModule('node:v8').setFlagsFromString(flag);
@@ -74,12 +75,15 @@ export function prepareHeaps(): void {
 const OPTIMISED = ['--wasm-tier-mask-for-testing=-1', '--no-wasm-lazy-compilation'];
 const AS_USUAL = ['--wasm-tier-mask-for-testing=0', '--wasm-lazy-compilation'];
 
+const setFlags = (flags: readonly string[]) => (): void => {
+  for (const flag of flags) setFlagsFromString(flag);
+};
+const compile = (wasm: Uint8Array) => (): WebAssembly.Module => new WebAssembly.Module(wasm as Uint8Array<ArrayBuffer>);
+
 /** Compiles a module with the optimising compiler, all of it, before it returns. */
-export function compileOptimised(wasm: Uint8Array): WebAssembly.Module {
-  for (const flag of OPTIMISED) setFlagsFromString(flag);
-  try {
-    return new WebAssembly.Module(wasm as Uint8Array<ArrayBuffer>);
-  } finally {
-    for (const flag of AS_USUAL) setFlagsFromString(flag);
-  }
-}
+export const compileOptimised = (wasm: Uint8Array): WebAssembly.Module =>
+  withOwnFlags(setFlags(OPTIMISED), setFlags(AS_USUAL), compile(wasm));
+
+/** Compiles a module's functions when they are called first, with the baseline compiler, whatever workers do meanwhile. */
+export const compileInBaseline = (wasm: Uint8Array): WebAssembly.Module =>
+  withUsualFlags(setFlags(AS_USUAL), compile(wasm));
