@@ -22,7 +22,7 @@ import { CodeChunk, CodeChunks, type ChunkHelpers } from './code-chunks.ts';
 import { CodePlaces } from './code-places.ts';
 import { CodeStubs } from './code-stubs.ts';
 import { keepTemplate, placeTemplate, templateOf } from './code-template.ts';
-import { clearRegionCache, dropRegionEntry, JumpCache } from './jump-cache.ts';
+import { clearCallSites, clearRegionCache, dropRegionEntry, JumpCache } from './jump-cache.ts';
 import type { CodeOwner, LinearMemory } from './linear-memory.ts';
 import { type CodeLink, ParkedCode, rangeFinder } from './parked-code.ts';
 
@@ -267,6 +267,7 @@ export class CodeSpace implements CodeOwner {
     if (this.full || (!this.stubs.at(region.pc) && this.countedEntry(region.pc, 0) === 0)) return false;
     const stub = this.stubs.at(region.pc)!;
     // A region that was there before is as good, only older: what refers to it may go on doing so.
+    if (stub.region) clearCallSites(this.#memory.u8);
     this.stubs.enter(stub, region);
     for (const page of pagesOf(region)) this.#watch(region, page * PAGE_SIZE, page * PAGE_SIZE + 1);
     return true;
@@ -277,6 +278,7 @@ export class CodeSpace implements CodeOwner {
     this.dropped++;
     this.stubs.count(stub, this.stubs.hotThreshold);
     dropRegionEntry(this.#memory.u32, region.pc);
+    clearCallSites(this.#memory.u8);
     region.drop();
   }
   /** Drops all regions: they were made for another way of accessing memory. No thread may be inside of one. */
@@ -492,6 +494,7 @@ export class CodeSpace implements CodeOwner {
     }
     // Entries are of installed regions only.
     for (const { pc } of this.stubs.regions()) dropRegionEntry(u32, pc);
+    clearCallSites(this.#memory.u8);
     this.#noteJumps();
     this.#jumps.drain((pc, ip) => {
       if (this.#flavour === 0) this.#parked.addJump(rangeAt(pc), pc, ip);

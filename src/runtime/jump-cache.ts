@@ -1,5 +1,7 @@
 /** The interpreter's cache for indirect jumps: pairs of entries { pc, address of its code } (translator/ir/layout.ts); and that of regions. */
 import {
+  CALL_SITES,
+  CALL_SITES_SIZE,
   cacheIndex,
   JUMP_CACHE,
   JUMP_CACHE_ENTRIES,
@@ -25,6 +27,12 @@ export function dropRegionEntry(u32: Uint32Array, pc: number): void {
 
 export const clearRegionCache = (u8: Uint8Array): void => {
   u8.fill(0, REGION_CACHE, REGION_CACHE + REGION_CACHE_SIZE);
+  clearCallSites(u8);
+};
+
+/** To be called when a region goes, or another one comes in its place: calls look it up again. */
+export const clearCallSites = (u8: Uint8Array): void => {
+  u8.fill(0, CALL_SITES, CALL_SITES + CALL_SITES_SIZE);
 };
 
 /** Index into the memory's words of the entry where `pc` is looked for first. */

@@ -22,6 +22,8 @@ const gcc = (source: string, compiler: string, ...options: string[]): Guest => (
 const dynamic = ['-fPIE', '-pie'];
 const pinned = ['-fno-pie', '-no-pie'];
 const staticPie = ['-fPIE', '-static-pie'];
+/** Of callbacks.c, whose comparison has a place of its own. */
+const compareAt = (address: string): string[] => [...pinned, `-Wl,--section-start=.compare=${address}`];
 
 /** Debian's musl-dev:arm64 (or its unpacked root) with the cross compiler; there is no musl-gcc for it. */
 const muslRoot = process.env.UKTX_MUSL_AARCH64 ?? '';
@@ -90,6 +92,9 @@ export const guests: Record<string, Guest> = {
   pthreads: gcc('pthreads.c', 'gcc', ...dynamic, '-pthread'),
   'code-generation': gcc('code-generation.c', 'gcc', '-O1', ...dynamic, '-pthread'),
   processes: gcc('processes.c', 'gcc', ...dynamic, '-pthread'),
+  callbacks: gcc('callbacks.c', 'gcc', ...compareAt('0x600000')),
+  'callbacks-descending': gcc('callbacks.c', 'gcc', ...compareAt('0x600000'), '-DDESCENDING'),
+  'callbacks-elsewhere': gcc('callbacks.c', 'gcc', ...compareAt('0x700000')),
   'exec-chain': gcc('exec-chain.c', 'gcc', '-static', ...pinned),
   'exec-chain-aarch64': gcc('exec-chain.c', cross, '-static', ...pinned),
   'signal-frame-aarch64': gcc('signal-frame-aarch64.c', cross, '-static', ...pinned),

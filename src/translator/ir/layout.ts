@@ -45,6 +45,13 @@ export const TRACE = 0xf140_0000;
 export const JOURNAL = 0xf150_0000;
 export const JOURNAL_ENTRY = 24;
 export const JUMP_TABLES_END = 0xff00_0000;
+/** What calls by pointer have found last in the region cache, an entry for each place that calls: callSite(pc). */
+export const CALL_SITES = 0xf118_0000;
+export const CALL_SITES_SIZE = 0x4000;
+const CALL_SITES_SHIFT = 11;
+/** Address of the entry for the call at a pc. Places may share one. */
+export const callSite = (pc: number): number =>
+  CALL_SITES + (((pc ^ (pc >>> CALL_SITES_SHIFT)) << 3) & (CALL_SITES_SIZE - 8));
 /** i64: where the host leaves the CPU's counter when it is asked for it (`hostCounter`). */
 export const COUNTER = 0xf11f_fff8;
 /** Static data of the helper module. */

@@ -30,7 +30,8 @@ import { flagBits, significantBits } from '../region/known-bits.ts';
 import { loadsOnEdge, storesOnEdge } from '../region/placement.ts';
 import { isZeroing, type RegisterUnits, type Units } from '../region/units.ts';
 import { type Assembler, types } from './assembler.ts';
-import { createBuilder, type ImportedHelper, Locals, regionEntry } from './builder.ts';
+import { createBuilder, type ImportedHelper, Locals } from './builder.ts';
+import { slotOf } from './region-slots.ts';
 import { RegionDispatch } from './region-dispatch.ts';
 import { GuestAccess, isExact, type RegionOptions } from './region-access.ts';
 import { keepOld, noteBlock, traceIsFull } from './region-journal.ts';
@@ -170,7 +171,7 @@ export class RegionEmitter {
     );
   }
   /** Goes on at an address that is not known before. */
-  jumpTo(address: Expr, dirty: Units, absent: Units): Expr[] {
+  jumpTo(address: Expr, dirty: Units, absent: Units, site?: number): Expr[] {
     const { m, units, registers } = this;
     const target = this.locals.take('i64');
     const pc = (): Expr => m.local.get(target, i64);
@@ -179,28 +180,8 @@ export class RegionEmitter {
       this.poll(pc(), dirty),
       ...registers.spill(dirty & ~units.params),
       this.storePc(pc()),
-      m.returnCallIndirect(REGIONS, this.cachedSlot(target, missSlot.jump), this.params(absent), this.#signature),
+      m.returnCallIndirect(REGIONS, slotOf(this, target, missSlot.jump, site), this.params(absent), this.#signature),
     ];
-  }
-
-  /** Table slot of the region at the pc in local `target`; `otherwise` when it is not cached. */
-  cachedSlot(target: number, otherwise: number): Expr {
-    const { m } = this;
-    const pc = (): Expr => m.local.get(target, i64);
-    const entry = this.locals.take('i64');
-    const both = (): Expr => m.local.get(entry, i64);
-    return m.block(
-      null,
-      [
-        m.local.set(entry, m.i64.load(0, 8, regionEntry(m, pc))),
-        m.select(
-          m.i64.eq(m.i64.and(both(), m.i64.const(0xffff_ffffn)), pc()),
-          m.i32.wrap(m.i64.shr_u(both(), m.i64.const(32n))),
-          m.i32.const(otherwise),
-        ),
-      ],
-      i32,
-    );
   }
 
   /** Registers dirty before the instruction being emitted. */
@@ -436,7 +417,7 @@ export class RegionEmitter {
       }
       case 'indirect':
         if (this.#dispatch && isDispatch(block)) return [m.local.set(this.#dispatch.target, outside(e.slot))];
-        return this.jumpTo(outside(e.slot), dirtyOut, flow.absentOut);
+        return this.jumpTo(outside(e.slot), dirtyOut, flow.absentOut, block.exitPc);
       case 'call': {
         const out: Expr[] = [];
         if (e.target === null) {
@@ -447,7 +428,7 @@ export class RegionEmitter {
             this.take(
               m.callIndirect(
                 REGIONS,
-                this.cachedSlot(target, missSlot.call),
+                slotOf(this, target, missSlot.call, block.exitPc),
                 this.params(0n, this.#below),
                 this.#signature,
               ),
