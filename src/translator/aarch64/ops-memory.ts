@@ -76,11 +76,11 @@ export function defineA64MemoryOps(t: OpTable): void {
       `a64.store_exclusive.${w}`,
       bytes,
       `${w} i64 i64 -> i32`,
-      'value, monitor tag, expected value: stores if they fit; 0 if so, else 1',
-      (m, ptr, value, tag, want) =>
+      'value, how the monitor differs from what is wanted, expected value: stores if that is 0, and the expected value there; 0 if so, else 1',
+      (m, ptr, value, misfit, want) =>
         m.bind('i32', ptr, (p) =>
           m.if(
-            m.i32.and(tagFits(m, p(), bytes, tag), m[n].eq(m[n][shape[w].load](0, bytes, p()), expected(m, want))),
+            m.i32.and(m.i64.eqz(misfit), m[n].eq(m[n][shape[w].load](0, bytes, p()), expected(m, want))),
             m.block('i32', [m[n][shape[w].store](0, bytes, p(), value), m.constI32(0)]),
             m.constI32(1),
           ),
@@ -91,11 +91,11 @@ export function defineA64MemoryOps(t: OpTable): void {
     'a64.store_exclusive.v128',
     16,
     'v128 i64 v128 -> i32',
-    'value, monitor tag, expected value: stores if they fit; 0 if so, else 1',
-    (m, ptr, value, tag, want) =>
+    'value, how the monitor differs from what is wanted, expected value: stores if that is 0, and the expected value there; 0 if so, else 1',
+    (m, ptr, value, misfit, want) =>
       m.bind('i32', ptr, (p) =>
         m.if(
-          m.i32.and(tagFits(m, p(), 16, tag), m.i8x16.all_true(m.i8x16.eq(m.v128.load(0, 16, p()), want))),
+          m.i32.and(m.i64.eqz(misfit), m.i8x16.all_true(m.i8x16.eq(m.v128.load(0, 16, p()), want))),
           m.block('i32', [m.v128.store(0, 16, p(), value), m.constI32(0)]),
           m.constI32(1),
         ),
@@ -159,9 +159,4 @@ export function defineA64MemoryOps(t: OpTable): void {
         ),
       ),
   );
-}
-
-/** 1 if the monitor is for this address and size: see EXCL_TAG. */
-function tagFits(m: ExprBuilder, p: Expr, bytes: number, tag: Expr): Expr {
-  return m.i64.eq(m.i64.or(m.i64.extend_u(p), m.constI64(BigInt(bytes) << 32n)), tag);
 }

@@ -13,8 +13,13 @@ const binary = (n: number): string => n.toString(2).padStart(2, '0');
 function base(c: LiftContext): Operand {
   return c.address(c.xsp(c.n)).base;
 }
+/** What EXCL_TAG is for an access: the lower half of its address, which is all that says where it leads, and above it the size. */
+const tagOf = (c: LiftContext, at: Operand, bytes: number): Operand =>
+  c.b.value('add.i64', [c.b.value('mov.i32', [at]), CONST], bytes * 2 ** 32);
 const setTag = (c: LiftContext, at: Operand, bytes: number): void =>
-  c.b.emit('add.i64', EXCL_TAG, [at, CONST], bytes * 2 ** 32);
+  c.b.emit('mov.i64', EXCL_TAG, [tagOf(c, at, bytes)]);
+const misfit = (c: LiftContext, at: Operand, bytes: number): Operand =>
+  c.b.value('xor.i64', [EXCL_TAG, tagOf(c, at, bytes)]);
 /** Ends an exclusive store: status to Rs, monitor open. */
 function finishStore(c: LiftContext, status: Operand): void {
   c.b.emit('mov.i64', EXCL_TAG, [CONST], 0);
@@ -40,7 +45,8 @@ for (const [size, w] of accesses.entries()) {
   // On one host thread every access is ordered.
   for (const o of [0, 1]) {
     ins(`${s} 001000 000 mmmmm ${o} ----- nnnnn ttttt`, `st${o ? 'l' : ''}xr${suffix}`, (c) => {
-      finishStore(c, c.b.value(`a64.store_exclusive.${w}`, [base(c), c.x(c.d), EXCL_TAG, EXCL_VALUE]));
+      const at = base(c);
+      finishStore(c, c.b.value(`a64.store_exclusive.${w}`, [at, c.x(c.d), misfit(c, at, bytes), EXCL_VALUE]));
     });
     ins(`${s} 001000 010 ----- ${o} ----- nnnnn ttttt`, `ld${o ? 'a' : ''}xr${suffix}`, (c) => {
       const at = base(c);
@@ -92,8 +98,8 @@ for (const wide of [0, 1]) {
       const at = base(c);
       const [low, high] = [c.x(c.d), c.x(c.a)];
       const status = wide
-        ? c.b.value('a64.store_exclusive.v128', [at, join64(c, low, high), EXCL_TAG, EXCL_VALUE])
-        : c.b.value('a64.store_exclusive.i64', [at, join32(c, low, high), EXCL_TAG, EXCL_VALUE]);
+        ? c.b.value('a64.store_exclusive.v128', [at, join64(c, low, high), misfit(c, at, 16), EXCL_VALUE])
+        : c.b.value('a64.store_exclusive.i64', [at, join32(c, low, high), misfit(c, at, 8), EXCL_VALUE]);
       finishStore(c, status);
     });
     ins(`1${wide} 001000 011 ----- ${o} aaaaa nnnnn ttttt`, `ld${o ? 'a' : ''}xp`, (c) => {

@@ -16,7 +16,7 @@ export const FPCR = 0x1a8;
 export const FPSR = 0x1ac;
 
 /**
- * Exclusive monitor: the address plus `bytes << 32`, 0 when it is open. An exclusive store succeeds where this still fits
+ * Exclusive monitor: the lower half of the address plus `bytes << 32`, 0 when it is open. An exclusive store succeeds where this still fits
  * and memory still holds EXCL_VALUE (16 bytes), which is what the exclusive load read.
  */
 export const EXCL_TAG = 0x1b0;
