@@ -104,11 +104,14 @@ export class CodeStubs {
   }
   /** Bytes that regions were made from, as [start, end) pairs. */
   regionRanges(): Uint32Array {
-    // The entries of a region share its ranges.
-    const lists = new Set<RegionCode['ranges']>();
-    for (const { ranges } of this.regions()) lists.add(ranges);
+    // The entries of a region share its ranges, and most have been made one after the other.
+    let last: RegionCode['ranges'] | null = null;
     const out: number[] = [];
-    for (const ranges of lists) for (const [start, end] of ranges) out.push(start, end);
+    for (const { region } of this.#entered) {
+      if (!region || region.ranges === last) continue;
+      last = region.ranges;
+      for (const [start, end] of last) out.push(start, end);
+    }
     return Uint32Array.from(out);
   }
   /** Entry of a region that was made from the code at `pc`, among others; null if there is none. */

@@ -17,8 +17,8 @@ import { PAGE_SIZE } from '../../kernel/mm/guest-memory.ts';
 import { JUMP_TABLES, JUMP_TABLES_END } from '../../translator/ir/layout.ts';
 import { functionOf, JUMP_REACH } from '../../translator/region/discover.ts';
 
-/** Entries of one compile job. */
-const BATCH = 8;
+/** Entries of one compile job. More where many wait: what a job says of all the program takes as long as some of them. */
+const batch = (waiting: number): number => (waiting > 64 ? 24 : 8);
 /** Hot entries that wait for a worker; more are counted again. */
 const MAX_PENDING = 512;
 const MAX_RETRIES = 3;
@@ -418,7 +418,7 @@ export class Regions {
     }));
     queue.sort((a, b) => Number(a.known) - Number(b.known) || b.entered - a.entered);
     for (const { pc, entered, known } of queue) {
-      if (entries.length === BATCH || (heldBack && entered < this.#hotAnyway)) break;
+      if (entries.length === batch(queue.length) || (heldBack && entered < this.#hotAnyway)) break;
       const n = this.#pending.get(pc)!;
       if (known && this.#again.has(pc) && (entries.length > 0 || this.#mustWait(pc))) continue;
       // What is kept together is of one file.
