@@ -1,6 +1,7 @@
 // Checked guest memory access for helpers. Mirrors src/translator/ir/layout.ts.
 
 export const PAGE_TABLE: u32 = 0xf1000000;
+const ADDRESS_MASK: u32 = 0xf000;
 export const PAGE_READ: u32 = 1;
 export const PAGE_WRITE: u32 = 2;
 
@@ -23,9 +24,9 @@ const SLOT_FAULT_ACCESS: u32 = 0x20;
  * vCPU and returns false: the helper then returns EXIT_FAULT with the guest state as before the instruction.
  */
 export function accessible(cpu: u32, address: u64, size: u32, need: u32): bool {
-  let a = address;
-  const end = address + size;
-  if (end <= 0x100000000 && end >= address) {
+  let a = address & load<u64>(ADDRESS_MASK);
+  const end = a + size;
+  if (end <= 0x100000000 && end >= a) {
     for (;;) {
       if ((load<u8>(PAGE_TABLE + <u32>(a >> 12)) & need) != need) break;
       a = (a | 4095) + 1;

@@ -183,7 +183,7 @@ export class Kernel {
     return new GuestTask(this, process, process.pid, {
       cpu: init.cpu(mm),
       mm,
-      mem: new UserMemory(memory),
+      mem: new UserMemory(memory, mm.window),
       files,
       fs: init.fs,
       ns: this.initialNs,

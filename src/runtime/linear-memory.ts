@@ -8,6 +8,7 @@ import {
   PROT_WRITE,
 } from '../kernel/mm/guest-memory.ts';
 import {
+  ADDRESS_MASK,
   PAGE_EXEC,
   PAGE_GUEST_WRITE,
   PAGE_KEPT,
@@ -62,6 +63,12 @@ export class LinearMemory implements GuestMemory {
     this.u32 = new Uint32Array(buffer);
     this.i64 = new BigInt64Array(buffer);
     this.view = new DataView(buffer);
+    this.foldAddresses(0);
+  }
+
+  foldAddresses(high: number): void {
+    this.u32[ADDRESS_MASK >>> 2] = 0xffff_ffff;
+    this.u32[(ADDRESS_MASK + 4) >>> 2] = ~high;
   }
 
   protect(start: number, end: number, prot: number): void {

@@ -255,7 +255,7 @@ async function takeAddressSpace(task: Task, isa: Isa, program: object | null): P
   const before = task.cpu;
   task.cpu = attachCpu(task, fresh, isa);
   task.mm = fresh;
-  task.mem = new UserMemory(fresh.memory);
+  task.mem = new UserMemory(fresh.memory, fresh.window);
   task.kernel.machine?.releaseCpu(before, mm);
   if (mm.users === 1) await mm.flush(task);
   task.kernel.releaseMemory(mm);

@@ -12,6 +12,7 @@ import type { Task } from '../task/task.ts';
 import { forgetShared, registerShared } from './file-coherence.ts';
 import { GapFinder, highestGap, lowestGap } from './gaps.ts';
 import { GUEST_LIMIT, type GuestMemory, PAGE_SIZE, PROT_EXEC, PROT_READ, PROT_WRITE } from './guest-memory.ts';
+import { HighWindow } from './high-window.ts';
 import { type KeptFiles, keptFiles, type Range } from './kept-files.ts';
 import { type Layout, makeLayout, pageUp } from './layout.ts';
 import { LoadAddressBook } from './load-address-book.ts';
@@ -85,6 +86,7 @@ export class AddressSpace {
   lockFuture = false;
   /** Commands registered with membarrier(2). */
   membarrier = 0;
+  readonly window: HighWindow;
   readonly gaps = new GapFinder(this.list);
   /** Keys of shared objects that other address spaces map, too (shared-memory.ts). */
   readonly coherent = new Set<object>();
@@ -107,6 +109,7 @@ export class AddressSpace {
   /** `memory` must have nothing mapped, and when it is new read as zeros. */
   constructor(memory: GuestMemory) {
     this.memory = memory;
+    this.window = new HighWindow(memory, this.list);
     this.kept = keptFiles(memory);
     let stale = staleMaps.get(memory);
     if (!stale) {
@@ -425,6 +428,7 @@ export class AddressSpace {
     const copy = new AddressSpace(memory);
     copy.kept.program = this.kept.program;
     const { layout, memoryLimit, limits, book, brkStart, brkEnd, membarrier } = this;
+    copy.window.high = this.window.high;
     Object.assign(copy, { layout, memoryLimit, limits, book, brkStart, brkEnd, membarrier });
     for (const vma of this.list.items) {
       if (vma.flags & VM_DONTFORK) continue;

@@ -42,6 +42,12 @@ export interface GuestMemory {
   /** The kernel has written `[start, end)`: drops code translated from it. Cheap when the range holds none. */
   written(start: number, end: number): void;
 
+  /**
+   * From now on bits of the upper half of an address that are set in `high` do not count, for the guest's own accesses; 0: all do.
+   * Without it no program gets memory above 4 GiB.
+   */
+  foldAddresses?(high: number): void;
+
   /** Told of every `written` range, when set. */
   onWritten?: ((start: number, end: number) => void) | null;
 }

@@ -5,13 +5,16 @@
  */
 import { errno, sysError } from '../abi/errno.ts';
 import { GUEST_LIMIT, type GuestMemory, PAGE_SIZE, PROT_READ, PROT_WRITE } from './guest-memory.ts';
+import type { HighWindow } from './high-window.ts';
 
 const TWO32 = 0x1_0000_0000;
 
 export class UserMemory {
   readonly guest: GuestMemory;
-  constructor(guest: GuestMemory) {
+  readonly #window: HighWindow | null;
+  constructor(guest: GuestMemory, window: HighWindow | null = null) {
     this.guest = guest;
+    this.#window = window;
   }
 
   /** Number of bytes from `addr` that have all bits of `prot`, at most `length`. */
@@ -76,6 +79,11 @@ export class UserMemory {
   readU64(addr: number): number {
     this.#check(addr, 8, PROT_READ);
     return this.guest.view.getUint32(addr + 4, true) * TWO32 + this.guest.view.getUint32(addr, true);
+  }
+  /** An address of the guest's: where that lies (high-window.ts). */
+  readPointer(addr: number): number {
+    const address = this.readU64(addr);
+    return this.#window?.low(address) ?? address;
   }
   /** Signed 64-bit as a number: exact within +-2^53. */
   readI64(addr: number): number {

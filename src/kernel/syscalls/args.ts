@@ -1,15 +1,18 @@
 /** From argument registers to the numbers that handlers get, by the kinds of row.ts. */
+import type { AddressSpace } from '../mm/address-space.ts';
 import type { CpuContext } from '../task/cpu-context.ts';
 import type { ArgKind } from './row.ts';
 
 const TWO32 = 0x1_0000_0000;
 
-/** How a register becomes a number: 32 bits signed and unsigned, 64 bits signed and unsigned. */
+/** How a register becomes a number: 32 bits signed and unsigned, 64 bits signed and unsigned, */
 const INT = 0;
 const UINT = 1;
 const LONG = 2;
 const ULONG = 3;
-export type Width = typeof INT | typeof UINT | typeof LONG | typeof ULONG;
+/** As ULONG, and where that lies (mm/high-window.ts). */
+const POINTER = 4;
+export type Width = typeof INT | typeof UINT | typeof LONG | typeof ULONG | typeof POINTER;
 
 export const widths: Readonly<Record<ArgKind, Width>> = {
   int: INT,
@@ -26,21 +29,28 @@ export const widths: Readonly<Record<ArgKind, Width>> = {
   off: LONG,
   ulong: ULONG,
   size: ULONG,
-  ptr: ULONG,
-  path: ULONG,
-  string: ULONG,
-  inbuf: ULONG,
-  outbuf: ULONG,
-  instruct: ULONG,
-  outstruct: ULONG,
-  inoutstruct: ULONG,
-  strv: ULONG,
-  timespec: ULONG,
-  sigset: ULONG,
-  iovec: ULONG,
+  address: ULONG,
+  ptr: POINTER,
+  path: POINTER,
+  string: POINTER,
+  inbuf: POINTER,
+  outbuf: POINTER,
+  instruct: POINTER,
+  outstruct: POINTER,
+  inoutstruct: POINTER,
+  strv: POINTER,
+  timespec: POINTER,
+  sigset: POINTER,
+  iovec: POINTER,
 };
 
-export function decode(cpu: CpuContext, i: number, width: Width): number {
+/** Whose registers they are. */
+interface Caller {
+  readonly cpu: CpuContext;
+  readonly mm: Pick<AddressSpace, 'window'>;
+}
+
+export function decode({ cpu, mm }: Caller, i: number, width: Width): number {
   switch (width) {
     case INT:
       return cpu.argLo(i) | 0;
@@ -50,8 +60,13 @@ export function decode(cpu: CpuContext, i: number, width: Width): number {
       return (cpu.argHi(i) | 0) * TWO32 + (cpu.argLo(i) >>> 0);
     case ULONG:
       return (cpu.argHi(i) >>> 0) * TWO32 + (cpu.argLo(i) >>> 0);
+    case POINTER: {
+      const high = cpu.argHi(i) >>> 0;
+      const low = cpu.argLo(i) >>> 0;
+      return high === 0 ? low : mm.window.low(high * TWO32 + low);
+    }
   }
 }
 
 /** Argument `i` of the current call as its row's handler gets it. */
-export const decodeArg = (cpu: CpuContext, i: number, kind: ArgKind): number => decode(cpu, i, widths[kind]);
+export const decodeArg = (caller: Caller, i: number, kind: ArgKind): number => decode(caller, i, widths[kind]);

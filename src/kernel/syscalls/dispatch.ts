@@ -11,7 +11,7 @@ import type { Handler, SyscallRow } from './row.ts';
 import { EXEC_DONE } from './row-results.ts';
 import { syscallName, syscallTable } from './table.ts';
 
-type Invoke = (task: Task, cpu: CpuContext) => number | Promise<number>;
+type Invoke = (task: Task) => number | Promise<number>;
 
 /** One closure a row, so that the call site of each handler has its own arity and its own inline caches. */
 function compile(row: SyscallRow, h: Handler): Invoke {
@@ -21,18 +21,18 @@ function compile(row: SyscallRow, h: Handler): Invoke {
     case 0:
       return (t) => h(t);
     case 1:
-      return (t, r) => h(t, decode(r, 0, a));
+      return (t) => h(t, decode(t, 0, a));
     case 2:
-      return (t, r) => h(t, decode(r, 0, a), decode(r, 1, b));
+      return (t) => h(t, decode(t, 0, a), decode(t, 1, b));
     case 3:
-      return (t, r) => h(t, decode(r, 0, a), decode(r, 1, b), decode(r, 2, c));
+      return (t) => h(t, decode(t, 0, a), decode(t, 1, b), decode(t, 2, c));
     case 4:
-      return (t, r) => h(t, decode(r, 0, a), decode(r, 1, b), decode(r, 2, c), decode(r, 3, d));
+      return (t) => h(t, decode(t, 0, a), decode(t, 1, b), decode(t, 2, c), decode(t, 3, d));
     case 5:
-      return (t, r) => h(t, decode(r, 0, a), decode(r, 1, b), decode(r, 2, c), decode(r, 3, d), decode(r, 4, e));
+      return (t) => h(t, decode(t, 0, a), decode(t, 1, b), decode(t, 2, c), decode(t, 3, d), decode(t, 4, e));
     case 6:
-      return (t, r) =>
-        h(t, decode(r, 0, a), decode(r, 1, b), decode(r, 2, c), decode(r, 3, d), decode(r, 4, e), decode(r, 5, f));
+      return (t) =>
+        h(t, decode(t, 0, a), decode(t, 1, b), decode(t, 2, c), decode(t, 3, d), decode(t, 4, e), decode(t, 5, f));
     default:
       throw new Error(`${row.name}: ${w.length} arguments`);
   }
@@ -81,7 +81,7 @@ function invoke(task: GuestTask, cpu: CpuContext, nr: number): number | Promise<
     return -errno.ENOSYS;
   }
   try {
-    const result = call(task, cpu);
+    const result = call(task);
     if (typeof result !== 'number' && result instanceof Promise) {
       return result.then(
         (v) => checked(task, nr, v),

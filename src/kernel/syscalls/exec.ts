@@ -13,7 +13,7 @@ function readStrings(task: Task, address: number): string[] {
   if (address === 0) return strings;
   let room = argumentLimit(task.process.stackLimit);
   for (let at = address; ; at += 8) {
-    const pointer = task.mem.readU64(at);
+    const pointer = task.mem.readPointer(at);
     if (pointer === 0) return strings;
     const text = readString(task, pointer);
     strings.push(text);

@@ -348,7 +348,7 @@ function futexWaitv(
     const known = mem.readU32(at + 16);
     if (known & ~(FUTEX_32 | PRIVATE) || !(known & FUTEX_32) || mem.readU32(at + 20) !== 0)
       throw sysError(errno.EINVAL);
-    return { val: mem.readU64(at), uaddr: mem.readU64(at + 8), op: known & PRIVATE };
+    return { val: mem.readU64(at), uaddr: mem.readPointer(at + 8), op: known & PRIVATE };
   });
   for (const { uaddr, op, val } of given) {
     checkAddress(task, uaddr, op);

@@ -116,7 +116,7 @@ export function readIovec(task: Task, iov: number, count: number): Segment[] {
   const segments: Segment[] = [];
   let total = 0;
   for (let i = 0; i < count; i++) {
-    const address = task.mem.readU64(iov + i * 16);
+    const address = task.mem.readPointer(iov + i * 16);
     const length = task.mem.readU64(iov + i * 16 + 8);
     if (length >= TWO63) throw sysError(errno.EINVAL);
     checkRange(address, length);

@@ -13,6 +13,7 @@ import { row, type SyscallRow } from './row.ts';
 import { processNamed, threadNamed } from '../ns/pid.ts';
 
 const { MAP_ANONYMOUS, TASK_SIZE } = mman;
+const TWO32 = 0x1_0000_0000;
 
 const protNames = {
   PROT_READ: 1,
@@ -53,7 +54,18 @@ function mmap(task: Task, address: number, length: number, prot: number, flags: 
     file = task.files.get(fd);
     if (file.flags & O_PATH) throw sysError(errno.EBADF);
   }
-  return task.mm.mmap(task, { address, length, prot, flags, file, offset });
+  const { mm } = task;
+  const { window } = mm;
+  const high = Math.floor(address / TWO32);
+  const request = { address: window.low(address), length, prot, flags, file, offset };
+  if (high === 0) return mm.mmap(task, request);
+  if (flags & (mman.MAP_FIXED | mman.MAP_FIXED_NOREPLACE))
+    return after(mm.mmap(task, request), (start) => start + window.part(address));
+  const own = window.ask(high, pageUp(length));
+  return after(mm.mmap(task, request), (start) => {
+    window.placed(high, start, start + pageUp(length));
+    return start + own * TWO32;
+  });
 }
 
 function munmap(task: Task, address: number, length: number) {
@@ -70,7 +82,11 @@ function mprotect(task: Task, address: number, length: number, prot: number): nu
 }
 
 function mremap(task: Task, address: number, oldSize: number, newSize: number, flags: number, newAddress: number) {
-  return task.mm.mremap(task, address, oldSize, newSize, flags, newAddress);
+  const { window } = task.mm;
+  const to = window.low(newAddress);
+  // What moves by itself stays in the window that it was in.
+  const part = window.part(flags & mman.MREMAP_FIXED ? newAddress : address);
+  return after(task.mm.mremap(task, window.low(address), oldSize, newSize, flags, to), (start) => start + part);
 }
 
 function brk(task: Task, address: number): number {
@@ -176,7 +192,7 @@ function readIovec(mem: UserMemory, address: number, count: number): Piece[] {
   for (let i = 0; i < count; i++) {
     const length = mem.readU64(address + i * 16 + 8);
     if (length >= 2 ** 63) throw sysError(errno.EINVAL);
-    if (length > 0) pieces.push({ base: mem.readU64(address + i * 16), length });
+    if (length > 0) pieces.push({ base: mem.readPointer(address + i * 16), length });
   }
   return pieces;
 }
@@ -256,7 +272,7 @@ function processVmWritev(
 const noKeys = 'no protection keys, as on a CPU without PKU';
 
 export const mmRows: SyscallRow[] = [
-  row('mmap', 9, 222, 'addr:ptr length:size prot:flags flags:flags fd:fd offset:ulong', mmap, {
+  row('mmap', 9, 222, 'addr:address length:size prot:flags flags:flags fd:fd offset:ulong', mmap, {
     hexResult: true,
     support: 'partial',
     flagNames: { prot: protNames, flags: mapNames },
@@ -265,7 +281,7 @@ export const mmRows: SyscallRow[] = [
   row('mprotect', 10, 226, 'addr:ptr len:size prot:flags', mprotect, { flagNames: { prot: protNames } }),
   row('munmap', 11, 215, 'addr:ptr length:size', munmap),
   row('brk', 12, 214, 'addr:ptr', brk, { hexResult: true }),
-  row('mremap', 25, 216, 'old_address:ptr old_size:size new_size:size flags:flags new_address:ptr', mremap, {
+  row('mremap', 25, 216, 'old_address:address old_size:size new_size:size flags:flags new_address:address', mremap, {
     hexResult: true,
     support: 'partial',
     flagNames: { flags: mremapNames },

@@ -315,7 +315,7 @@ function pselect6(
   let size = 0;
   if (sig !== 0) {
     task.mem.bytes(sig, 16);
-    mask = task.mem.readU64(sig);
+    mask = task.mem.readPointer(sig);
     size = task.mem.readU64(sig + 8);
   }
   const t = tsp === 0 ? null : checkTime(readTimespec(task.mem, tsp));

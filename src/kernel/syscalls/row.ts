@@ -24,6 +24,7 @@ export type ArgKind =
   | 'mode'
   | 'octal'
   | 'hex'
+  | 'address'
   | 'ptr'
   | 'path'
   | 'string'

@@ -40,13 +40,13 @@ export interface MessageHeader {
 export function readHeader(task: Task, at: number): MessageHeader {
   const { mem } = task;
   mem.bytes(at, 56);
-  const name = mem.readU64(at);
+  const name = mem.readPointer(at);
   const nameLength = name === 0 ? 0 : mem.readI32(at + 8);
   if (nameLength < 0) throw sysError(errno.EINVAL);
-  const iov = mem.readU64(at + 16);
+  const iov = mem.readPointer(at + 16);
   const iovLength = mem.readU64(at + 24);
   if (iovLength > IOV_MAX) throw sysError(errno.EMSGSIZE);
-  const control = mem.readU64(at + 32);
+  const control = mem.readPointer(at + 32);
   const controlLength = mem.readU64(at + 40);
   return {
     at,

@@ -32,6 +32,7 @@ export function formatArg(mem: UserMemory, arg: Arg, values: readonly number[], 
       return hex(value);
     case 'flags':
       return flags(value, arg.names ?? {});
+    case 'address':
     case 'ptr':
     case 'instruct':
     case 'outbuf':
@@ -129,7 +130,7 @@ function vector(mem: UserMemory, address: number, max: number): number[] | null 
   const found: number[] = [];
   for (let at = address; found.length < max; at += 8) {
     if (!readable(mem, at, 8)) return null;
-    const p = mem.readU64(at);
+    const p = mem.readPointer(at);
     if (p === 0) break;
     found.push(p);
   }
@@ -161,7 +162,7 @@ export function iovec(mem: UserMemory, address: number, count: number): string {
   for (let i = 0; i < shown; i++) {
     const at = address + i * 16;
     const length = mem.readU64(at + 8);
-    parts.push(`{iov_base=${buffer(mem, mem.readU64(at), length)}, iov_len=${number(length)}}`);
+    parts.push(`{iov_base=${buffer(mem, mem.readPointer(at), length)}, iov_len=${number(length)}}`);
   }
   return `[${parts.join(', ')}${count > shown ? ', ...' : ''}]`;
 }

@@ -72,7 +72,7 @@ function guarded(address: number, show: () => string): string {
 
 /** A call no row describes: six registers. */
 function rawLine(task: GuestTask, name: string): Line {
-  const raw = [0, 1, 2, 3, 4, 5].map((i) => hex(decodeArg(task.cpu, i, 'ulong')));
+  const raw = [0, 1, 2, 3, 4, 5].map((i) => hex(decodeArg(task, i, 'ulong')));
   return { name, before: raw, args: () => raw, result: (result) => showResult(result, false) };
 }
 
@@ -80,7 +80,7 @@ function rowLine(task: GuestTask, row: SyscallRow): Line {
   const { cpu, mem } = task;
   const { isa } = cpu;
   const decoder = decoders[row.name];
-  const values = row.args.map((a, i) => decodeArg(cpu, i, a.kind));
+  const values = row.args.map((a, i) => decodeArg(task, i, a.kind));
   const context = (i: number, result: number): ArgContext => ({ mem, isa, values, value: values[i] ?? 0, result });
   const hidden = new Set<number>(hidesMode(row.name, values) ? [row.args.length - 1] : []);
   const before = row.args.map((a, i): string | null => {

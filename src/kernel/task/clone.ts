@@ -129,7 +129,7 @@ function makeTask(task: GuestTask, request: CloneRequest, own: { tid: number; ns
   const child = new GuestTask(kernel, process, tid, {
     cpu,
     mm,
-    mem: sharesMemory ? task.mem : new UserMemory(mm.memory),
+    mem: sharesMemory ? task.mem : new UserMemory(mm.memory, mm.window),
     files: flags & f.CLONE_FILES ? task.files : task.files.fork(process),
     fs: flags & f.CLONE_FS ? task.fs : task.fs.fork(),
     ns,

@@ -16,6 +16,8 @@ export const VCPUS = RUNTIME_BASE;
  * all that a guest may map (vm.mmap_min_addr), so its null pointers with small offsets do not get here in any mode.
  */
 export const VCPU = 0xe000;
+/** i64: bits of a guest address that count, wherever addresses are checked (`foldAddresses` of GuestMemory). Next to VCPU for the same reason. */
+export const ADDRESS_MASK = VCPU + VCPU_SIZE;
 /** One byte of PAGE_* bits per 4 KiB page of the whole 4 GiB. */
 export const PAGE_TABLE = 0xf100_0000;
 /** Jump cache: JUMP_CACHE_ENTRIES of { pc: u32, ip: u32 }, by cacheIndex(pc), or in the other one of a pair of entries. */

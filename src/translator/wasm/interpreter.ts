@@ -6,6 +6,7 @@ import binaryen from 'binaryen';
 import { Bytecode, exitLayout, type Form, isMemory, stubLayout } from '../ir/bytecode.ts';
 import type { Expr, OperandType } from '../ir/expr.ts';
 import {
+  ADDRESS_MASK,
   exitReason,
   JUMP_CACHE,
   JUMP_CACHE_ENTRIES,
@@ -128,7 +129,8 @@ class InterpreterGenerator {
       body.push(op.result ? slotStore(m, op.result, VCPU, this.slotNumber(f.resultAt), value) : value);
     };
     if (isMemory(op)) {
-      body.push(m.local.set(this.address, m.i64.add(inputs[0]!, m.i64.load(f.immAt, 1, this.ip()))));
+      const address = m.i64.add(inputs[0]!, m.i64.load(f.immAt, 1, this.ip()));
+      body.push(m.local.set(this.address, m.i64.and(address, m.i64.load(ADDRESS_MASK, 8, m.i32.const(0)))));
       if (op.align)
         body.push(m.br_if('misaligned', m.i32.and(m.i32.wrap(this.guestAddress()), m.i32.const(op.align - 1))));
       if (op.kind === 'load') body.push(this.check(op.bytes, PAGE_READ, 'fault_read'));

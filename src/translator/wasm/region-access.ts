@@ -1,7 +1,7 @@
 /** Guest memory accesses of regions: address, checks by mode, effect. See docs/regions.md. */
 import type { Inst } from '../ir/block.ts';
 import type { Expr, ExprBuilder } from '../ir/expr.ts';
-import { PAGE_READ, PAGE_TABLE, PAGE_WRITE, RUNTIME_BASE, SLOT_ZERO } from '../ir/layout.ts';
+import { ADDRESS_MASK, PAGE_READ, PAGE_TABLE, PAGE_WRITE, RUNTIME_BASE, SLOT_ZERO } from '../ir/layout.ts';
 import { significantBits } from '../region/known-bits.ts';
 import type { RegisterUnits } from '../region/units.ts';
 import { type Assembler, types } from './assembler.ts';
@@ -110,9 +110,12 @@ export class GuestAccess {
       out.push(
         m.local.set(
           this.#address,
-          m.i64.add(
-            base === SLOT_ZERO ? m.i64.const(0n) : this.#registers.read(base, 'i64'),
-            m.i64.const(BigInt.asIntN(64, disp)),
+          m.i64.and(
+            m.i64.add(
+              base === SLOT_ZERO ? m.i64.const(0n) : this.#registers.read(base, 'i64'),
+              m.i64.const(BigInt.asIntN(64, disp)),
+            ),
+            m.i64.load(ADDRESS_MASK, 8, m.i32.const(0)),
           ),
         ),
         m.local.set(this.#faultPc, m.i32.const(inst.pc | 0)),

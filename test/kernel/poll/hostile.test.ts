@@ -64,7 +64,7 @@ describe('hostile arguments', () => {
       const row = rows[random() % rows.length]!;
       const regs = Array.from({ length: 6 }, () => [pick(), random() % 5 === 0 ? pick() : 0]);
       const cpu = { argLo: (n: number) => regs[n]![0]!, argHi: (n: number) => regs[n]![1]! } as CpuContext;
-      const args = row.args.map((a, n) => decodeArg(cpu, n, a.kind));
+      const args = row.args.map((a, n) => decodeArg({ cpu, mm: f.task.mm }, n, a.kind));
       try {
         const result = await row.handler!(f.task, ...args);
         expect(Number.isInteger(result), `${row.name}(${args})`).toBe(true);

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { PAGE_TABLE, VCPUS } from '../../../src/translator/ir/layout.ts';
+import { ADDRESS_MASK, PAGE_TABLE, VCPUS } from '../../../src/translator/ir/layout.ts';
 import type { LiftContext } from '../../../src/translator/x86_64/lift.ts';
 import { exactSse } from '../../../src/translator/x86_64/ops-softfloat.ts';
 import { CC_OP, CC_RES, FCW, FSW, FTOP, FTW, fpr, gpr, MXCSR, xmm } from '../../../src/translator/x86_64/state.ts';
@@ -26,6 +26,7 @@ export function helperMachine(): HelperMachine {
   const module = new WebAssembly.Module(readFileSync(join(root, 'dist/wasm/helpers.wasm')));
   const instance = new WebAssembly.Instance(module, { env: { memory } });
   const u8 = new Uint8Array(memory.buffer);
+  u8.fill(0xff, ADDRESS_MASK, ADDRESS_MASK + 8);
   u8[PAGE_TABLE + (OPERAND >> 12)] = 3;
   return { helpers: instance.exports, u8, view: new DataView(memory.buffer) };
 }
