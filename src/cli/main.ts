@@ -56,4 +56,6 @@ async function main(args: string[]): Promise<void> {
   await oclifMain(args);
 }
 
+// What is thrown in a turn of its own reaches no promise of `main`.
+process.on('uncaughtException', fail);
 main(process.argv.slice(2)).catch(fail);

@@ -1,8 +1,8 @@
-// AES, SHA-1 and SHA-256 instructions (Arm ARM, C7.2, shared/functions/crypto). S-boxes are computed once, on first use.
+// AES, SHA-1 and SHA-256 instructions (Arm ARM, C7.2, shared/functions/crypto). S-boxes are computed on first use; another instance in the
+// same memory clears them when it begins, so that only they tell whether they have been.
 
 const SBOX = memory.data(256);
 const INVERSE = memory.data(256);
-let ready: bool = false;
 
 // @ts-ignore: decorator
 @inline
@@ -11,7 +11,6 @@ function double(x: u32): u32 {
 }
 /** The S-box: multiplicative inverses in GF(2^8), by powers of 3, and an affine map (FIPS 197, 5.1.1). */
 function makeTables(): void {
-  ready = true;
   let p: u32 = 1;
   let q: u32 = 1;
   do {
@@ -35,14 +34,14 @@ const R = memory.data(16, 16);
 
 /** AESE: round key added, rows shifted, bytes substituted. */
 export function a64_aese(d: v128, n: v128): v128 {
-  if (!ready) makeTables();
+  if (load<u8>(SBOX) == 0) makeTables();
   const x = v128.xor(d, n);
   v128.store(A, v128.shuffle<u8>(x, x, 0, 5, 10, 15, 4, 9, 14, 3, 8, 13, 2, 7, 12, 1, 6, 11));
   for (let k: usize = 0; k < 16; k++) store<u8>(R + k, load<u8>(SBOX + load<u8>(A + k)));
   return v128.load(R);
 }
 export function a64_aesd(d: v128, n: v128): v128 {
-  if (!ready) makeTables();
+  if (load<u8>(SBOX) == 0) makeTables();
   const x = v128.xor(d, n);
   v128.store(A, v128.shuffle<u8>(x, x, 0, 13, 10, 7, 4, 1, 14, 11, 8, 5, 2, 15, 12, 9, 6, 3));
   for (let k: usize = 0; k < 16; k++) store<u8>(R + k, load<u8>(INVERSE + load<u8>(A + k)));

@@ -451,6 +451,7 @@ export class CodeSpace implements CodeOwner {
     u32[(b.ip + exitLayout.pc + 4) >>> 2] = 0;
     if (this.#byPc[b.flavour]?.get(b.pc) === b) this.#byPc[b.flavour]!.delete(b.pc);
     this.#jumps.remove(b.pc, b.ip);
+    if (b.flavour === 0) this.stubs.changed(b.pc);
   }
 
   /** Links made since `keep`. */

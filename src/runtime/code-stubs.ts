@@ -6,6 +6,9 @@ import type { RegionCode, Stub } from './code-blocks.ts';
 import type { CodeChunks } from './code-chunks.ts';
 import type { LinearMemory } from './linear-memory.ts';
 
+/** Code that changes may go on changing, and what is translated meanwhile is for nothing. */
+const CHANGED_FACTOR = 32;
+
 export class CodeStubs {
   readonly #memory: LinearMemory;
   readonly #chunks: CodeChunks;
@@ -77,6 +80,12 @@ export class CodeStubs {
   recount(pc: number, times: number): void {
     const stub = this.at(pc);
     if (stub && !stub.region) this.count(stub, times);
+  }
+  /** The code at `pc` has changed. A block without a region that was not to be counted any more is, but takes longer until it is hot. */
+  changed(pc: number): void {
+    const stub = this.#known.get(pc);
+    const late = this.hotThreshold * CHANGED_FACTOR;
+    if (stub && !stub.region && this.#memory.u32[this.#counterOf(stub.ip)]! > late) this.count(stub, late);
   }
   /** How often the block at `pc` has been entered since it was counted from 2^32 - 1 on. */
   entered(pc: number): number {

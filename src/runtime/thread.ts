@@ -2,7 +2,7 @@
  * The loop that runs one guest thread: translated code until it needs something, then the runtime or the kernel. It is
  * synchronous for as long as nothing has to wait.
  */
-import { SIGBUS, SIGSEGV, SI_KERNEL } from '../kernel/abi/signals.ts';
+import { BUS_ADRALN, SIGBUS, SIGSEGV, SI_KERNEL } from '../kernel/abi/signals.ts';
 import { GUEST_LIMIT, PAGE_SIZE } from '../kernel/mm/guest-memory.ts';
 import { type Fault, raiseFault } from '../kernel/signals/deliver.ts';
 import { dispatchSyscall } from '../kernel/syscalls/dispatch.ts';
@@ -62,6 +62,9 @@ const started = nowMs();
  * and address are lost. A guest that catches SIGSEGV has its accesses looked at, so that it comes to its end here.
  */
 const isWildAccess = (e: unknown): boolean => e instanceof WebAssembly.RuntimeError && /out of bounds/.test(e.message);
+
+/** The same of an atomic access that is not aligned, where the guest's processor would refuse it. */
+const isMisaligned = (e: unknown): boolean => e instanceof WebAssembly.RuntimeError && /unaligned/.test(e.message);
 
 /** The guest wants to see its faults, and may go on after them. */
 const catchesFaults = ({ sighand }: GuestTask): boolean => sighand.catches(SIGSEGV) || sighand.catches(SIGBUS);
@@ -183,8 +186,10 @@ export class ThreadRunner implements SyscallCaller {
       try {
         reason = run(at, BUDGET);
       } catch (e) {
-        if (!isWildAccess(e)) throw e;
-        this.#fault({ signo: SIGSEGV, code: SEGV_MAPERR, address: 0, trapno: TRAP_PAGE_FAULT, err: PF_USER });
+        if (isMisaligned(e)) this.#fault({ signo: SIGBUS, code: BUS_ADRALN, address: 0, trapno: 0, err: 0 });
+        else if (isWildAccess(e))
+          this.#fault({ signo: SIGSEGV, code: SEGV_MAPERR, address: 0, trapno: TRAP_PAGE_FAULT, err: PF_USER });
+        else throw e;
         return 0;
       }
       exits[reason]!++;

@@ -30,6 +30,8 @@ export const jitCases: readonly Case[] = [
   guest('code made over and over', 'generator', {}, '0'),
   guest('a pointer into the first page', 'wild'),
   guest('a pointer into the first page, all accesses checked', 'wild', { UKTX_MEMORY_CHECKS: 'full' }),
+  guest('locked accesses at odd addresses', 'split-lock'),
+  guest('locked accesses at odd addresses, nothing checked', 'split-lock', { UKTX_MEMORY_CHECKS: 'none' }),
   guest('endless recursion', 'control-flow', {}, 'overflow'),
   guest('floats', 'floats'),
   guest('floats, accesses checked by range', 'floats', { UKTX_MEMORY_CHECKS: 'range' }),

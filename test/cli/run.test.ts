@@ -35,6 +35,12 @@ describe.runIf(linuxHost)('uktx run', () => {
     expect(r.stderr).toMatch(/^uktx: .*text: not an ELF file.*\n$/);
     expect(run(['/etc/passwd'])).toMatchObject({ status: 126, stderr: 'uktx: /etc/passwd: permission denied\n' });
   });
+  it('says an internal error in one line, wherever it is thrown, and gives 70', () => {
+    const thrower = join(scratch, 'thrower.cjs');
+    writeFileSync(thrower, "setTimeout(() => { throw new Error('made up'); }, 50);");
+    const env = { ...process.env, NODE_OPTIONS: `--require=${thrower}`, UKTX_DEBUG: undefined };
+    expect(run(['/bin/sleep', '5'], { env })).toEqual({ status: 70, stdout: '', stderr: 'uktx: made up\n' });
+  });
   it('leaves descriptors closed that are closed', () => {
     const list = (redirections: string): string => {
       const words = `exec "$0" run /bin/ls /proc/self/fd 3>&1 ${redirections}`;

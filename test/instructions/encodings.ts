@@ -86,9 +86,13 @@ function vectorCount(row: Row): number {
   return 36;
 }
 
+/** Chooses where a memory operand of so many bytes lies: a base register that is set already, and a displacement. */
+export type Place = (bytes: number) => { base: number; disp: number };
+
 class Assembler {
   readonly row: Row;
   readonly r: Random;
+  readonly place: Place | null;
   readonly overrides = new Map<number, bigint>();
   size: 2 | 4 | 8 = 4;
   memory = false;
@@ -106,9 +110,10 @@ class Assembler {
   /** Registers that addressing may not use: they hold something the instruction needs. */
   reserved = new Set<number>();
 
-  constructor(row: Row, r: Random) {
+  constructor(row: Row, r: Random, place: Place | null) {
     this.row = row;
     this.r = r;
+    this.place = place;
   }
   set(place: number, value: bigint | number): void {
     this.overrides.set(place, BigInt.asUintN(64, BigInt(value)));
@@ -160,8 +165,18 @@ class Assembler {
   address(): { modrm: number; rest: number[]; x: number; b: number; rip: boolean } {
     const { r } = this;
     let target = this.target;
-    if (this.segment) target -= BigInt(GS_BASE);
     const d32 = (n: number): number[] => [n & 255, (n >> 8) & 255, (n >> 16) & 255, (n >> 24) & 255];
+    if (this.place) {
+      const { base, disp } = this.place(this.memoryBytes());
+      return {
+        modrm: 0x80 | (base & 7),
+        rest: [...((base & 7) === 4 ? [0x24] : []), ...d32(disp)],
+        x: 0,
+        b: base >> 3,
+        rip: false,
+      };
+    }
+    if (this.segment) target -= BigInt(GS_BASE);
     const low = target >= 0n && target < 0x7fff_ffffn;
     const how = r.below(100);
     if (low && how < 8) return { modrm: 5, rest: d32(Number(target)), x: 0, b: 0, rip: true };
@@ -254,8 +269,13 @@ function immediates(a: Assembler, o: { kind: string; size: string }): number[] {
 }
 
 /** One encoding of the row and the state it needs; null when the choices do not fit together. */
-export function assemble(row: Row, r: Random, k: number): { code: number[]; a: Assembler } | null {
-  const a = new Assembler(row, r);
+export function assemble(
+  row: Row,
+  r: Random,
+  k: number,
+  place: Place | null = null,
+): { code: number[]; a: Assembler } | null {
+  const a = new Assembler(row, r, place);
   const m = row.mnemonic;
 
   // Operand size and prefixes.
@@ -312,11 +332,14 @@ export function assemble(row: Row, r: Random, k: number): { code: number[]; a: A
   if (strings.has(m)) a.rep = [null, 0xf3, 0xf3, 0xf2][Math.floor(k / sizes.length) % 4]!;
   a.segment =
     (a.memory || strings.has(m) || m === 'xlat' || m.startsWith('maskmov')) &&
+    place === null &&
     r.chance(10) &&
     m !== 'stos' &&
     m !== 'scas';
   a.addrsize =
-    (a.memory || strings.has(m) || m === 'xlat' || m.startsWith('maskmov') || /^(loop|jrcxz)/.test(m)) && r.chance(12);
+    place === null &&
+    (a.memory || strings.has(m) || m === 'xlat' || m.startsWith('maskmov') || /^(loop|jrcxz)/.test(m)) &&
+    r.chance(12);
   a.lock = row.lock === true && a.memory && r.chance(35);
 
   // Registers.
@@ -428,7 +451,7 @@ export function assemble(row: Row, r: Random, k: number): { code: number[]; a: A
   let ripTarget: number | null = null;
   if (row.hasModrm) {
     if (a.memory) {
-      a.chooseTarget();
+      if (!place) a.chooseTarget();
       if (stack.has(m) && r.chance(25) && a.offset !== null) {
         // Based on RSP, which POP moves first.
         const sp = Number(a.overrides.get(RSP));

@@ -1,6 +1,8 @@
-/** Runs test vectors through the interpreter and compares with what the CPU did. */
+/** Runs test vectors through the interpreter, or as translated regions, and compares with what the CPU did. */
 import { LinearMemory } from '../../src/runtime/linear-memory.ts';
 import { Engine } from '../../src/runtime/engine.ts';
+import type { MemoryChecks } from '../../src/translator/wasm/region-access.ts';
+import { regionOptions } from './region-options.ts';
 import { X86Context } from '../../src/runtime/x86-context.ts';
 import {
   exitReason,
@@ -47,13 +49,17 @@ const INT3 = 0xcc;
 
 export class Replayer {
   readonly memory = new LinearMemory();
-  readonly engine = new Engine(this.memory, { verifyIr: true });
+  readonly engine: Engine;
   readonly #context: X86Context;
   readonly #codePage = new Uint8Array(PAGE).fill(INT3);
   readonly #dataPage = new Uint8Array(PAGE);
 
-  constructor() {
-    const { memory, engine } = this;
+  /** `checks`: each vector becomes a region, with its memory accesses checked in this way; null: the interpreter runs all. */
+  constructor(checks: MemoryChecks | null = null) {
+    const { memory } = this;
+    const engine = new Engine(memory, { verifyIr: true, ...(checks && regionOptions(checks)) });
+    this.engine = engine;
+    if (engine.regions) engine.regions.onFirst = null;
     this.#context = new X86Context(memory, engine.allocateVcpu(), engine.flags);
     engine.enter(this.#context);
     memory.protect(CODE_PAGE, CODE_PAGE + PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
@@ -97,9 +103,10 @@ export class Replayer {
   }
 
   #runToSignal(): { signal: number; pc: number; address: bigint | null } {
-    const { code, run } = this.engine;
+    const { code, regions, run } = this.engine;
     const c = this.#context;
-    let at = 0;
+    let at = regions ? code.countedEntry(c.pc, c.flavour) : 0;
+    code.stubs.recount(c.pc, 1);
     code.useFlavour(c.flavour);
     for (let steps = 0; steps < 1000; steps++) {
       if (at === 0) at = code.entry(c.pc, c.flavour);
@@ -109,6 +116,11 @@ export class Replayer {
       switch (reason) {
         case exitReason.miss:
         case exitReason.link:
+        case exitReason.interpret:
+          break;
+        case exitReason.hot:
+          regions!.request(c.pc);
+          at = code.countedEntry(c.pc, c.flavour);
           break;
         case exitReason.mode:
           code.useFlavour(c.flavour);

@@ -6,12 +6,12 @@ import { assemble, conditionReads, SALT, transfers } from './encodings.ts';
 import type { Vector } from './fixtures.ts';
 import { hash, Random } from './machine-state.ts';
 
-const sequenceRows =
+export const sequenceRows =
   /^(add|or|adc|sbb|and|sub|xor|cmp|test|inc|dec|neg|not|mov|movzx|movsx|movsxd|sh[lr]d?|sar|ro[lr]|rc[lr]|bt.?|setcc|cmovcc|bswap|cwde|cdq|xchg|xadd|cmpxchg|imul|mul|sahf|cmc|clc|stc|popcnt)$/;
-const setsAll = /^(add|or|adc|sbb|and|sub|xor|cmp|test|neg|xadd|cmpxchg|imul|mul|popcnt)$/;
+export const setsAll = /^(add|or|adc|sbb|and|sub|xor|cmp|test|neg|xadd|cmpxchg|imul|mul|popcnt)$/;
 
 /** Flags an instruction reads. */
-function readsOf(row: Row): number {
+export function readsOf(row: Row): number {
   if (row.mnemonic === 'setcc' || row.mnemonic === 'cmovcc') return conditionReads[(row.opcode & 15) >> 1]!;
   if (/^(adc|sbb|rcl|rcr|cmc)$/.test(row.mnemonic)) return CF;
   return 0;

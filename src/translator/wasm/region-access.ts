@@ -126,6 +126,12 @@ export class GuestAccess {
         out.push(m.br_if(this.faultLabel, m.i32.and(m.i32.wrap(this.address()), m.i32.const(op.align - 1))));
       pointer = m.i32.wrap(this.address());
     }
+    if (op.kind === 'rmw') {
+      // The op looks at the pointer alone for whether its address is aligned.
+      const beyond = m.guestOffset % op.bytes;
+      pointer = wrapped(pointer, BigInt(beyond));
+      m.guestOffset -= beyond;
+    }
     if (this.#options.verify && op.kind !== 'load') {
       out.push(
         m.local.set(this.#kept, pointer),

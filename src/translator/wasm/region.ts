@@ -261,12 +261,14 @@ export class RegionEmitter {
   }
   /**
    * The parts of the lazy flags that their new kind makes no use of. They are written back with the others: what they were
-   * before would be kept for that, in all loops around.
+   * before would be kept for that, in all loops around. What an op reads, too, may stay as it was: flags of a count that may be 0.
    */
-  #meaningless({ writes }: Op): Expr[] {
+  #meaningless({ reads, writes }: Op): Expr[] {
     const { m, registers, units } = this;
     return writes
-      .filter((slot) => !registers.assigned.has(slot) && (units.of(slot) & units.flags) !== 0n)
+      .filter(
+        (slot) => !(registers.assigned.has(slot) || reads.includes(slot)) && (units.of(slot) & units.flags) !== 0n,
+      )
       .map((slot) => registers.write(slot, 'i64', m.i64.const(0n)));
   }
   constant(type: OperandType, imm: number | bigint): Expr {

@@ -1,4 +1,4 @@
-/** Runs vectors on the engine and compares them with recorded outcomes. */
+/** Runs vectors on the engine, by its interpreter or as translated regions, and compares them with recorded outcomes. */
 import { AArch64Context } from '../../../src/runtime/aarch64-context.ts';
 import { Engine } from '../../../src/runtime/engine.ts';
 import { isaRuntime, loadIsa } from '../../../src/runtime/isa.ts';
@@ -11,6 +11,8 @@ import {
   SLOT_FAULT_ACCESS,
   SLOT_FAULT_ADDRESS,
 } from '../../../src/translator/ir/layout.ts';
+import type { MemoryChecks } from '../../../src/translator/wasm/region-access.ts';
+import { regionOptions } from '../../instructions/region-options.ts';
 import { engineOptions } from './engine-options.ts';
 import type { Outcome } from './fixtures.ts';
 import { BRK, CODE, CODE_PAGE, DATA, DATA_BYTES, DATA_PAGE, initialState, type MachineState } from './machine-state.ts';
@@ -57,11 +59,15 @@ export function outcomeOf(
 
 export class Replayer {
   readonly memory = new LinearMemory();
-  readonly engine = new Engine(this.memory, engineOptions, 'aarch64');
+  readonly engine: Engine;
   readonly #context: AArch64Context;
 
-  constructor() {
-    const { memory, engine } = this;
+  /** `checks`: each vector becomes a region, with its memory accesses checked in this way; null: the interpreter runs all. */
+  constructor(checks: MemoryChecks | null = null) {
+    const { memory } = this;
+    const engine = new Engine(memory, { ...engineOptions, ...(checks && regionOptions(checks)) }, 'aarch64');
+    this.engine = engine;
+    if (engine.regions) engine.regions.onFirst = null;
     memory.protect(CODE_PAGE, CODE_PAGE + PAGE, 7);
     memory.protect(DATA_PAGE, DATA_PAGE + PAGE, 3);
     this.#context = new AArch64Context(memory, engine.allocateVcpu(), engine.flags);
@@ -108,9 +114,10 @@ export class Replayer {
 
   #runToSignal(): { signal: number; pc: number; address: bigint } {
     const { engine, memory } = this;
-    const { code } = engine;
+    const { code, regions } = engine;
     const c = this.#context;
-    let at = 0;
+    let at = regions ? code.countedEntry(c.pc, c.flavour) : 0;
+    code.stubs.recount(c.pc, 1);
     code.useFlavour(c.flavour);
     for (let steps = 0; steps < 1000; steps++) {
       if (at === 0) at = code.entry(c.pc, c.flavour);
@@ -120,6 +127,11 @@ export class Replayer {
       switch (reason) {
         case exitReason.miss:
         case exitReason.link:
+        case exitReason.interpret:
+          break;
+        case exitReason.hot:
+          regions!.request(c.pc);
+          at = code.countedEntry(c.pc, c.flavour);
           break;
         case exitReason.mode:
           code.useFlavour(c.flavour);
