@@ -13,6 +13,7 @@ import {
   PAGE_EXEC,
   PAGE_GUEST_WRITE,
   PAGE_MAPPED,
+  PAGE_READ,
   PAGE_WRITE,
   SLOT_CALLED,
   SLOT_EXIT_ARG,
@@ -278,7 +279,7 @@ export class ThreadRunner implements SyscallCaller {
     for (const page of pages) {
       const bits = page < GUEST_LIMIT / PAGE_SIZE ? memory.pages[page]! : 0;
       if (bits & need) continue;
-      this.#pageFault(Math.max(low, page * PAGE_SIZE), write, (bits & PAGE_MAPPED) !== 0);
+      this.#pageFault(Math.max(low, page * PAGE_SIZE), write, (bits & (PAGE_READ | PAGE_WRITE | PAGE_EXEC)) !== 0);
       return 0;
     }
     // Allowed to the guest: the page is watched because code was translated from it.

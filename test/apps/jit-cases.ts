@@ -32,6 +32,8 @@ export const jitCases: readonly Case[] = [
   guest('a pointer into the first page, all accesses checked', 'wild', { UKTX_MEMORY_CHECKS: 'full' }),
   guest('locked accesses at odd addresses', 'split-lock'),
   guest('locked accesses at odd addresses, nothing checked', 'split-lock', { UKTX_MEMORY_CHECKS: 'none' }),
+  guest('accesses at the edge of what is mapped', 'edge'),
+  guest('the same with code that may be written', 'edge', {}, 'code'),
   guest('endless recursion', 'control-flow', {}, 'overflow'),
   guest('floats', 'floats'),
   guest('floats, accesses checked by range', 'floats', { UKTX_MEMORY_CHECKS: 'range' }),

@@ -26,7 +26,7 @@ function flowOf(pieces: readonly (readonly number[])[], targets: readonly number
   const end = PC + pieces.length * STEP;
   const code = { bytes, limit: (pc: number) => (pc >= PC && pc < end ? end : pc) };
   const region = formRegion(front, code, PC, new Set(targets.map((k) => PC + k * STEP)))!;
-  return analyse(region, units, { exactFaults: false, deadAt: () => 0n });
+  return analyse(region, units, { checked: null, deadAt: () => 0n });
 }
 const numbers = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, k) => from + k);
 

@@ -6,7 +6,8 @@ import type { Block, Inst, RegionExit } from '../ir/block.ts';
 import { isWhole } from '../ir/expr.ts';
 import { CONST, TEMPS, VCPU_SIZE } from '../ir/layout.ts';
 import type { Region } from './discover.ts';
-import { FlowGraph, type FlowOptions, isAccess, mayLeave } from './flow-graph.ts';
+import type { Checks } from './checks.ts';
+import { FlowGraph, type FlowOptions } from './flow-graph.ts';
 import { placeRegisters, WorkList } from './placement.ts';
 import { isPartial, type RegisterUnits, type Units, type UnitWords } from './units.ts';
 
@@ -31,8 +32,8 @@ export interface BlockFlow {
    * to know, and most returns have them: they are not written back there.
    */
   readonly flagsOfStack: boolean;
-  /** What faults anywhere in the block write back (exact mode). */
-  faultSpill: Units;
+  /** What the block's memory accesses are checked by. */
+  readonly checks: Checks;
 }
 
 /** What the blocks of a region share. */
@@ -82,23 +83,22 @@ export class FlowSets {
 export function analyse(region: Region, units: RegisterUnits, options: FlowOptions): RegionFlow {
   const graph = new FlowGraph(region, units, options);
   const sets = new FlowSets(graph);
-  const liveness = new Liveness(graph, sets, options);
-  graph.summarise(options);
+  const liveness = new Liveness(graph, sets);
+  graph.summarise();
   placeRegisters(graph, sets);
   liveness.spread();
   for (let k = 0; k < graph.blocks.length; k++) liveness.removeDead(k);
   // With dead writes gone fewer registers are dirty, and fewer live.
-  graph.summarise(options);
+  graph.summarise();
   placeRegisters(graph, sets);
   liveness.spread();
   const blocks = new Map<number, BlockFlow>();
   for (const [k, block] of graph.blocks.entries()) {
     const of = (words: UnitWords): Units => units.set(words, k * graph.width);
-    const dirtyOut = of(sets.dirtyOut);
     blocks.set(block.pc, {
       block,
       dirtyIn: of(sets.dirtyIn),
-      dirtyOut,
+      dirtyOut: of(sets.dirtyOut),
       dirtyNext: of(sets.dirtyNext),
       absentIn: of(sets.absentIn),
       absentOut: of(sets.absentOut),
@@ -106,7 +106,7 @@ export function analyse(region: Region, units: RegisterUnits, options: FlowOptio
       matters: of(sets.matters),
       liveIn: of(sets.liveIn),
       flagsOfStack: sets.flagsOfStack[k] === 1,
-      faultSpill: dirtyOut,
+      checks: graph.checks[k]!,
     });
   }
   return {
@@ -131,7 +131,6 @@ function flagsOfStack(block: Block<RegionExit>, units: RegisterUnits): boolean {
 class Liveness {
   readonly #graph: FlowGraph;
   readonly #sets: FlowSets;
-  readonly #options: FlowOptions;
   readonly #params: UnitWords;
   readonly #results: UnitWords;
   readonly #flags: UnitWords;
@@ -142,10 +141,9 @@ class Liveness {
   readonly #temps = new Int32Array(VCPU_SIZE / 8);
   #instruction = 0;
 
-  constructor(graph: FlowGraph, sets: FlowSets, options: FlowOptions) {
+  constructor(graph: FlowGraph, sets: FlowSets) {
     this.#graph = graph;
     this.#sets = sets;
-    this.#options = options;
     const { units, width } = graph;
     this.#params = units.words(units.params);
     this.#results = units.words(units.results);
@@ -192,8 +190,8 @@ class Liveness {
 
   /** Finds `liveIn`. */
   spread(): void {
-    const { width, written, read, atLeaving, mayFault, isTarget, targets } = this.#graph;
-    const { liveIn, dirtyIn, dirtyOut, dispatchLive } = this.#sets;
+    const { width, written, read, atLeaving, isTarget, targets } = this.#graph;
+    const { liveIn, dirtyIn, dispatchLive } = this.#sets;
     liveIn.fill(0);
     dispatchLive.fill(0);
     const work = new WorkList(this.#graph.blocks.length);
@@ -202,8 +200,7 @@ class Liveness {
       let changed = false;
       let spread = false;
       for (let w = 0, at = k * width; w < width; w++, at++) {
-        let now = read[at]! | (dirtyIn[at]! & atLeaving[at]!) | (atExit[w]! & ~written[at]!);
-        if (mayFault[k]) now |= dirtyOut[at]!;
+        const now = read[at]! | (dirtyIn[at]! & atLeaving[at]!) | (atExit[w]! & ~written[at]!);
         if (now === liveIn[at]) continue;
         liveIn[at] = now;
         changed = true;
@@ -226,7 +223,6 @@ class Liveness {
   removeDead(number: number): void {
     const { units, width } = this.#graph;
     const { readWords, writtenWords } = units;
-    const { dirtyOut } = this.#sets;
     const block = this.#graph.blocks[number]!;
     const { insts } = block;
     const from = number * width;
@@ -238,7 +234,9 @@ class Liveness {
       this.#readTemp(e.condition.a, false);
       if (e.condition.b !== CONST) this.#readTemp(e.condition.b, false);
     } else if ('slot' in e) this.#readTemp(e.slot, false);
-    const dirtyBefore = insts.some(mayLeave) ? this.#dirtyBefore(insts, from) : null;
+    const dirtyBefore = insts.some((inst) => this.#graph.mayLeave(number, inst))
+      ? this.#dirtyBefore(insts, from)
+      : null;
     let pc = block.exitPc;
     const kept: Inst[] = [];
     for (let k = insts.length - 1; k >= 0; k--) {
@@ -263,12 +261,10 @@ class Liveness {
         temps[d >> 3] = 0;
         if (wide) temps[(d >> 3) + 1] = 0;
       }
-      const leaves = mayLeave(inst);
-      const faults = this.#options.exactFaults && isAccess(inst);
+      const leaves = this.#graph.mayLeave(number, inst);
       for (let w = 0; w < width; w++) {
         let now = (live[w]! & ~writtenWords[w]!) | readWords[w]!;
         if (leaves) now |= dirtyBefore![k * width + w]!;
-        if (faults) now |= dirtyOut[from + w]!;
         live[w] = now;
       }
       for (let n = 0; n < op.inputs.length; n++)

@@ -4,21 +4,17 @@
  */
 import type { Block, Inst, RegionExit } from '../ir/block.ts';
 import { CONST, TEMPS } from '../ir/layout.ts';
+import { type CheckOptions, type Checks, checksOf } from './checks.ts';
 import { isDispatch, type Region, successors } from './discover.ts';
 import { components } from './graph.ts';
 import type { RegisterUnits, Units, UnitWords } from './units.ts';
 
 export interface FlowOptions {
-  /** Memory accesses may fault with exact state: the block's dirty registers are live throughout. */
-  exactFaults: boolean;
+  /** Which memory accesses may leave the region with exact state; null: none. */
+  checked: CheckOptions | null;
   /** What is dead when the guest goes to `pc`, inside of the region or not. */
   deadAt: (pc: number) => Units;
 }
-
-/** Whether an instruction may leave the region after having looked at its inputs. */
-export const mayLeave = (inst: Inst): boolean => inst.op.kind === 'helper';
-export const isAccess = (inst: Inst): boolean =>
-  inst.op.kind === 'load' || inst.op.kind === 'store' || inst.op.kind === 'rmw';
 
 /** A way out of a block by a jump, a branch or a call of a known function. */
 export interface Way {
@@ -27,6 +23,8 @@ export interface Way {
   /** What is dead there, where the region may be left: outside of it, and where it polls. */
   readonly dead: UnitWords | null;
 }
+
+const UNCHECKED: Checks = new Map();
 
 export class FlowGraph {
   readonly units: RegisterUnits;
@@ -61,7 +59,8 @@ export class FlowGraph {
   readonly read: UnitWords;
   /** Not written yet where the region may first be left by an instruction. */
   readonly atLeaving: UnitWords;
-  readonly mayFault: Uint8Array;
+  /** What the blocks' memory accesses are checked by. */
+  readonly checks: Checks[];
 
   constructor(region: Region, units: RegisterUnits, options: FlowOptions) {
     this.units = units;
@@ -120,7 +119,13 @@ export class FlowGraph {
     this.hidden = this.sets();
     this.read = this.sets();
     this.atLeaving = this.sets();
-    this.mayFault = new Uint8Array(count);
+    const { checked } = options;
+    this.checks = this.blocks.map(({ insts }) => (checked ? checksOf(insts, checked) : UNCHECKED));
+  }
+
+  /** Whether an instruction of block `k` may leave the region after having looked at its inputs. */
+  mayLeave(k: number, inst: Inst): boolean {
+    return inst.op.kind === 'helper' || (this.checks[k]!.get(inst)?.before ?? null) !== null;
   }
 
   /** An empty set for each block. */
@@ -129,36 +134,32 @@ export class FlowGraph {
   }
 
   /** Looks at what the blocks do; again when some of their instructions have been removed. */
-  summarise(options: FlowOptions): void {
-    for (let k = 0; k < this.blocks.length; k++) this.#summarise(k, options);
+  summarise(): void {
+    for (let k = 0; k < this.blocks.length; k++) this.#summarise(k);
   }
-  #summarise(k: number, options: FlowOptions): void {
+  #summarise(k: number): void {
     const { units, width, needed, touched, written, hidden, read, atLeaving } = this;
     const { insts, exit } = this.blocks[k]!;
     const from = k * width;
     const end = from + width;
     for (const words of [needed, touched, written, hidden, read, atLeaving]) words.fill(0, from, end);
-    const faults = options.exactFaults && insts.some(isAccess);
-    this.mayFault[k] = Number(faults);
     const { readWords, writtenWords } = units;
     // Until the end, `hidden` has what somebody may see before it is written.
     let left = false;
     for (const inst of insts) {
       units.look(inst);
-      const leaving = mayLeave(inst);
-      const seen = leaving || faults;
+      const leaving = this.mayLeave(k, inst);
       for (let w = 0, at = from; w < width; w++, at++) {
         const unwritten = ~written[at]!;
         if (leaving && !left) atLeaving[at] = unwritten;
-        hidden[at]! |= (seen ? -1 : readWords[w]!) & unwritten;
+        hidden[at]! |= (leaving ? -1 : readWords[w]!) & unwritten;
         read[at]! |= readWords[w]! & unwritten;
         touched[at]! |= readWords[w]!;
         written[at]! |= writtenWords[w]!;
       }
       left ||= leaving;
     }
-    // A fault in the block writes back all that is dirty at its end.
-    for (let at = from; at < end; at++) needed[at] = read[at]! | (faults ? written[at]! : 0);
+    for (let at = from; at < end; at++) needed[at] = read[at]!;
     const operands = units.readWords.fill(0);
     this.operands(k, operands, 0);
     let passed: Units = 0n;

@@ -3,6 +3,7 @@ import type { Inst } from '../ir/block.ts';
 import type { Expr, ExprBuilder } from '../ir/expr.ts';
 import { ADDRESS_MASK, PAGE_READ, PAGE_TABLE, PAGE_WRITE, RUNTIME_BASE, SLOT_ZERO } from '../ir/layout.ts';
 import { significantBits } from '../region/known-bits.ts';
+import type { Check, CheckOptions, Checks } from '../region/checks.ts';
 import type { RegisterUnits } from '../region/units.ts';
 import { type Assembler, types } from './assembler.ts';
 import type { Locals } from './builder.ts';
@@ -14,6 +15,7 @@ const { i32, i64 } = types;
 
 /** The page that no guest maps: addresses in it are refused in every mode but `none`. */
 const NULL_PAGES = 0x10000;
+const TWO32 = 2 ** 32;
 
 export type MemoryChecks = 'none' | 'null' | 'range' | 'full';
 
@@ -31,51 +33,53 @@ export interface RegionOptions {
   fusedMadd: boolean;
 }
 
-/** Whether accesses are checked so that a refused one has exact state. */
-export const isExact = (options: RegionOptions): boolean =>
-  options.checks === 'range' || options.checks === 'full' || options.watchStores;
+/** Which accesses are checked so that a refused one has exact state; null: none. */
+export function checkedBy({ checks, watchStores }: Pick<RegionOptions, 'checks' | 'watchStores'>): CheckOptions | null {
+  const loads = checks === 'range' || checks === 'full';
+  return loads || watchStores ? { loads, apart: watchStores } : null;
+}
 
 export class GuestAccess {
   readonly #m: Assembler;
   readonly #registers: RegionRegisters;
   readonly #units: RegisterUnits;
   readonly #options: RegionOptions;
+  /** Address that is being checked, and whether it is refused; -1 when nothing is checked. */
   readonly #address: number;
-  /** Local that holds the pc of the instruction whose access is being checked; -1 when nothing is. */
-  readonly #faultPc: number;
+  readonly #refused: number;
+  /** First bytes of what the checks of a block cover, by their numbers. */
+  readonly #pointers: number[] = [];
   /** Pointer of a store whose old bytes are kept. */
   readonly #kept: number;
   /** Address that the stack accesses of the block being emitted are computed from. */
   readonly #frame: number;
   #stack: ReadonlyMap<Inst, StackAccess> = new Map();
-  /** Where refused accesses of the block being emitted go. */
-  faultLabel = '';
+  /** Of the block being emitted. */
+  #checks: Checks = new Map();
+  readonly #locals: Locals;
 
   constructor(m: Assembler, registers: RegionRegisters, units: RegisterUnits, locals: Locals, options: RegionOptions) {
     this.#m = m;
     this.#registers = registers;
     this.#units = units;
     this.#options = options;
-    this.#address = locals.add('i64');
+    this.#locals = locals;
+    const checked = checkedBy(options) !== null;
+    this.#address = checked ? locals.add('i64') : -1;
+    this.#refused = checked ? locals.add('i32') : -1;
     this.#frame = locals.add('i32');
-    this.#faultPc = isExact(options) ? locals.add('i32') : -1;
     this.#kept = options.verify ? locals.add('i32') : -1;
   }
-  beginBlock(insts: readonly Inst[]): void {
-    if (!isExact(this.#options)) this.#stack = stackAccesses(insts, this.#units);
-  }
-  faultPc(): Expr {
-    return this.#m.local.get(this.#faultPc, i32);
+  beginBlock(insts: readonly Inst[], checks: Checks): void {
+    this.#checks = checks;
+    if (!checkedBy(this.#options)) this.#stack = stackAccesses(insts, this.#units);
   }
 
-  /** A guest memory access: checks, then its effect. */
-  emit(inst: Inst, b: ExprBuilder): Expr[] {
+  /** A guest memory access: checks, then its effect. `leave`: leaves the region, with the state before the instruction. */
+  emit(inst: Inst, b: ExprBuilder, leave: () => Expr): Expr[] {
     const m = this.#m;
     const { op } = inst;
-    const checks =
-      op.kind !== 'load' && this.#options.watchStores && this.#options.checks !== 'full'
-        ? 'full'
-        : this.#options.checks;
+    const { checks } = this.#options;
     const base = inst.inputs[0]!;
     const disp = BigInt(inst.imm);
     const out: Expr[] = [];
@@ -87,12 +91,17 @@ export class GuestAccess {
     let pointer: Expr;
     m.guestOffset = 0;
     const stack = this.#stack.get(inst);
-    if (stack) {
+    const checked = this.#checks.get(inst);
+    if (checked) {
+      if (checked.before) out.push(...this.#check(checked.before, leave));
+      pointer = this.#pointer(checked.check);
+      m.guestOffset = checked.at - checked.check.from;
+    } else if (stack) {
       m.guestOffset = stack.offset;
       if (stack.opens === null) pointer = m.local.get(this.#frame, i32);
       else pointer = m.local.tee(this.#frame, wrapped(low(), BigInt(stack.opens)), i32);
     } else if (checks === 'none') pointer = wrapped(low(), disp);
-    else if (checks === 'null') {
+    else {
       // An address that leads to the first pages wraps to the end of the memory, and with the offset beyond it.
       const near = disp > BigInt(-NULL_PAGES) && disp < BigInt(NULL_PAGES) && base !== SLOT_ZERO;
       if (near && disp >= 0n && base === this.#units.abi.sp) {
@@ -106,25 +115,6 @@ export class GuestAccess {
         m.guestOffset = NULL_PAGES;
         pointer = wrapped(low(), disp - BigInt(NULL_PAGES));
       }
-    } else {
-      out.push(
-        m.local.set(
-          this.#address,
-          m.i64.and(
-            m.i64.add(
-              base === SLOT_ZERO ? m.i64.const(0n) : this.#registers.read(base, 'i64'),
-              m.i64.const(BigInt.asIntN(64, disp)),
-            ),
-            m.i64.load(ADDRESS_MASK, 8, m.i32.const(0)),
-          ),
-        ),
-        m.local.set(this.#faultPc, m.i32.const(inst.pc | 0)),
-        m.br_if(this.faultLabel, checks === 'range' ? this.outOfRange(op.bytes) : this.refused(inst)),
-      );
-      // Without exact faults a misaligned operand is not refused.
-      if (op.align > 0)
-        out.push(m.br_if(this.faultLabel, m.i32.and(m.i32.wrap(this.address()), m.i32.const(op.align - 1))));
-      pointer = m.i32.wrap(this.address());
     }
     if (op.kind === 'rmw') {
       // The op looks at the pointer alone for whether its address is aligned.
@@ -167,25 +157,67 @@ export class GuestAccess {
     }
     return null;
   }
-  address = (): Expr => this.#m.local.get(this.#address, i64);
-  outOfRange(bytes: number): Expr {
+  /** Of the first byte that a check covers, behind the check. */
+  #pointer({ index }: Check): Expr {
+    while (this.#pointers.length <= index) this.#pointers.push(this.#locals.add('i32'));
+    return this.#m.local.get(this.#pointers[index]!, i32);
+  }
+  /** Checks what is about to be accessed, and leaves the region if any of it is refused. */
+  #check(checks: readonly Check[], leave: () => Expr): Expr[] {
     const m = this.#m;
+    const out: Expr[] = [];
+    let refused: Expr | null = null;
+    for (const check of checks) {
+      const { slot, from, align, alignedAt } = check;
+      const isConstant = slot === SLOT_ZERO && from >= 0 && from < TWO32;
+      const value = slot === SLOT_ZERO ? m.i64.const(0n) : this.#registers.read(slot, 'i64');
+      const pointer = this.#pointer(check);
+      const to = this.#pointers[check.index]!;
+      if (isConstant) out.push(m.local.set(to, m.i32.const(from | 0)));
+      else
+        out.push(
+          m.local.set(this.#address, m.i64.add(value, m.i64.const(BigInt.asIntN(64, BigInt(from))))),
+          m.local.set(to, m.i32.wrap(m.local.get(this.#address, i64))),
+        );
+      const full = this.#options.checks === 'full' || (check.writes && this.#options.watchStores);
+      let lacking = full ? this.#notGranted(check, isConstant) : this.#outOfRange(check, isConstant);
+      if (align > 1)
+        lacking = m.i32.or(
+          lacking,
+          m.i32.and(m.i32.add(pointer, m.i32.const(alignedAt - from)), m.i32.const(align - 1)),
+        );
+      if (refused) out.push(m.local.set(this.#refused, refused));
+      refused = refused ? m.i32.or(m.local.get(this.#refused, i32), lacking) : lacking;
+    }
+    out.push(m.if(refused!, leave()));
+    return out;
+  }
+  #outOfRange({ from, bytes }: Check, isConstant: boolean): Expr {
+    const m = this.#m;
+    const address = isConstant
+      ? m.i64.const(BigInt(from))
+      : m.i64.and(m.local.get(this.#address, i64), m.i64.load(ADDRESS_MASK, 8, m.i32.const(0)));
     return m.i64.gt_u(
-      m.i64.sub(this.address(), m.i64.const(BigInt(NULL_PAGES))),
+      m.i64.sub(address, m.i64.const(BigInt(NULL_PAGES))),
       m.i64.const(BigInt(RUNTIME_BASE - NULL_PAGES - bytes)),
     );
   }
-  /** Non-zero unless the page table grants the access. */
-  refused({ op }: Inst): Expr {
+  /** Non-zero unless the page table grants the access: its first and last page; there are no others. */
+  #notGranted(check: Check, isConstant: boolean): Expr {
     const m = this.#m;
-    const need = op.kind === 'load' ? PAGE_READ : op.kind === 'store' ? PAGE_WRITE : PAGE_READ | PAGE_WRITE;
+    const { from, bytes, reads, writes } = check;
+    const need = (reads ? PAGE_READ : 0) | (writes ? PAGE_WRITE : 0);
     const page = (offset: number): Expr => {
-      const a = m.i32.wrap(this.address());
+      if (isConstant) return m.i32.load8_u(PAGE_TABLE + (((from + offset) % TWO32) >>> 12), 1, m.i32.const(0));
+      const a = this.#pointer(check);
       const at = offset === 0 ? a : m.i32.add(a, m.i32.const(offset));
       return m.i32.load8_u(PAGE_TABLE, 1, m.i32.shr_u(at, m.i32.const(12)));
     };
-    const have = op.bytes === 1 ? page(0) : m.i32.and(page(0), page(op.bytes - 1));
+    const isOne = bytes === 1 || (isConstant && from >>> 12 === (from + bytes - 1) >>> 12);
+    const have = isOne ? page(0) : m.i32.and(page(0), page(bytes - 1));
     const lacking = m.i32.and(m.i32.xor(have, m.i32.const(need)), m.i32.const(need));
-    return m.i32.or(lacking, m.i32.wrap(m.i64.shr_u(this.address(), m.i64.const(32n))));
+    if (isConstant) return lacking;
+    const high = m.i32.wrap(m.i64.shr_u(m.local.get(this.#address, i64), m.i64.const(32n)));
+    return m.i32.or(lacking, m.i32.and(high, m.i32.load(ADDRESS_MASK + 4, 4, m.i32.const(0))));
   }
 }

@@ -13,7 +13,7 @@ import { hostFusesMadd } from './fma-probe.ts';
 import { hostNansAreX86 } from './nan-probe.ts';
 import { emitRegion, LINKS, REGIONS, regionParams, regionResults } from './region.ts';
 import { NO_TARGET } from './region-dispatch.ts';
-import type { RegionOptions } from './region-access.ts';
+import { checkedBy, type RegionOptions } from './region-access.ts';
 
 export interface CompiledRegion {
   pc: number;
@@ -118,7 +118,7 @@ export function compileModule(
     };
     for (const region of regions.values()) {
       const flows = analyse(region, units, {
-        exactFaults: exact || request.options.watchStores,
+        checked: checkedBy(request.options),
         deadAt: out.deadAt,
       });
       if (request.options.fault) injectFault(request.options.fault, flows, units);

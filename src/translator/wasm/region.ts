@@ -25,7 +25,7 @@ import { compareExpr, compareOperand } from '../ir/ops/integer.ts';
 import { atReturn, type BlockFlow, type RegionFlow } from '../region/dataflow.ts';
 import { bytesStored } from '../region/journal.ts';
 import { isDispatch, type Region } from '../region/discover.ts';
-import { isAccess } from '../region/flow-graph.ts';
+import { isAccess } from '../region/checks.ts';
 import { flagBits, significantBits } from '../region/known-bits.ts';
 import { loadsOnEdge, storesOnEdge } from '../region/placement.ts';
 import { isZeroing, type RegisterUnits, type Units } from '../region/units.ts';
@@ -33,7 +33,7 @@ import { type Assembler, types } from './assembler.ts';
 import { createBuilder, type ImportedHelper, Locals } from './builder.ts';
 import { slotOf } from './region-slots.ts';
 import { RegionDispatch } from './region-dispatch.ts';
-import { GuestAccess, isExact, type RegionOptions } from './region-access.ts';
+import { GuestAccess, type RegionOptions } from './region-access.ts';
 import { keepOld, noteBlock, traceIsFull } from './region-journal.ts';
 import { makeReducible } from './reducible.ts';
 import { RegionRegisters } from './region-registers.ts';
@@ -69,7 +69,6 @@ export class RegionEmitter {
   readonly registers: RegionRegisters;
   readonly access: GuestAccess;
   readonly b;
-  readonly exact: boolean;
   readonly makesCalls: boolean;
   /** The first parameter of regions that this one calls. */
   #below = 0;
@@ -94,7 +93,6 @@ export class RegionEmitter {
     this.options = options;
     this.m = out.m;
     this.#signature = out.m.signature(regionParams, regionResults);
-    this.exact = isExact(options);
     // What writes down its blocks looks at each entry whether that is enough.
     this.makesCalls = options.verify || [...region.blocks.values()].some((block) => block.exit.kind === 'call');
     const { abi } = units;
@@ -206,7 +204,7 @@ export class RegionEmitter {
   inst(inst: Inst): Expr[] {
     const { m, registers, units } = this;
     const { op } = inst;
-    if (isAccess(inst)) return this.access.emit(inst, this.b);
+    if (isAccess(inst)) return this.access.emit(inst, this.b, () => this.interpretAt(inst.pc, this.dirty));
     const moved = registers.moveHalves(inst) ?? this.shuffle(inst);
     if (moved) return moved;
     if (isZeroing(inst))
@@ -290,8 +288,7 @@ export class RegionEmitter {
     if (verify && block.guestInstructions > 0) out.push(...noteBlock(m, { pc: Math.floor(block.pc), end: block.end }));
     let toNote = verify ? block.callee : undefined;
     this.dirty = flow.dirtyIn;
-    this.access.faultLabel = `fault${block.pc}`;
-    this.access.beginBlock(block.insts);
+    this.access.beginBlock(block.insts, flow.checks);
     this.registers.beginBlock();
     const { insts } = block;
     let atExit = false;
@@ -320,13 +317,7 @@ export class RegionEmitter {
       this.locals.reset();
       this.registers.beginInstruction([], exitOperands(block.exit));
     }
-    if (!this.exact || !insts.some(isAccess)) return out;
-    const fault = [
-      this.m.i64.store(SLOT_PC, 8, this.cpu(), m.i64.extend_u(this.access.faultPc())),
-      ...this.left(exitReason.interpret, flow.faultSpill),
-    ];
-    const done = `done${block.pc}`;
-    return [m.block(done, [m.block(this.access.faultLabel, [...out, m.br(done)]), ...fault])];
+    return out;
   }
 
   condition(c: Condition): Expr {
