@@ -98,6 +98,11 @@ function other(modrm: u32): i32 {
   return loadConstant(modrm & 7);
 }
 
+function drop(): i32 {
+  pop();
+  return finish();
+}
+
 /** An instruction on registers. */
 export function x87_register(cpu: u32, word: u64): i32 {
   const opcode = (<u32>word >> 8) & 7;
@@ -122,7 +127,7 @@ export function x87_register(cpu: u32, word: u64): i32 {
     case 1:
       if (r == 0) return loadRegister(i);
       if (r == 1) return exchange(i);
-      if (r == 3) return storeRegister(i, true);
+      if (r == 3) return empty(0) ? drop() : storeRegister(i, true); // No stack fault, and no write (AMD EPYC).
       return other(modrm);
     case 2: // DA E9
       return unorderedCompare(1, 2);
@@ -146,8 +151,7 @@ export function x87_register(cpu: u32, word: u64): i32 {
     default:
       if (r == 0) {
         free(i);
-        pop();
-        return finish();
+        return drop();
       }
       if (r == 1) return exchange(i);
       if (r == 2 || r == 3) return storeRegister(i, true);

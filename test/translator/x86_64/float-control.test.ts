@@ -58,6 +58,15 @@ describe('x87 exceptions', () => {
   });
 });
 
+test('FSTP by opcode D9 takes an empty register off without a fault', () => {
+  x87(0xd9, 0xe8);
+  x87(0xdd, 0xc0); // ffree st0
+  expect(x87(0xd9, 0xd9)).toBe(0);
+  expect([get(FSW), get(FTOP), get(FTW)]).toEqual([0, 0, 0]);
+  expect(x87(0xdd, 0xd9)).toBe(0);
+  expect([get(FSW), get(FTOP), get(FTW)]).toEqual([0x41, 1, 2]);
+});
+
 describe('x87 state in memory', () => {
   // As FNSTENV of the processor stores it, but for the addresses.
   test('FNSTENV and FLDENV', () => {
