@@ -30,6 +30,7 @@ export const jitCases: readonly Case[] = [
   guest('code made over and over', 'generator', {}, '0'),
   guest('a pointer into the first page', 'wild'),
   guest('a pointer into the first page, all accesses checked', 'wild', { UKTX_MEMORY_CHECKS: 'full' }),
+  guest('indirect jumps over long ways', 'far-jumps'),
   guest('locked accesses at odd addresses', 'split-lock'),
   guest('locked accesses at odd addresses, nothing checked', 'split-lock', { UKTX_MEMORY_CHECKS: 'none' }),
   guest('accesses at the edge of what is mapped', 'edge'),

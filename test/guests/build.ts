@@ -88,6 +88,7 @@ export const guests: Record<string, Guest> = {
   'misaligned-aarch64': gcc('misaligned.c', cross, '-static'),
   'split-lock': gcc('split-lock.c', 'gcc', '-O1', ...dynamic),
   edge: gcc('edge.c', 'gcc', '-O1', ...dynamic),
+  'far-jumps': gcc('far-jumps.c', 'gcc', '-O1', ...dynamic),
   'slice-ends': gcc('slice-ends.c', 'gcc', '-static', ...pinned),
   wild: gcc('wild.c', 'gcc', '-O1', ...dynamic),
   floats: gcc('floats.c', 'gcc', '-fno-math-errno', ...dynamic),

@@ -1,5 +1,5 @@
 /** Regions with indirect jumps inside (switches, loops of interpreters): which of them a further target belongs to. */
-import { functionOf, JUMP_REACH } from '../../translator/region/discover.ts';
+import { functionOf, isNear } from '../../translator/region/discover.ts';
 import type { CompiledRegion } from '../../translator/wasm/region-module.ts';
 
 interface Owner {
@@ -34,8 +34,7 @@ export class JumpOwners {
     const f = functionOf(starts, pc);
     let found: number | null = null;
     for (const [entry, { targets }] of this.#owners)
-      if (targets.some((target) => Math.abs(target - pc) < JUMP_REACH && functionOf(starts, target) === f))
-        found = entry;
+      if (targets.some((target) => isNear(pc, target, entry) && functionOf(starts, target) === f)) found = entry;
     return found;
   }
   /** Whether `pc` is inside of the region. */

@@ -42,6 +42,12 @@ export interface CodeReader {
 
 /** How far from an indirect jump its targets are looked for: about the size of the largest functions. */
 export const JUMP_REACH = 0x8000;
+/** How far from a region's entry: code made by programs may jump from one function into the next, and from there on. */
+const REGION_REACH = 8 * JUMP_REACH;
+
+/** Whether what is known to be jumped to at `target` may be inside of the region at `entry`, by a jump or a target near `pc` of the same function. */
+export const isNear = (target: number, pc: number, entry: number): boolean =>
+  Math.abs(target - pc) < JUMP_REACH && Math.abs(target - entry) < REGION_REACH;
 
 /** Number of the last of `starts` (in order) that does not lie behind `pc`. */
 export function functionOf(starts: ArrayLike<number>, pc: number): number {
@@ -135,7 +141,7 @@ export function formRegion(
     if (!isDispatch(lifted.block)) continue;
     const f = functionOf(functionStarts, pc);
     for (const target of jumpTargets)
-      if (Math.abs(target - pc) < JUMP_REACH && functionOf(functionStarts, target) === f && !targets.has(target)) {
+      if (isNear(target, pc, entry) && functionOf(functionStarts, target) === f && !targets.has(target)) {
         targets.add(target);
         first.push(target);
       }

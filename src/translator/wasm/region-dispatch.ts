@@ -7,13 +7,12 @@ import { SLOT_ENTRY, SLOT_LIMIT, SLOT_PC } from '../ir/layout.ts';
 import type { BlockFlow } from '../region/dataflow.ts';
 import type { RegisterUnits, Units } from '../region/units.ts';
 import { types } from './assembler.ts';
+import { jumpTable, NO_TARGET, PAGE_BITS } from './jump-table.ts';
 import type { RegionEmitter, RegionModule } from './region.ts';
 import { traceIsFull } from './region-journal.ts';
 import { type Edge, moveEntry, type Node } from './structure.ts';
 
 const { i32, i64 } = types;
-/** In tables: there is no such target. */
-export const NO_TARGET = 0xffff;
 
 export class RegionDispatch {
   readonly #e: RegionEmitter;
@@ -28,6 +27,7 @@ export class RegionDispatch {
   readonly #low: number;
   readonly #size: number;
   readonly #table: number;
+  readonly #levels: 1 | 2;
   /** Local with the address of the module's tables. */
   readonly #tables: number;
   /** What most targets write before they read it, flags above all: it is not written back for them. They come first. */
@@ -52,7 +52,9 @@ export class RegionDispatch {
     this.#targets = [...simple, ...others];
     this.#low = Math.min(...dispatch);
     this.#size = Math.max(...dispatch) - this.#low + 1;
-    this.#table = out.jumpTable(this.#low, this.#size, this.#targets);
+    const { words, levels } = jumpTable(this.#low, this.#size, this.#targets);
+    this.#table = out.addTable(words);
+    this.#levels = levels;
   }
 
   /** What is done where the region is entered. */
@@ -68,16 +70,33 @@ export class RegionDispatch {
     const from = (): Expr => m.local.get(distance, i64);
     // Unsigned, what lies below is out of reach, too.
     const outOfReach = m.i64.ge_u(from(), m.i64.const(BigInt(this.#size)));
-    const entry = m.i32.add(m.local.get(this.#tables, i32), m.i32.shl(m.i32.wrap(from()), m.i32.const(1)));
     return [
       m.local.set(distance, m.i64.sub(m.local.get(this.target, i64), this.#e.constPc(this.#low))),
       m.branch(
         outOfReach,
         m.local.set(this.edge, m.i32.const(NO_TARGET)),
-        m.local.set(this.edge, this.#orAttention(m.i32.load16_u(this.#table, 2, entry))),
+        m.local.set(
+          this.edge,
+          this.#orAttention(
+            this.#entry(this.#levels === 1 ? m.i32.wrap(from()) : this.#inPage(m.i32.wrap(from()), m.i32.wrap(from()))),
+          ),
+        ),
         { first: true, second: false },
       ),
     ];
+  }
+
+  #entry(index: Expr): Expr {
+    const { m } = this.#e;
+    const at = m.i32.add(m.local.get(this.#tables, i32), m.i32.shl(index, m.i32.const(1)));
+    return m.i32.load16_u(this.#table, 2, at);
+  }
+  /** Index for a distance with a table of pages; both are the distance. */
+  #inPage(distance: Expr, again: Expr): Expr {
+    const { m } = this.#e;
+    const page = this.#entry(m.i32.shr_u(distance, m.i32.const(PAGE_BITS)));
+    const within = m.i32.and(again, m.i32.const((1 << PAGE_BITS) - 1));
+    return m.i32.or(m.i32.shl(page, m.i32.const(PAGE_BITS)), within);
   }
 
   /** Beyond all edges, too, when somebody wants attention: that is a large number then. */

@@ -12,7 +12,6 @@ import { linkTableSize, SLOT_ENTRY, SLOT_PC, VCPU } from '../ir/layout.ts';
 import { hostFusesMadd } from './fma-probe.ts';
 import { hostNansAreX86 } from './nan-probe.ts';
 import { emitRegion, LINKS, REGIONS, regionParams, regionResults } from './region.ts';
-import { NO_TARGET } from './region-dispatch.ts';
 import { checkedBy, type RegionOptions } from './region-access.ts';
 
 export interface CompiledRegion {
@@ -105,11 +104,7 @@ export function compileModule(
         }
         return link;
       },
-      jumpTable(low: number, size: number, targets: readonly number[]): number {
-        const table = new Uint16Array((size + 3) & ~3).fill(NO_TARGET);
-        targets.forEach((pc, k) => {
-          table[pc - low] = k;
-        });
+      addTable(table: Uint16Array): number {
         tables.push(table);
         tableBytes += table.byteLength;
         return tableBytes - table.byteLength;

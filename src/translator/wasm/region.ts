@@ -54,11 +54,8 @@ export interface RegionModule {
   functionOf(pc: number): string | null;
   /** Number of the module's link to a pc elsewhere. */
   linkTo(pc: number): number;
-  /**
-   * Offset of a table of u16, one for each of `size` bytes of guest code from `low` on: 0 for the first of `targets`, and so
-   * on, NO_TARGET elsewhere; from the global `tables` on.
-   */
-  jumpTable(low: number, size: number, targets: readonly number[]): number;
+  /** Adds a table for the targets of jumps; gives its offset from the global `tables` on. */
+  addTable(table: Uint16Array): number;
   /** What the guest code at `pc` writes before it reads it. */
   deadAt(pc: number): Units;
 }
