@@ -1,7 +1,7 @@
 /** Vectors of more than one instruction, and of odd prefixes. */
 import { decode } from '../../src/translator/x86_64/decode.ts';
 import { type Row, rows } from '../../src/translator/x86_64/row.ts';
-import { CF } from '../../src/translator/x86_64/state.ts';
+import { CF, PF, ZF } from '../../src/translator/x86_64/state.ts';
 import { assemble, conditionReads, SALT, transfers } from './encodings.ts';
 import type { Vector } from './fixtures.ts';
 import { hash, Random } from './machine-state.ts';
@@ -13,6 +13,7 @@ export const setsAll = /^(add|or|adc|sbb|and|sub|xor|cmp|test|neg|xadd|cmpxchg|i
 /** Flags an instruction reads. */
 export function readsOf(row: Row): number {
   if (row.mnemonic === 'setcc' || row.mnemonic === 'cmovcc') return conditionReads[(row.opcode & 15) >> 1]!;
+  if (/^fcmov/.test(row.mnemonic)) return CF | ZF | PF;
   if (/^(adc|sbb|rcl|rcr|cmc)$/.test(row.mnemonic)) return CF;
   return 0;
 }
