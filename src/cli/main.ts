@@ -1,5 +1,4 @@
 /** Entry point. `run` goes straight to the runtime; every other command goes through oclif. */
-import { yieldToGuest } from '../runtime/jit/compiler-threads.ts';
 import { optimiseJavaScript } from '../runtime/jit/v8-flags.ts';
 import { usedMs } from '../runtime/node-host.ts';
 import { parseRun } from './parse-run.ts';
@@ -37,10 +36,7 @@ function optimise(): void {
 
 function optimiseAfter(ms: number): void {
   const left = ms - usedMs();
-  if (left <= 0) {
-    optimise();
-    yieldToGuest();
-  }
+  if (left <= 0) optimise();
   // On a machine with more to do it takes longer.
   else setTimeout(() => optimiseAfter(ms), left).unref();
 }

@@ -13,6 +13,7 @@ import { type ExitStatus, shellStatus } from '../kernel/task/exit-status.ts';
 import type { GuestTask } from '../kernel/task/guest-task.ts';
 import type { CodeCache } from '../runtime/cache/code-cache.ts';
 import { openCodeCache } from '../runtime/cache/open.ts';
+import { yieldToGuest } from '../runtime/jit/compiler-threads.ts';
 import { EngineTable } from '../runtime/engine-table.ts';
 import { isaRuntime, loadIsa } from '../runtime/isa.ts';
 import { exitReason } from '../translator/ir/layout.ts';
@@ -68,6 +69,8 @@ export async function run(options: RunOptions, hooks: RunHooks = {}): Promise<nu
     ? await (await import('./verify-report.ts')).differenceReporter(host, nameOf!)
     : null;
   const cache = usesCache ? openCodeCache(options, (m) => host.diagnostic(m)) : null;
+  // A warm run: all its modules come in the first seconds.
+  if (cache) cache.onFirstHit = yieldToGuest;
   const ticker = new Ticker();
   const engines = new EngineTable({
     compiler: new Compiler(options.jitWorkers ?? (availableParallelism() >= 4 ? 2 : 1), options.jitSync),

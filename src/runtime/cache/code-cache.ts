@@ -103,6 +103,9 @@ export class CodeCache {
   /** `hot`: what the file had, in order. */
   readonly #profiles = new Map<string, { known: Profile; hot: Uint32Array; changed: boolean }>();
 
+  /** Called when the run takes its first module from the cache. */
+  onFirstHit: (() => void) | null = null;
+
   /** `eager`: hot code that is not in the cache is translated at once, in warm runs too. */
   constructor(folder: CacheFolder, version: string, eager = false) {
     this.eager = eager;
@@ -442,6 +445,8 @@ export class MemoryCache implements BlockSource {
       return null;
     }
     stats.hits++;
+    this.#cache.onFirstHit?.();
+    this.#cache.onFirstHit = null;
     this.#cache.noteProfile(image, 'hot', pc);
     const { regions, links, tables } = found;
     const looked = pagesIn(found.looked);
