@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { Packr } from 'msgpackr';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { damaged } from '../support/damaged.ts';
@@ -192,6 +192,19 @@ describe('the folder', () => {
     const { folder } = open(join(scratch, 'new/deeper'));
     expect(folder!.write(folder!.file('v/i/x'), Buffer.from('y'))).toBe(true);
     expect(folder!.read(folder!.file('v/i/x'))!.toString()).toBe('y');
+  });
+  it.each(['', './', '../'])('may be given by a path that is relative or not in its shortest form: %s', (way) => {
+    const name = relative(process.cwd(), join(scratch, 'relative'));
+    for (const path of [
+      `${way}${way === '../' ? join(basename(process.cwd()), name) : name}`,
+      `${scratch}/below/${way}other/`,
+    ]) {
+      const { folder, said } = open(path);
+      expect(folder!.write(folder!.file('v/i/x'), Buffer.from(way))).toBe(true);
+      expect(folder!.read(folder!.file('v/i/x'))!.toString()).toBe(way);
+      expect(said).toEqual([]);
+      rmSync(folder!.path, { recursive: true });
+    }
   });
   it('is not used when others can write to it, or to a file or folder in it', () => {
     const path = join(scratch, 'shared');

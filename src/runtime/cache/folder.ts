@@ -17,7 +17,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { packageRoot } from '../package-root.ts';
 
 export type CacheMode = 'rw' | 'ro' | 'off';
@@ -137,8 +137,10 @@ export class CacheFolder {
   }
 
   /** Null when the folder cannot be used; `warn` has been told why, unless it is only not there. */
-  static open(path: string, mode: CacheMode, warn: (message: string) => void): CacheFolder | null {
+  static open(folder: string, mode: CacheMode, warn: (message: string) => void): CacheFolder | null {
     if (mode === 'off') return null;
+    // What is trusted is told by how paths begin: no `..`, no `./`, no slash at the end.
+    const path = resolve(folder);
     try {
       const stat = statSync(path, { throwIfNoEntry: false });
       if (!stat && mode === 'ro') return null;
