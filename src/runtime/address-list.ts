@@ -30,14 +30,7 @@ export class AddressList {
   }
   /** A copy, with what is in `more` behind it. */
   with(more: readonly Uint32Array[]): Uint32Array {
-    const out = new Uint32Array(more.reduce((sum, { length }) => sum + length, this.#length));
-    out.set(this.#values.subarray(0, this.#length));
-    let at = this.#length;
-    for (const list of more) {
-      out.set(list, at);
-      at += list.length;
-    }
-    return out;
+    return joined([this.#values.subarray(0, this.#length), ...more]);
   }
   /** Only those that are to be kept stay. */
   keep(isKept: (value: number) => boolean): void {
@@ -48,4 +41,15 @@ export class AddressList {
   clear(): void {
     this.#length = 0;
   }
+}
+
+/** All of the lists, one behind the other. */
+export function joined(lists: readonly Uint32Array[]): Uint32Array {
+  const out = new Uint32Array(lists.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const list of lists) {
+    out.set(list, at);
+    at += list.length;
+  }
+  return out;
 }

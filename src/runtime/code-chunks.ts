@@ -266,6 +266,10 @@ export class CodeChunks {
     const chunk = this.#all[low];
     return chunk && chunk.ip <= ip ? chunk : null;
   }
+  /** Guest addresses of the blocks that control may have come to, by chunk. */
+  readyPcs(): Uint32Array[] {
+    return this.alive.map((chunk) => chunk.readyPcs());
+  }
   /** Whether a call of a chunk returns to `pc`. */
   isReturnSite(pc: number): boolean {
     const { stored } = this.#before(pc - 1) ?? {};

@@ -2,7 +2,6 @@
  * Interpreter code of one address space: translates blocks on demand, links them, and drops them when the guest bytes
  * they were made from change.
  */
-import { AddressList } from './address-list.ts';
 import { BlockList } from './block-list.ts';
 import { GUEST_LIMIT, PAGE_SIZE } from '../kernel/mm/guest-memory.ts';
 import type { Block, Inst } from '../translator/ir/block.ts';
@@ -22,6 +21,7 @@ import { CodeChunk, CodeChunks, type ChunkHelpers } from './code-chunks.ts';
 import { CodePlaces } from './code-places.ts';
 import { CodeStubs } from './code-stubs.ts';
 import { keepTemplate, placeTemplate, templateOf } from './code-template.ts';
+import { ExecutedBlocks } from './executed-blocks.ts';
 import { clearCallSites, clearRegionCache, dropRegionEntry, JumpCache } from './jump-cache.ts';
 import type { CodeOwner, LinearMemory } from './linear-memory.ts';
 import { type CodeLink, ParkedCode, rangeFinder } from './parked-code.ts';
@@ -47,7 +47,7 @@ export class CodeSpace implements CodeOwner {
   #flavour = 0;
   readonly #blocks = new BlockList();
   #byPc: Map<number, CodeBlock>[] = [];
-  readonly #executed = new AddressList();
+  readonly #executed = new ExecutedBlocks();
   readonly #chunks: CodeChunks;
   /** Chunks that could not be used, and how often that was tried. */
   #unusable = new WeakMap<ChunkPlace, number>();
@@ -185,7 +185,7 @@ export class CodeSpace implements CodeOwner {
   #enter(code: CodeBlock): void {
     const { pc, flavour } = code;
     (this.#byPc[flavour] ??= new Map()).set(pc, code);
-    if (this.stubs.hotThreshold > 0) this.#executed.push(pc);
+    if (this.stubs.hotThreshold > 0) this.#executed.add(pc);
     this.#watch(code, code.pc, code.end);
     const stub = flavour === 0 ? this.stubs.at(pc) : undefined;
     if (stub) this.stubs.lead(stub, code.ip);
@@ -257,7 +257,7 @@ export class CodeSpace implements CodeOwner {
   }
   /** Where blocks that have been made begin, where blocks are counted: what has run, and is not the inside of a region. */
   executedBlocks(): Uint32Array {
-    return this.#executed.with(this.#chunks.alive.map((chunk) => chunk.readyPcs()));
+    return this.#executed.list(this.#byPc[0], this.#chunks.readyPcs());
   }
   /** From now on the block at the region's pc is entered through the region. False when it cannot be executed (any more). */
   install(region: RegionCode): boolean {

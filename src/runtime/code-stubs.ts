@@ -1,5 +1,5 @@
 /** What stands before blocks that are counted, and before those that have a region; of flavour 0, the only one that has regions. */
-import { AddressList } from './address-list.ts';
+import { AddressList, joined } from './address-list.ts';
 import type { Bytecode } from '../translator/ir/bytecode.ts';
 import { stubLayout } from '../translator/ir/bytecode.ts';
 import type { RegionCode, Stub } from './code-blocks.ts';
@@ -19,6 +19,8 @@ export class CodeStubs {
   readonly #ips = new AddressList();
   /** Those with a region. */
   readonly #entered = new Set<Stub>();
+  /** Ranges of regions in one piece. */
+  readonly #flat = new WeakMap<RegionCode['ranges'], Uint32Array>();
   /** How often a block is entered until it is hot; 0: blocks are not counted. */
   hotThreshold = 0;
 
@@ -115,13 +117,15 @@ export class CodeStubs {
   regionRanges(): Uint32Array {
     // The entries of a region share its ranges, and most have been made one after the other.
     let last: RegionCode['ranges'] | null = null;
-    const out: number[] = [];
+    const all: Uint32Array[] = [];
     for (const { region } of this.#entered) {
       if (!region || region.ranges === last) continue;
       last = region.ranges;
-      for (const [start, end] of last) out.push(start, end);
+      let flat = this.#flat.get(last);
+      if (!flat) this.#flat.set(last, (flat = Uint32Array.from(last.flat())));
+      all.push(flat);
     }
-    return Uint32Array.from(out);
+    return joined(all);
   }
   /** Entry of a region that was made from the code at `pc`, among others; null if there is none. */
   regionAround(pc: number): number | null {

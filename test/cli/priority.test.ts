@@ -30,20 +30,23 @@ it.runIf(process.platform === 'linux')(
     };
     const usual = getPriority();
     const cold = start(COUNT);
-    const before = new Set<number>();
-    while (cold.exitCode === null && cold.signalCode === null) {
-      for (const nice of niceValues(cold.pid!).get('V8Worker') ?? []) before.add(nice);
-      await setTimeout(50);
-    }
-    expect([cold.exitCode, [...before]]).toEqual([0, [usual]]);
-    const warm = start(`${COUNT}; while :; do :; done`);
+    let warm: ChildProcess | null = null;
     try {
+      const before = new Set<number>();
+      while (cold.exitCode === null && cold.signalCode === null) {
+        for (const nice of niceValues(cold.pid!).get('V8Worker') ?? []) before.add(nice);
+        await setTimeout(50);
+      }
+      expect([cold.exitCode, [...before]]).toEqual([0, [usual]]);
+      warm = start(`${COUNT}; while :; do :; done`);
+      const { pid } = warm;
       const behind = availableParallelism() < 4 ? Math.min(19, usual + 10) : usual;
-      const compilers = (): number[] => [...(niceValues(warm.pid!).get('V8Worker') ?? [])];
+      const compilers = (): number[] => [...(niceValues(pid!).get('V8Worker') ?? [])];
       await expect.poll(compilers, { timeout: 20_000 }).toEqual([behind]);
-      expect([...niceValues(warm.pid!).get('MainThread')!]).toEqual([usual]);
+      expect([...niceValues(pid!).get('MainThread')!]).toEqual([usual]);
     } finally {
-      warm.kill('SIGKILL');
+      cold.kill('SIGKILL');
+      warm?.kill('SIGKILL');
       rmSync(folder, { recursive: true });
     }
   },

@@ -100,6 +100,7 @@ export const guests: Record<string, Guest> = {
   pthreads: gcc('pthreads.c', 'gcc', ...dynamic, '-pthread'),
   'code-generation': gcc('code-generation.c', 'gcc', '-O1', ...dynamic, '-pthread'),
   processes: gcc('processes.c', 'gcc', ...dynamic, '-pthread'),
+  'code-changes': gcc('code-changes.c', 'gcc', ...dynamic),
   callbacks: gcc('callbacks.c', 'gcc', ...compareAt('0x600000')),
   'callbacks-descending': gcc('callbacks.c', 'gcc', ...compareAt('0x600000'), '-DDESCENDING'),
   'callbacks-elsewhere': gcc('callbacks.c', 'gcc', ...compareAt('0x700000')),

@@ -9,12 +9,13 @@ import type { Compiler, JobRequest } from './compiler.ts';
 import { JumpOwners } from './jump-owners.ts';
 import { constant, type RegionLinkage, usesHelpers } from './linkage.ts';
 import { RegionLinks } from './region-links.ts';
+import { Repeats } from './repeats.ts';
 import { createLinkTable } from './region-table.ts';
 import type { CompileResult } from './messages.ts';
 import { RegionStats } from './region-stats.ts';
 import { isBaselineOnly } from './v8-flags.ts';
 import { PAGE_SIZE } from '../../kernel/mm/guest-memory.ts';
-import { JUMP_TABLES, JUMP_TABLES_END } from '../../translator/ir/layout.ts';
+import { JUMP_TABLES, JUMP_TABLES_END, PAGE_GUEST_WRITE } from '../../translator/ir/layout.ts';
 import { functionOf, JUMP_REACH } from '../../translator/region/discover.ts';
 
 /** Entries of one compile job. More where many wait: what a job says of all the program takes as long as some of them. */
@@ -24,9 +25,6 @@ const MAX_PENDING = 512;
 const MAX_RETRIES = 3;
 /** Entries of a block after which code around it that has not run yet is taken to be cold. */
 const SELECTIVE_THRESHOLD = 1000;
-/** Time until a region may be translated a second time, with more targets of its indirect jumps: so many times what the first took. */
-const FIRST_INTERVAL = 5;
-const MAX_FIRST_INTERVAL_MS = 1000;
 /** Entries, by then some 10 ms of the interpreter's time, after which a block is translated even if the run may be over soon. */
 const HOT_ANYWAY = 50_000;
 /** The same for the first one, for which the translator has to be loaded: that takes as long as 50 ms of the interpreter, and more. */
@@ -83,9 +81,7 @@ export class Regions {
   readonly #again = new Set<number>();
   /** Places that get a small region of their own until the one they belong to is made again. */
   readonly #apart = new Set<number>();
-  readonly #intervals = new Map<number, number>();
-  /** When a region with indirect jumps may be translated again; the interval doubles. */
-  readonly #notBefore = new Map<number, number>();
+  readonly #repeats = new Repeats();
   /** Targets of indirect jumps, and the entry of the region that is being made to have them. */
   readonly #newTargets = new Map<number, number>();
   readonly #owners = new JumpOwners();
@@ -148,8 +144,7 @@ export class Regions {
     this.#again.clear();
     this.#newTargets.clear();
     this.#owners.clear();
-    this.#intervals.clear();
-    this.#notBefore.clear();
+    this.#repeats.keep(() => false);
     this.#apart.clear();
     this.#links.clear();
     this.#options.cache?.forget();
@@ -217,7 +212,7 @@ export class Regions {
       if (this.#code.stubs.hasRegion(entry)) {
         this.#again.add(entry);
         // Until then it has a small one of its own.
-        if (this.#mustWait(entry)) {
+        if (this.#repeats.mustWait(entry)) {
           this.#apart.add(pc);
           this.#pending.set(pc, 0);
         }
@@ -286,11 +281,6 @@ export class Regions {
   #isAside(pc: number): boolean {
     const owner = this.#code.places.isReturnSite(pc) ? this.#ownerOf(pc) : null;
     return owner !== null && owner !== pc;
-  }
-
-  /** Whether the region at `entry` is not to be made again so soon. */
-  #mustWait(entry: number): boolean {
-    return performance.now() < (this.#notBefore.get(entry) ?? 0);
   }
 
   /** Whether an earlier run's translation serves at `pc`, or there is none but it is too early for one. */
@@ -417,13 +407,16 @@ export class Regions {
       known: this.#code.stubs.hasRegion(pc),
     }));
     queue.sort((a, b) => Number(a.known) - Number(b.known) || b.entered - a.entered);
+    // Regions of a module go together: those of code that the guest goes on changing would take others with them.
+    const mayChange = (pc: number): boolean =>
+      (this.#memory.pages[Math.floor(pc / PAGE_SIZE)]! & PAGE_GUEST_WRITE) !== 0;
     for (const { pc, entered, known } of queue) {
       if (entries.length === batch(queue.length) || (heldBack && entered < this.#hotAnyway)) break;
       const n = this.#pending.get(pc)!;
-      if (known && this.#again.has(pc) && (entries.length > 0 || this.#mustWait(pc))) continue;
+      if (known && this.#again.has(pc) && (entries.length > 0 || this.#repeats.mustWait(pc))) continue;
       // What is kept together is of one file.
       const keep: KeepIn | null = (cache && !this.watchStores && cache.keepIn(pc, this.checks)) || null;
-      if (entries.length > 0 && keep?.image !== keepIn?.image) continue;
+      if (entries.length > 0 && !(keep?.image === keepIn?.image && mayChange(pc) === mayChange(entries[0]!))) continue;
       this.#pending.delete(pc);
       if (known && !this.#again.delete(pc)) continue;
       keepIn = keep;
@@ -434,7 +427,7 @@ export class Regions {
     if (this.#outstanding++ === 0) this.#invalidated = [];
     const wanted = this.#code.stubs
       .warm(Math.max(1, this.#options.threshold >> 3))
-      .filter((pc) => !keepIn || (pc >= keepIn.start && pc < keepIn.end));
+      .filter((pc) => (keepIn ? pc >= keepIn.start && pc < keepIn.end : mayChange(pc) === mayChange(entries[0]!)));
     for (const pc of cache?.jumpTargets(entries[0]!) ?? []) this.#code.places.jumpTargets.add(pc);
     // A hot place inside of a function with indirect jumps becomes an entry of its region.
     const jumpTargets = [
@@ -529,8 +522,7 @@ export class Regions {
       if (r.raisesFloatFlags) onFloatUse();
     }
     if (this.#links.addModule({ pc: result.regions[0]!.pc, regions: [...siblings], links }))
-      for (const known of [this.#intervals, this.#notBefore])
-        for (const at of known.keys()) if (!this.#links.has(at)) known.delete(at);
+      this.#repeats.keep((at) => this.#links.has(at));
     this.#forgetInside(result);
     stats.linkMs += performance.now() - start;
     this.onFirst?.();
@@ -563,14 +555,8 @@ export class Regions {
    * anew: it matters only if the interpreter still comes there.
    */
   #forgetInside(result: CompileResult): void {
-    const now = performance.now();
     for (const { pc, entries } of result.regions)
-      if (entries.length > 0) {
-        const first = FIRST_INTERVAL * (result.translateMs + result.compileMs);
-        const before = this.#intervals.get(pc) ?? Math.min(first, MAX_FIRST_INTERVAL_MS);
-        this.#intervals.set(pc, before * 2);
-        this.#notBefore.set(pc, now + before);
-      }
+      if (entries.length > 0) this.#repeats.noteMade(pc, result.translateMs + result.compileMs);
     const inside = (pc: number): boolean =>
       result.regions.some((r) => r.ranges.some(([start, end]) => start <= pc && pc < end));
     for (const pc of [...this.#pending.keys(), ...this.#deferred]) {
