@@ -78,7 +78,7 @@ describe('in a loop', () => {
     // test ecx, ecx; je over; call; over: dec ebx; jne the test; ret
     const loop = [0x85, 0xc9, 0x74, 5, ...call, 0xff, 0xcb, 0x75, 256 - 13, 0xc3];
     const { blocks } = flowOf([[...r9Is1, ...loop]], []);
-    expect(registers(blocks.get(PC)!.dirtyOut)).toContain(9);
+    expect(registers(blocks.get(PC)!.early)).toContain(9);
     const header = blocks.get(PC + r9Is1.length)!;
     expect(registers(header.absentIn)).toContain(9);
     expect(registers(header.dirtyIn)).not.toContain(9);

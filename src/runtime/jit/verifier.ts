@@ -41,6 +41,8 @@ const LENGTHS = [1, 40, 3, 200, 8, 2, 20, 1000, 5, 100];
 /** Steps between looks of the thread loop at signals and the clock. */
 const STEPS = 200;
 const TWO32 = 0x1_0000_0000;
+/** Blocks: as many as a region may have. */
+const ALL_OF_A_REGION = 2000;
 
 /** A piece of code of the trace, as the interpreter runs it. */
 interface Span {
@@ -278,7 +280,9 @@ export class Verifier {
       else if ((this.#units.of(slot) & free) === 0n)
         out.push(`${nameOf(slot)}: region ${hex64(region)}, interpreter ${hex64(interpreter)}`);
     }
-    if (flags && !this.#flagsFree(spans, dead)) {
+    // A region knows of all its blocks what they do to flags.
+    const deadFlags = (): Units => new DeadRegisters(front, reader, this.#units, [], ALL_OF_A_REGION).at(pc);
+    if (flags && !this.#flagsFree(spans, dead) && !this.#flagsFree(spans, deadFlags())) {
       const read = (get: (slot: number) => bigint): number => {
         const [op, a, b, result] = [0, 8, 16, 24].map((at) => get(abi.flags.first + at));
         return this.#parts.flags()(Number(op), a!, b!, result!);

@@ -15,6 +15,8 @@ export interface BlockFlow {
   readonly block: Block<RegionExit>;
   /** Dirty at the start. */
   dirtyIn: Units;
+  /** Written back at the end, before the exit. */
+  early: Units;
   /** Dirty at the end, before the exit. */
   dirtyOut: Units;
   /** Dirty for the blocks that follow: behind a call, what it gave back. */
@@ -34,6 +36,8 @@ export interface BlockFlow {
   readonly flagsOfStack: boolean;
   /** What the block's memory accesses are checked by. */
   readonly checks: Checks;
+  /** Flags that nobody asks for any more where an instruction leaves the region. */
+  readonly idleFlags: ReadonlyMap<Inst, Units>;
 }
 
 /** What the blocks of a region share. */
@@ -51,12 +55,14 @@ export interface RegionFlow {
 /** The same while it is being found out: sets of all blocks (flow-graph.ts), and sets of the region. */
 export class FlowSets {
   readonly dirtyIn: UnitWords;
+  readonly early: UnitWords;
   readonly dirtyOut: UnitWords;
   readonly dirtyNext: UnitWords;
   readonly absentIn: UnitWords;
   readonly absentOut: UnitWords;
   readonly loads: UnitWords;
   readonly matters: UnitWords;
+  readonly mattersOut: UnitWords;
   readonly liveIn: UnitWords;
   readonly flagsOfStack: Uint8Array;
   readonly dispatchDirty: UnitWords;
@@ -65,12 +71,14 @@ export class FlowSets {
 
   constructor(graph: FlowGraph) {
     this.dirtyIn = graph.sets();
+    this.early = graph.sets();
     this.dirtyOut = graph.sets();
     this.dirtyNext = graph.sets();
     this.absentIn = graph.sets();
     this.absentOut = graph.sets();
     this.loads = graph.sets();
     this.matters = graph.sets();
+    this.mattersOut = graph.sets();
     this.liveIn = graph.sets();
     this.flagsOfStack = Uint8Array.from(graph.blocks, (block) => Number(flagsOfStack(block, graph.units)));
     this.dispatchDirty = new Int32Array(graph.width);
@@ -98,6 +106,7 @@ export function analyse(region: Region, units: RegisterUnits, options: FlowOptio
     blocks.set(block.pc, {
       block,
       dirtyIn: of(sets.dirtyIn),
+      early: of(sets.early),
       dirtyOut: of(sets.dirtyOut),
       dirtyNext: of(sets.dirtyNext),
       absentIn: of(sets.absentIn),
@@ -107,6 +116,7 @@ export function analyse(region: Region, units: RegisterUnits, options: FlowOptio
       liveIn: of(sets.liveIn),
       flagsOfStack: sets.flagsOfStack[k] === 1,
       checks: graph.checks[k]!,
+      idleFlags: idleFlags(graph, sets, k),
     });
   }
   return {
@@ -126,6 +136,38 @@ export const atReturn = (flow: BlockFlow, units: RegisterUnits): Units =>
 function flagsOfStack(block: Block<RegionExit>, units: RegisterUnits): boolean {
   const setter = block.insts.findLast((inst) => units.setsFlags(inst));
   return (setter?.op.name.startsWith('flags.') ?? false) && setter?.inputs[0] === units.abi.sp;
+}
+
+/**
+ * Flags that are overwritten before they are read, where instructions of block `k` may leave the region: who goes on there
+ * overwrites them, too.
+ */
+function idleFlags(graph: FlowGraph, sets: FlowSets, k: number): ReadonlyMap<Inst, Units> {
+  const idle = new Map<Inst, Units>();
+  const { units } = graph;
+  const { insts } = graph.blocks[k]!;
+  if (!insts.some((inst) => graph.mayLeave(k, inst))) return idle;
+  const seen = seenAtEnd(graph, sets, k);
+  for (const inst of insts.toReversed()) {
+    lookBack(seen, units, inst);
+    if (graph.mayLeave(k, inst)) idle.set(inst, units.flags & ~units.set(seen, 0));
+  }
+  return idle;
+}
+
+/** What is seen where an instruction of the block leaves, from the end of block `k` on: flags that somebody may ask for, and all else. */
+function seenAtEnd(graph: FlowGraph, { mattersOut }: FlowSets, k: number): UnitWords {
+  const { units, width } = graph;
+  const seen = units.words(units.all);
+  for (let w = 0; w < width; w++) seen[w]! &= ~units.flagWords[w]! | mattersOut[k * width + w]!;
+  graph.operands(k, seen, 0);
+  return seen;
+}
+/** The same before `inst`, from what it is behind it. */
+function lookBack(seen: UnitWords, units: RegisterUnits, inst: Inst): void {
+  const { readWords, writtenWords, flagWords } = units;
+  units.look(inst);
+  for (let w = 0; w < seen.length; w++) seen[w] = (seen[w]! & ~(writtenWords[w]! & flagWords[w]!)) | readWords[w]!;
 }
 
 class Liveness {
@@ -155,7 +197,7 @@ class Liveness {
   /** Live at the end of block `k`, after its instructions. */
   #atExit(k: number): UnitWords {
     const { width, blocks, targets } = this.#graph;
-    const { dirtyOut, dirtyNext, absentIn, absentOut, liveIn, matters } = this.#sets;
+    const { early, dirtyOut, dirtyNext, absentIn, absentOut, liveIn, matters } = this.#sets;
     const { dispatchAbsent, dispatchDirty, dispatchLive, flagsOfStack } = this.#sets;
     const operands = this.#operands.fill(0);
     this.#graph.operands(k, operands, 0);
@@ -183,15 +225,15 @@ class Liveness {
       else if (dispatches)
         live |= (dirtyNext[at]! & dispatchAbsent[w]!) | ((dispatchDirty[w]! | dispatchLive[w]!) & ~absentOut[at]!);
       else if (kind === 'indirect') live |= leaving;
-      this.#live[w] = live;
+      this.#live[w] = live | early[at]!;
     }
     return this.#live;
   }
 
   /** Finds `liveIn`. */
   spread(): void {
-    const { width, written, read, atLeaving, isTarget, targets } = this.#graph;
-    const { liveIn, dirtyIn, dispatchLive } = this.#sets;
+    const { units, width, written, read, atLeaving, isTarget, targets } = this.#graph;
+    const { liveIn, dirtyIn, dispatchLive, matters } = this.#sets;
     liveIn.fill(0);
     dispatchLive.fill(0);
     const work = new WorkList(this.#graph.blocks.length);
@@ -200,7 +242,8 @@ class Liveness {
       let changed = false;
       let spread = false;
       for (let w = 0, at = k * width; w < width; w++, at++) {
-        const now = read[at]! | (dirtyIn[at]! & atLeaving[at]!) | (atExit[w]! & ~written[at]!);
+        const leaving = dirtyIn[at]! & atLeaving[at]! & (matters[at]! | ~units.flagWords[w]!);
+        const now = read[at]! | leaving | (atExit[w]! & ~written[at]!);
         if (now === liveIn[at]) continue;
         liveIn[at] = now;
         changed = true;
@@ -237,6 +280,7 @@ class Liveness {
     const dirtyBefore = insts.some((inst) => this.#graph.mayLeave(number, inst))
       ? this.#dirtyBefore(insts, from)
       : null;
+    const seen = seenAtEnd(this.#graph, this.#sets, number);
     let pc = block.exitPc;
     const kept: Inst[] = [];
     for (let k = insts.length - 1; k >= 0; k--) {
@@ -246,7 +290,7 @@ class Liveness {
         pc = inst.pc;
       }
       const { op, d } = inst;
-      units.look(inst);
+      lookBack(seen, units, inst);
       const tempResult = op.result !== null && d >= TEMPS;
       const wide = isWhole(op.result);
       const removable = op.kind === 'pure' || (op.kind === 'state' && (op.writes.length > 0 || op.result !== null));
@@ -264,7 +308,7 @@ class Liveness {
       const leaves = this.#graph.mayLeave(number, inst);
       for (let w = 0; w < width; w++) {
         let now = (live[w]! & ~writtenWords[w]!) | readWords[w]!;
-        if (leaves) now |= dirtyBefore![k * width + w]!;
+        if (leaves) now |= dirtyBefore![k * width + w]! & seen[w]!;
         live[w] = now;
       }
       for (let n = 0; n < op.inputs.length; n++)

@@ -25,9 +25,17 @@ export class DeadRegisters {
   readonly #looked: [number, number][];
   readonly #effects = new Map<number, Effect>();
   readonly #known = new Map<number, Units>();
+  readonly #reach: number;
 
-  /** The bytes it looks at are added to `looked`: [start, end) pairs. */
-  constructor(front: RegionFrontEnd, code: CodeReader, units: RegisterUnits, looked: [number, number][]) {
+  /** The bytes it looks at are added to `looked`: [start, end) pairs. `reach`: at so many blocks for one place. */
+  constructor(
+    front: RegionFrontEnd,
+    code: CodeReader,
+    units: RegisterUnits,
+    looked: [number, number][],
+    reach: number = REACH,
+  ) {
+    this.#reach = reach;
     this.#front = front;
     this.#code = code;
     this.#units = units;
@@ -38,7 +46,7 @@ export class DeadRegisters {
   at(pc: number): Units {
     let known = this.#known.get(pc);
     if (known === undefined) {
-      let left = REACH;
+      let left = this.#reach;
       const from = (at: number): Units => {
         if (left-- <= 0) return 0n;
         const { read, dead, exit } = this.#effect(at);

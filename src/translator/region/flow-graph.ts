@@ -53,7 +53,10 @@ export class FlowGraph {
   readonly needed: UnitWords;
   readonly touched: UnitWords;
   readonly written: UnitWords;
-  /** Given up before anybody could see them: written before they are read, with no way out of the region in between. */
+  /**
+   * Given up before anybody could see them: written before they are read, with no way out of the region in between. (Who is left to
+   * go on there overwrites flags as well.)
+   */
   readonly hidden: UnitWords;
   /** Read by instructions before they are written. */
   readonly read: UnitWords;
@@ -152,7 +155,7 @@ export class FlowGraph {
       for (let w = 0, at = from; w < width; w++, at++) {
         const unwritten = ~written[at]!;
         if (leaving && !left) atLeaving[at] = unwritten;
-        hidden[at]! |= (leaving ? -1 : readWords[w]!) & unwritten;
+        hidden[at]! |= (leaving ? ~units.flagWords[w]! | readWords[w]! : readWords[w]!) & unwritten;
         read[at]! |= readWords[w]! & unwritten;
         touched[at]! |= readWords[w]!;
         written[at]! |= writtenWords[w]!;

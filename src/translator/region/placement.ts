@@ -5,6 +5,7 @@
  * the edges makes them agree.
  */
 import type { BlockFlow, FlowSets } from './dataflow.ts';
+import { earlyWrites } from './early.ts';
 import type { FlowGraph } from './flow-graph.ts';
 import type { Units, UnitWords } from './units.ts';
 
@@ -100,10 +101,10 @@ function spread(graph: FlowGraph, own: UnitWords, ahead: boolean, isBlind: (k: n
   return all;
 }
 
-/** Registers that somebody may come to see, at the start of each block. Sets `matters`. */
+/** Registers that somebody may come to see, at the start and at the end of each block. Sets `matters` and `mattersOut`. */
 function spreadMatters(graph: FlowGraph, sets: FlowSets): void {
   const { units, width, needed, hidden } = graph;
-  const { matters } = sets;
+  const { matters, mattersOut } = sets;
   const all = units.words(units.all);
   const withoutFlags = units.words(units.all & ~units.flags);
   matters.fill(0);
@@ -121,6 +122,7 @@ function spreadMatters(graph: FlowGraph, sets: FlowSets): void {
           if (dead) out |= all[w]! & ~dead[w]!;
           if (to >= 0) out |= matters[to * width + w]!;
         }
+      mattersOut[at] = out;
       const now = needed[at]! | (out & ~hidden[at]!);
       if (now === matters[at]) continue;
       matters[at] = now;
@@ -169,13 +171,15 @@ function worthCarrying(graph: FlowGraph): UnitWords {
 /** States at the starts and ends of all blocks. `sets` is changed in place. */
 export function placeRegisters(graph: FlowGraph, sets: FlowSets): void {
   const { units, width, targets, isTarget, isCyclic, isDispatched, needed, touched, written } = graph;
-  const { dirtyIn, dirtyOut, dirtyNext, absentIn, absentOut, loads, matters, dispatchAbsent, dispatchDirty } = sets;
+  const { dirtyIn, early, dirtyOut, dirtyNext, absentIn, absentOut, loads, matters, dispatchAbsent, dispatchDirty } =
+    sets;
   dirtyIn.fill(0);
   absentIn.fill(0);
   const used = usedLater(graph);
   // Before a call has all written back.
   const rewritten = spread(graph, written, true, callsAt(graph));
   spreadMatters(graph, sets);
+  const ahead = earlyWrites(graph, sets);
   const all = units.words(units.all);
   const params = units.words(units.params);
   const results = units.words(units.results);
@@ -230,7 +234,9 @@ export function placeRegisters(graph: FlowGraph, sets: FlowSets): void {
       const absent = isTarget[k] ? dispatchAbsent[w]! : every | (unwanted & ~(dirty & matters[at]! & around));
       absentIn[at] = absent;
       dirtyIn[at] = dirty & ~absent;
-      dirtyOut[at] = dirtyIn[at]! | written[at]!;
+      const dirtyAtEnd = dirtyIn[at]! | written[at]!;
+      early[at] = dirtyAtEnd & ahead[at]!;
+      dirtyOut[at] = dirtyAtEnd & ~early[at]!;
       loads[at] = absent & needed[at]!;
       const outAbsent = call ? all[w]! & ~results[w]! : absent & ~touched[at]!;
       const outDirty = call ? results[w]! : dirtyOut[at]!;

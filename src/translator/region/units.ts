@@ -50,7 +50,7 @@ export class RegisterUnits {
   /** What `look` has found. */
   readonly readWords: UnitWords;
   readonly writtenWords: UnitWords;
-  readonly #flagWords: UnitWords;
+  readonly flagWords: UnitWords;
   readonly #fixed = new Map<Op, Fixed>();
   readonly #none: Fixed;
 
@@ -69,7 +69,7 @@ export class RegisterUnits {
     this.all = (1n << BigInt(this.slots.length)) - 1n;
     this.readWords = new Int32Array(this.width);
     this.writtenWords = new Int32Array(this.width);
-    this.#flagWords = this.words(this.flags);
+    this.flagWords = this.words(this.flags);
     this.#none = { reads: 0n, writes: 0n, readWords: this.words(0n), writtenWords: this.words(0n) };
   }
   #add(slot: number): void {
@@ -159,7 +159,7 @@ export class RegisterUnits {
   }
   setsFlags(inst: Inst): boolean {
     this.look(inst);
-    for (let k = 0; k < this.width; k++) if (this.writtenWords[k]! & this.#flagWords[k]!) return true;
+    for (let k = 0; k < this.width; k++) if (this.writtenWords[k]! & this.flagWords[k]!) return true;
     return false;
   }
 

@@ -90,8 +90,8 @@ export function compileModule(
     const looked: [number, number][] = [];
     const exact = request.options.checks === 'range' || request.options.checks === 'full';
     const dead = new DeadRegisters(front, code, units, looked);
-    // Code that is about to be changed may want its registers after all.
-    const mayBeDead = request.options.watchStores ? units.flags : units.all;
+    // Code that is about to be changed may want its registers after all, and who handles a fault all but the flags.
+    const mayBeDead = exact || request.options.watchStores ? units.flags : units.all;
     const out = {
       m,
       helpers,
@@ -109,7 +109,7 @@ export function compileModule(
         tableBytes += table.byteLength;
         return tableBytes - table.byteLength;
       },
-      deadAt: (pc: number): Units => (exact ? 0n : dead.at(pc) & mayBeDead),
+      deadAt: (pc: number): Units => dead.at(pc) & mayBeDead,
     };
     for (const region of regions.values()) {
       const flows = analyse(region, units, {

@@ -181,6 +181,8 @@ export class RegionEmitter {
 
   /** Registers dirty before the instruction being emitted. */
   dirty: Units = 0n;
+  /** Of the block being emitted. */
+  #idleFlags: BlockFlow['idleFlags'] = new Map();
   /** Temporaries of the guest instruction being emitted that hold constants. */
   readonly #constants = new Map<number, bigint>();
 
@@ -201,7 +203,9 @@ export class RegionEmitter {
   inst(inst: Inst): Expr[] {
     const { m, registers, units } = this;
     const { op } = inst;
-    if (isAccess(inst)) return this.access.emit(inst, this.b, () => this.interpretAt(inst.pc, this.dirty));
+    // What is left there to the interpreter.
+    const dirty = this.dirty & ~(this.#idleFlags.get(inst) ?? 0n);
+    if (isAccess(inst)) return this.access.emit(inst, this.b, () => this.interpretAt(inst.pc, dirty));
     const moved = registers.moveHalves(inst) ?? this.shuffle(inst);
     if (moved) return moved;
     if (isZeroing(inst))
@@ -243,10 +247,10 @@ export class RegionEmitter {
     // What it refuses the interpreter does again, from the start of the instruction.
     const leave = m.block(null, [
       this.storePc(this.constPc(inst.pc)),
-      ...this.left(exitReason.interpret, this.dirty & ~touched),
+      ...this.left(exitReason.interpret, dirty & ~touched),
     ]);
     const stored = this.options.verify ? bytesStored(inst) : 0;
-    if (stored === null) return [this.interpretAt(inst.pc, this.dirty)];
+    if (stored === null) return [this.interpretAt(inst.pc, dirty)];
     return [
       ...(stored > 0 ? keepOld(m, () => m.i32.wrap(registers.read(inst.inputs[0]!, 'i64')), 0, stored) : []),
       ...registers.spill(this.dirty & touched),
@@ -285,6 +289,7 @@ export class RegionEmitter {
     if (verify && block.guestInstructions > 0) out.push(...noteBlock(m, { pc: Math.floor(block.pc), end: block.end }));
     let toNote = verify ? block.callee : undefined;
     this.dirty = flow.dirtyIn;
+    this.#idleFlags = flow.idleFlags;
     this.access.beginBlock(block.insts, flow.checks);
     this.registers.beginBlock();
     const { insts } = block;
@@ -480,6 +485,7 @@ export class RegionEmitter {
   node(flow: BlockFlow, numberOf: ReadonlyMap<number, number>): Node {
     const { block, dirtyOut } = flow;
     const code = [...this.registers.reload(flow.loads & flow.liveIn, flow.absentIn), ...this.body(flow)];
+    code.push(...this.registers.spill(flow.early));
     const e = block.exit;
     const edges: Edge[] = [];
     const go = (target: number): void => {
