@@ -1,19 +1,21 @@
 /** What code elsewhere does not want to know. */
-import type { Block, RegionExit } from '../ir/block.ts';
+import type { Block, Inst, RegionExit } from '../ir/block.ts';
+import { isWhole, type OperandType } from '../ir/expr.ts';
 import { CONST, TEMPS } from '../ir/layout.ts';
 import type { RegionFrontEnd } from './abi.ts';
 import type { CodeReader } from './discover.ts';
-import type { RegisterUnits, Units } from './units.ts';
+import { isPartial, type RegisterUnits, type Units } from './units.ts';
 
 /** How many blocks are looked at to find out about one place. */
 const REACH = 6;
 
 /** What a block does to registers, and how it ends; null where nothing is known of what comes then. */
 interface Effect {
-  /** Read before they are written. */
+  readonly written: Units;
+  /** Asked for where it begins, if what comes then asks for no flags. */
   readonly read: Units;
-  /** Written before they are read. */
-  readonly dead: Units;
+  /** The same if it does: flags may be made of others. */
+  readonly readForFlags: Units;
   readonly exit: RegionExit | null;
 }
 
@@ -46,11 +48,13 @@ export class DeadRegisters {
   at(pc: number): Units {
     let known = this.#known.get(pc);
     if (known === undefined) {
+      const { flags } = this.#units;
       let left = this.#reach;
       const from = (at: number): Units => {
         if (left-- <= 0) return 0n;
-        const { read, dead, exit } = this.#effect(at);
-        return dead | (this.#behind(exit, from) & ~read);
+        const { written, read, readForFlags, exit } = this.#effect(at);
+        const dead = this.#behind(exit, from);
+        return (dead | written) & ~((dead & flags) === flags ? read : readForFlags);
       };
       known = from(pc) & ~this.#units.of(this.#units.abi.sp);
       this.#known.set(pc, known);
@@ -74,7 +78,7 @@ export class DeadRegisters {
   #look(pc: number): Effect {
     const limit = this.#code.limit(pc);
     const lifted = limit > pc ? this.#front.liftRegionBlock(this.#code.bytes, pc, limit, null, null) : null;
-    if (!lifted) return { read: 0n, dead: 0n, exit: null };
+    if (!lifted) return { written: 0n, read: 0n, readForFlags: 0n, exit: null };
     const { block } = lifted;
     this.#looked.push([pc, block.end]);
     let effect = effects.get(block);
@@ -90,25 +94,54 @@ export class DeadRegisters {
 const effects = new WeakMap<Block, Effect>();
 
 function effectOf(block: Block, units: RegisterUnits): Effect {
-  const { width, readWords, writtenWords } = units;
-  const reads = new Int32Array(width);
-  const kills = new Int32Array(width);
-  let { exit }: { exit: RegionExit | null } = block;
-  for (const inst of block.insts) {
-    if (inst.op.opaque) {
-      exit = null;
-      break;
+  const opaque = block.insts.findIndex((inst) => inst.op.opaque);
+  const insts = opaque < 0 ? block.insts : block.insts.slice(0, opaque);
+  const exit = opaque < 0 ? block.exit : null;
+  let written = 0n;
+  for (const inst of insts) written |= units.writes(inst);
+  const read = readBy(insts, exit, 0n, units);
+  const readForFlags = (written & units.flags) === 0n ? read : readBy(insts, exit, units.flags, units);
+  return { written, read, readForFlags, exit };
+}
+
+/** What instructions ask for, and what comes behind them, but for what they do about flags that nobody asks for. */
+function readBy(insts: readonly Inst[], exit: RegionExit | null, behind: Units, units: RegisterUnits): Units {
+  const { width, flagWords, readWords, writtenWords } = units;
+  const live = units.words(behind);
+  const temps = new Set<number>();
+  const ask = (slot: number, type: OperandType): void => {
+    if (slot === CONST) return;
+    if (slot < TEMPS) units.mark(live, 0, slot, type);
+    else {
+      temps.add(slot);
+      if (isWhole(type)) temps.add(slot + 8);
     }
+  };
+  if (exit?.kind === 'branch') {
+    ask(exit.condition.a, 'i64');
+    ask(exit.condition.b, 'i64');
+  } else if (exit && 'slot' in exit) ask(exit.slot, 'i64');
+  for (const inst of insts.toReversed()) {
+    const { op, d, inputs } = inst;
     units.look(inst);
+    // Flags and temporaries are made for those who ask for them; all else counts.
+    const isForOthers = (op.kind === 'pure' || op.kind === 'state') && (op.writes.length > 0 || op.result !== null);
+    let isAskedFor = !isForOthers;
     for (let w = 0; w < width; w++) {
-      reads[w]! |= readWords[w]! & ~kills[w]!;
-      kills[w]! |= writtenWords[w]! & ~reads[w]!;
+      if (writtenWords[w]! & (live[w]! | ~flagWords[w]!)) isAskedFor = true;
+      live[w]! &= ~writtenWords[w]!;
     }
+    if (op.result !== null && d >= TEMPS) {
+      const wide = isWhole(op.result);
+      if (exit === null || temps.has(d) || (wide && temps.has(d + 8))) isAskedFor = true;
+      if (!isPartial(op.result, d)) {
+        temps.delete(d);
+        if (wide) temps.delete(d + 8);
+      }
+    }
+    if (!isAskedFor) continue;
+    for (let w = 0; w < width; w++) live[w]! |= readWords[w]!;
+    for (let k = 0; k < inputs.length; k++) if (inputs[k]! >= TEMPS) ask(inputs[k]!, op.inputs[k]!);
   }
-  let read = units.set(reads, 0);
-  const dead = units.set(kills, 0);
-  if (exit?.kind === 'branch')
-    for (const slot of [exit.condition.a, exit.condition.b])
-      if (slot !== CONST && slot < TEMPS) read |= units.of(slot) & ~dead;
-  return { read, dead, exit };
+  return units.set(live, 0);
 }
